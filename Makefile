@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+LAB = cd lab && ansible-playbook
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint unit test
+.PHONY: help setup lint unit test lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -12,10 +13,19 @@ help: ## list the targets
 setup: ## prepare the virtual environment (seconds when nothing changed)
 	@./setup.sh
 
+lab-build: setup ## build what the lab is made of into the cache
+	@python lab/build.py
+
+lab: lab-build ## raise a real Kubernetes on this machine; changes nothing when it is up
+	$(LAB) up.yml
+
+lab-down: setup ## remove the lab: nodes, volumes, network, keys and inventory
+	$(LAB) down.yml
+
 lint: setup ## ansible-lint, yamllint, ruff, mypy
 	ruff check .
 	yamllint --strict .
-	ansible-lint --offline --strict
+	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
 
 unit: setup ## unit tests
 	pytest tests/unit
