@@ -17,7 +17,7 @@ lab-build: setup ## build what the lab is made of into the cache
 	@python lab/build.py
 
 lab: lab-build ## raise a real Kubernetes on this machine; changes nothing when it is up
-	$(LAB) up.yml
+	$(LAB) up.yml $(LAB_ARGS)
 
 lab-down: setup ## remove the lab: nodes, volumes, network, keys and inventory
 	$(LAB) down.yml
