@@ -22,7 +22,7 @@ lab: lab-build ## raise a real Kubernetes on this machine; changes nothing when 
 lab-down: setup ## remove the lab: nodes, volumes, network, keys and inventory
 	$(LAB) down.yml
 
-lint: setup ## ansible-lint, yamllint, ruff, mypy
+lint: setup ## ansible-lint, yamllint, ruff
 	ruff check .
 	yamllint --strict .
 	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
