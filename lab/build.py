@@ -135,7 +135,7 @@ def image(name: str, folder: Path, inputs: dict[str, Path]) -> None:
         shutil.copytree(folder, context, dirs_exist_ok=True, symlinks=True)
         for target, source in inputs.items():
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, Path(context) / target)
-        run(f"Image {name}", ["buildah", "bud", "--isolation", "chroot", "--layers=false", "-t", name, context])
+        run(f"Image {name}", ["buildah", "bud", "--isolation", "chroot", "--layers", "-t", name, context])
 
 
 def images(tools: Path, client: Path, alluxio: dict[str, Path]) -> Callable[[Path], None]:

@@ -9,12 +9,12 @@ description:
   - Imports at the same time into all nodes that have not imported just this archive yet.
 options:
   nodes: {description: Names of the node containers., required: true, type: list, elements: str}
-  archive: {description: The archive as the nodes see it., required: true, type: path}
+  archive: {description: The archive on the controller., required: true, type: path}
 """
 
 EXAMPLES = r"""
 - name: Import
-  lab_images: {nodes: [alnair-lab-0], archive: /opt/lab/images/images.tar}
+  lab_images: {nodes: [alnair-lab-0], archive: /var/cache/lab/images.tar}
 """
 
 RETURN = r"""
@@ -22,17 +22,19 @@ imported: {description: Nodes that imported., type: list, returned: success}
 """
 
 import concurrent.futures
+import subprocess
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-# The mark lies on the volume that holds the images, and names the archive by its size and time, so both go together.
+# The mark lies on the volume that holds the images, so both go together.
 IMPORT = """set -e
 mark=/var/lib/containerd/lab-images
-now=$(stat -Lc '%s %Y' "$1")
-[ "$(cat $mark 2>/dev/null)" = "$now" ] && exit 0
-[ "$2" = check ] || ctr -n k8s.io images import "$1" >/dev/null
-[ "$2" = check ] || echo "$now" > $mark
-echo imported
+[ "$(cat $mark 2>/dev/null)" = "$1" ] && exit 0
+echo missing
+[ "$2" = check ] && exit 0
+ctr -n k8s.io images import - >/dev/null
+echo "$1" > $mark
 """
 
 
@@ -46,15 +48,22 @@ def main():
     )
     mode = "check" if module.check_mode else "import"
 
+    archive = Path(module.params["archive"])
+    facts = archive.stat()
+    mark = f"{archive.parent.name} {facts.st_size}"
+
     def one(node):
-        return node, module.run_command(["podman", "exec", node, "sh", "-c", IMPORT, "sh", module.params["archive"], mode])
+        command = ["podman", "exec", "-i", node, "sh", "-c", IMPORT, "sh", mark, mode]
+        with archive.open("rb") as content:
+            done = subprocess.run(command, stdin=content, capture_output=True, text=True, check=False)
+        return node, (done.returncode, done.stdout, done.stderr)
 
     with concurrent.futures.ThreadPoolExecutor(len(module.params["nodes"])) as pool:
         done = list(pool.map(one, module.params["nodes"]))
     problems = [f"{node}: {err.strip()}" for node, (code, _out, err) in done if code]
     if problems:
         module.fail_json(msg="The images could not be imported into " + "; ".join(problems))
-    imported = [node for node, (_code, out, _err) in done if "imported" in out]
+    imported = [node for node, (_code, out, _err) in done if "missing" in out]
     module.exit_json(changed=bool(imported), imported=imported)
 
 

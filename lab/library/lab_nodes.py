@@ -87,8 +87,9 @@ def present(module, podman):
     image_id = podman("image", "inspect", "--format", "{{.Id}}", params["image"]).strip()
     removed, to_start = [], []
     for name in containers:
-        made_of = json.loads(podman("inspect", name))[0]["Image"]
-        if name in wanted and made_of == image_id and podman.alive(name):
+        found = json.loads(podman("inspect", name))[0]
+        same = found["Image"] == image_id and found["Config"]["Labels"].get("lab.mounts") == json.dumps(params["mounts"])
+        if name in wanted and same and podman.alive(name):
             continue
         removed.append(name)
     to_start = [name for name in wanted if name not in containers or name in removed]
@@ -105,7 +106,7 @@ def present(module, podman):
             "run", "--detach", "--name", name, "--hostname", name, "--network", params["lab"], "--ip", wanted[name]["address"],
             "--privileged", "--systemd=always", "--cgroupns=private", "--tmpfs", "/run", "--tmpfs", "/tmp", "--device", "/dev/fuse",
             "--volume", f"{name}-containerd:/var/lib/containerd", "--volume", f"{name}-kubelet:/var/lib/kubelet:rshared",
-            *mounts, params["image"],
+            "--label", f"lab.mounts={json.dumps(params['mounts'])}", *mounts, params["image"],
         )
 
     for name in to_start:
