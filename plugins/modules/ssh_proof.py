@@ -1,0 +1,93 @@
+"""Ansible module: proof that a host reaches others over ssh without a password."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ssh_proof
+short_description: Prove that this host reaches others over ssh without a password
+description:
+  - Logs in to all targets at the same time as the user that the task becomes, with that user's own key and pinned host keys.
+  - Changes nothing, so it also runs in check mode.
+version_added: 0.1.0
+author: The Alnair authors (@CentaurusInfra)
+options:
+  targets:
+    description: Where to log in, with host, port and the name to say in errors.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name: {description: The host's name in the inventory., type: str, required: true}
+      host: {description: Name or address., type: str, required: true}
+      port: {description: Port of sshd., type: int, default: 22}
+  user:
+    description: The account on the targets.
+    type: str
+    required: true
+  timeout:
+    description: Seconds that one login may take.
+    type: int
+    default: 15
+attributes:
+  check_mode: {description: Changes nothing., support: full}
+  diff_mode: {description: Changes nothing., support: none}
+"""
+
+EXAMPLES = r"""
+- name: Prove it
+  alnair.alluxio.ssh_proof:
+    user: alluxio-user
+    targets: [{name: node-1, host: 10.0.0.11}]
+  become: true
+  become_user: alluxio-user
+"""
+
+RETURN = r"""
+reached:
+  description: Names of the targets, all of which answered.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import concurrent.futures
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "targets": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 22},
+                },
+            },
+            "user": {"type": "str", "required": True},
+            "timeout": {"type": "int", "default": 15},
+        },
+        supports_check_mode=True,
+    )
+    user, timeout, targets = module.params["user"], module.params["timeout"], module.params["targets"]
+
+    def login(target: dict[str, object]) -> str | None:
+        command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={timeout}", "-o", "ControlPath=none",
+                   "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
+        code, _out, err = module.run_command(["timeout", str(2 * timeout), *command])
+        return f"{target['name']} ({target['host']}:{target['port']}): {err.strip() or f'exit code {code}'}" if code else None
+
+    with concurrent.futures.ThreadPoolExecutor(min(32, len(targets)) or 1) as pool:
+        problems = [text for text in pool.map(login, targets) if text]
+    if problems:
+        module.fail_json(msg=f"{user} cannot log in without a password from here to: " + "; ".join(problems))
+    module.exit_json(changed=False, reached=[target["name"] for target in targets])
+
+
+if __name__ == "__main__":
+    main()
