@@ -33,7 +33,7 @@ _value:
 SUFFIXES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
 
-def quantity(text: str | int | float) -> int:
+def quantity(text: str | float) -> int:
     """Return the bytes that a Kubernetes quantity of memory stands for.
 
     Raises:
@@ -103,11 +103,38 @@ def label_patches(nodes: Iterable[Mapping[str, Any]], wanted: Mapping[str, list[
     return patches
 
 
-def memory_shortfalls(nodes: Iterable[Mapping[str, Any]], names: list[str], values: Mapping[str, Any]) -> list[str]:
+def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return values merged as helm merges its values files: mappings deeply, all else by the later layer."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged([result[key], value]) if both else value
+    return result
+
+
+# The public chart's own figures for what nobody says.
+CHART_RESOURCES = {
+    "worker": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "4Gi"}}},
+    "jobWorker": {"resources": {"requests": {"memory": "1Gi"}}},
+}
+
+
+def memory_shortfalls(
+    nodes: Iterable[Mapping[str, Any]], names: list[str], defaults: Mapping[str, Any], files: list[Mapping[str, Any]], last: Mapping[str, Any]
+) -> list[str]:
     """Return a sentence for each worker's node whose memory cannot hold what its pods may use.
 
     The memory tier is a volume in memory, which counts against the container's limit, so the limit must hold the quota too.
+
+    Args:
+        nodes: Nodes as the API returns them.
+        names: Names of the workers' nodes.
+        defaults: Values that the role makes.
+        files: Values of the user's files, in order.
+        last: Values that win over the files.
     """
+    values = merged([CHART_RESOURCES, defaults, *files, last])
     quota = sum(quantity(level["quota"]) for level in values["tieredstore"]["levels"] if level.get("mediumtype") == "MEM")
     requests = sum(quantity(values[part]["resources"]["requests"]["memory"]) for part in ("worker", "jobWorker"))
     sentences = []
