@@ -70,7 +70,10 @@ securityContext:
   runAsNonRoot: true
   runAsUser: {{ int .Values.user }}
   runAsGroup: {{ int .Values.group }}
-  fsGroup: {{ int .Values.fsGroup }}
+  {{- with .Values.fsGroup }}
+  fsGroup: {{ int . }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
   seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
