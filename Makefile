@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB = cd lab && ansible-playbook
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint unit test lab lab-build lab-down
+.PHONY: help setup lint unit e2e test demo lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,4 +30,11 @@ lint: setup ## ansible-lint, yamllint, ruff
 unit: setup ## unit tests
 	pytest tests/unit
 
-test: lint unit ## everything set up, all tests
+e2e: lab ## the whole chain on the lab
+	pytest tests/e2e
+
+demo: lab ## raise the lab, run site.yml on it, read a data set through the cache
+	python alnair_runner.py deploy
+	python lab/demo.py
+
+test: lint unit e2e ## everything set up, all tests

@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+"""Run Alnair's playbooks and read a cluster's state: a command line and a Python API.
+
+The playbooks hold the knowledge; this picks one, hands it inventory and variables, shows its progress and returns a typed result::
+
+    from alnair_runner import Alnair
+
+    result = Alnair(inventory="inventory/lab").deploy()
+    print(result.status, result.changed)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HOME = Path(__file__).resolve().parent
+try:
+    import ansible_runner
+    import click
+    import rich.console
+    import rich.table
+    import yaml
+except ImportError as missing:
+    # `python alnair_runner.py` shall work in a checkout after the set-up, whichever python that is.
+    venv_python = HOME / ".venv" / "bin" / "python"
+    if __name__ == "__main__" and venv_python.exists() and Path(sys.prefix).resolve() != (HOME / ".venv").resolve():
+        os.execv(venv_python, [str(venv_python), *sys.argv])
+    sys.exit(f"The Python package {missing.name} is missing. Run `make setup`, or pip install -r requirements.txt.")
+
+import alnair_processes
+import alnair_status
+
+EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+CONTROLLER = "alluxio_controller:localhost"
+
+
+class UsageError(Exception):
+    """What was asked for cannot be run; nothing was changed."""
+
+
+@dataclasses.dataclass
+class Failure:
+    """A task that failed on a host."""
+
+    host: str
+    task: str
+    message: str
+
+
+@dataclasses.dataclass
+class Result:
+    """What a run did.
+
+    Attributes:
+        status: ``successful``, ``failed``, ``unreachable`` or ``interrupted``.
+        hosts: Counts of tasks by host: ok, changed, failures, unreachable, skipped.
+        changed: Number of changed tasks on all hosts.
+        failures: Tasks that failed, with their messages.
+        unreachable: Hosts that did not answer, with the reason.
+        messages: What the playbook said by debug tasks.
+        duration: Seconds.
+    """
+
+    status: str = "failed"
+    hosts: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    changed: int = 0
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
+    messages: list[str] = dataclasses.field(default_factory=list)
+    duration: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command line's exit code; failures outrank unreachable hosts."""
+        codes = {"successful": EXIT_FINE, "failed": EXIT_FAILED, "unreachable": EXIT_UNREACHABLE, "interrupted": EXIT_INTERRUPTED}
+        return codes[self.status]
+
+
+class Progress:
+    """Shows a run: one line per task on a terminal that is written over, plain lines elsewhere."""
+
+    def __init__(self, console: rich.console.Console, *, quiet: bool = False) -> None:
+        self.console, self.quiet = console, quiet
+        self.started = self.said = time.monotonic()
+        self.play, self.task, self.number = "", "", 0
+        self.done: set[str] = set()
+        self.status = console.status("starting") if console.is_terminal and not quiet else None
+        if self.status:
+            self.status.start()
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take one event of ansible-runner."""
+        kind, data = event["event"], event.get("event_data", {})
+        if kind == "playbook_on_play_start":
+            self.play = data.get("name", "")
+        elif kind == "playbook_on_task_start":
+            self.task, self.done = data.get("name", ""), set()
+            self.number += 1
+        elif kind.startswith("runner_on_") and kind != "runner_on_start":
+            self.done.add(data.get("host", ""))
+        self.show(new=kind == "playbook_on_task_start")
+
+    def show(self, *, new: bool) -> None:
+        """Write where the run stands."""
+        if self.quiet or not self.task:
+            return
+        elapsed = time.monotonic() - self.started
+        line = f"{elapsed:5.0f} s  task {self.number}  {self.play}: {self.task.rsplit(' : ', maxsplit=1)[-1]}"
+        if self.status:
+            self.status.update(f"{line} ({len(self.done)} hosts done)")
+        elif new:
+            self.said = time.monotonic()
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def tick(self) -> None:
+        """Tell at least every 20 s that a long task goes on."""
+        if self.status or time.monotonic() - self.said > 20:
+            self.show(new=True)
+
+    def end(self) -> None:
+        """Give the line back to the terminal."""
+        if self.status:
+            self.status.stop()
+
+
+def collect(result: Result, event: dict[str, Any]) -> None:
+    """Add what an event says to a result."""
+    kind, data = event["event"], event.get("event_data", {})
+    answer = data.get("res") or {}
+    text = str(answer.get("msg") or answer.get("stderr") or answer.get("stdout") or "no message")
+    if kind == "runner_on_failed" and not data.get("ignore_errors"):
+        result.failures.append(Failure(data.get("host", ""), data.get("task", ""), text))
+    elif kind == "runner_on_unreachable":
+        result.unreachable[data.get("host", "")] = text
+    elif kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and isinstance(answer.get("msg"), str):
+        result.messages.append(answer["msg"])
+    elif kind == "playbook_on_stats":
+        for host in data.get("processed", {}):
+            result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in
+                                  (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))}
+        result.changed = sum(counts["changed"] for counts in result.hosts.values())
+
+
+class Alnair:
+    """A cluster as an inventory describes it.
+
+    Args:
+        inventory: Folder or file; by default inventory/lab of the checkout where it exists.
+
+    Raises:
+        UsageError: there is no such inventory, or none was named.
+    """
+
+    def __init__(self, inventory: str | Path | None = None) -> None:
+        if inventory is None and not (HOME / "inventory" / "lab").exists():
+            raise UsageError("No inventory was named. Give one with --inventory, such as a copy of inventory/example.")
+        self.inventory = Path(inventory or HOME / "inventory" / "lab").expanduser().resolve()
+        if not self.inventory.exists():
+            raise UsageError(f"There is no inventory at {self.inventory}. Name a folder or file that exists with --inventory.")
+
+    def variables(self) -> dict[str, Any]:
+        """Return the controller's variables, with templates worked out for kubeconfig, context, namespace and release."""
+        return alnair_status.variables(self.inventory)
+
+    def matched(self, limit: str) -> list[str]:
+        """Return the hosts of the inventory that a limit matches."""
+        return alnair_status.hosts(self.inventory, limit)
+
+    def run(self, playbook: str, *, limit: str = "", check: bool = False, diff: bool = False, extra_vars: dict[str, Any] | None = None,
+            verbosity: int = 0, progress: Progress | None = None) -> Result:
+        """Run one of the playbooks.
+
+        Args:
+            playbook: Name of a file in playbooks/ without its ending.
+            limit: Pattern of hosts; the controller's tasks run all the same.
+            check: Whether to tell only what would change.
+            diff: Whether to collect differences.
+            extra_vars: Variables that win over all others.
+            verbosity: How much ansible-playbook says, 0 to 5.
+            progress: Who is told of events.
+
+        Raises:
+            UsageError: the limit matches no host.
+        """
+        if limit and not self.matched(limit):
+            known = ", ".join(self.matched("all")[:20]) or "none"
+            raise UsageError(f'--limit "{limit}" matches no host of {self.inventory}. Its hosts are: {known}.')
+        if not self.matched("alluxio_masters:alluxio_workers"):
+            raise UsageError(f"{self.inventory} has no host in the groups alluxio_masters and alluxio_workers. See inventory/example.")
+        words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
+        result, started = Result(), time.monotonic()
+        # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.
+        with tempfile.TemporaryDirectory(prefix="alnair-") as folder:
+            sockets = Path(folder) / "cp"
+            sockets.mkdir(mode=0o700)
+
+            def handle(event: dict[str, Any]) -> bool:
+                collect(result, event)
+                if progress:
+                    progress.event(event)
+                return False
+
+            thread, runner = ansible_runner.run_async(
+                private_data_dir=folder, project_dir=str(HOME), playbook=str(HOME / "playbooks" / f"{playbook}.yml"),
+                inventory=str(self.inventory), limit=f"{limit}:{CONTROLLER}" if limit else None, cmdline=" ".join(words) or None,
+                extravars=extra_vars or {}, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
+                envvars={"ANSIBLE_CONFIG": str(HOME / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+                         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            )
+            try:
+                while thread.is_alive():
+                    thread.join(0.5)
+                    if progress:
+                        progress.tick()
+                result.status = "failed" if result.failures else "unreachable" if result.unreachable else "successful"
+                if result.status == "successful" and runner.status != "successful":
+                    result.status = "failed"
+                    text = runner.stdout.read()[-2000:] if runner.stdout else ""
+                    result.failures.append(Failure("localhost", "start of ansible-playbook", text.strip() or f"it ended with {runner.rc}"))
+            except KeyboardInterrupt:
+                alnair_processes.end_run(sockets)
+                thread.join(5)
+                result.status = "interrupted"
+            finally:
+                alnair_processes.end_connections(sockets)
+        if result.status == "successful" and not result.hosts:
+            raise UsageError(f"No host of {self.inventory} was matched, so nothing was done.")
+        result.duration = time.monotonic() - started
+        return result
+
+    def deploy(self, **options: Any) -> Result:
+        """Run the whole chain; options as for :meth:`run`."""
+        return self.run("site", **options)
+
+    def verify(self, **options: Any) -> Result:
+        """Run Alluxio's own tests and read a file through FUSE on every worker."""
+        return self.run("verify", **options)
+
+    def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Remove release, claims and volumes; with purge also what lies on the hosts."""
+        return self.run("teardown", extra_vars={**(extra_vars or {}), "alluxio_force": force, "alluxio_purge": purge}, **options)
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of the release as the Kubernetes API tells it; see :func:`alnair_status.read`."""
+        return alnair_status.read(self.variables())
+
+
+def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
+    """Return variables from words as ansible-playbook's -e takes them: key=value, YAML or JSON, or @file.
+
+    Raises:
+        UsageError: a word is none of these.
+    """
+    found: dict[str, Any] = {}
+    for item in items:
+        if item.startswith("@") and not Path(item[1:]).is_file():
+            raise UsageError(f"-e {item}: there is no file {item[1:]}.")
+        if not item.startswith(("@", "{")) and "=" in item:
+            key, _, value = item.partition("=")
+            found[key] = yaml.safe_load(value) if value in ("true", "false") else value
+            continue
+        text = Path(item[1:]).read_text(encoding="utf-8") if item.startswith("@") else item
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise UsageError(f'-e "{item}" is neither key=value nor a mapping in YAML or JSON nor @file.')
+        found.update(values)
+    return found
+
+
+def report(console: rich.console.Console, verb: str, result: Result, *, as_json: bool) -> None:
+    """Print what a run did."""
+    if as_json:
+        click.echo(json.dumps({"verb": verb, **dataclasses.asdict(result)}, indent=2))
+        return
+    for message in result.messages:
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
+    table = rich.table.Table("host", "ok", "changed", "failed", "unreachable")
+    for host, counts in sorted(result.hosts.items()):
+        table.add_row(host, *(str(counts[key]) for key in ("ok", "changed", "failures", "unreachable")))
+    if result.hosts:
+        console.print(table)
+    for failure in result.failures:
+        console.print(f"{failure.host}: {failure.task}\n  {failure.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    for host, reason in result.unreachable.items():
+        console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold")
+
+
+COMMON = [
+    click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists."),
+    click.option("-l", "--limit", default="", help="Hosts that the host roles run on; the cluster's tasks always run."),
+    click.option("-C", "--check", is_flag=True, help="Tell what would change; change nothing."),
+    click.option("-D", "--diff", is_flag=True, help="Show differences."),
+    click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    click.option("-v", "verbosity", count=True, help="Show ansible-playbook's own output; -vvv for more."),
+]
+
+
+def common(function: Any) -> Any:
+    """Give a command the options that all verbs have."""
+    for option in reversed(COMMON):
+        function = option(function)
+    return function
+
+
+def perform(verb: str, inventory: str | None, options: dict[str, Any], **more: Any) -> None:
+    """Run a verb for the command line and exit with its code."""
+    console = rich.console.Console(stderr=options["as_json"])
+    progress = None
+    try:
+        cluster = Alnair(inventory)
+        extra = extra_variables(options["extra"])
+        if options["limit"] and cluster.matched(options["limit"]):
+            console.print(f"--limit {options['limit']} holds for the tasks on hosts; the cluster's tasks run all the same.", markup=False)
+        progress = Progress(console, quiet=options["verbosity"] > 0)
+        result: Result = getattr(cluster, verb)(limit=options["limit"], check=options["check"], diff=options["diff"], extra_vars=extra,
+                                                verbosity=max(options["verbosity"], int(options["diff"])), progress=progress, **more)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    finally:
+        if progress:
+            progress.end()
+    report(console, verb, result, as_json=options["as_json"])
+    sys.exit(result.exit_code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Alluxio on Kubernetes. Example: alnair_runner.py deploy --inventory inventory/lab --check --diff."""
+    # A CI job ends a run as a person does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@main.command()
+@common
+def deploy(inventory: str | None, **options: Any) -> None:
+    """Run the whole chain, from the hosts to Ready pods."""
+    perform("deploy", inventory, options)
+
+
+@main.command()
+@common
+def verify(inventory: str | None, **options: Any) -> None:
+    """Run Alluxio's own tests and read a file through FUSE on every worker."""
+    perform("verify", inventory, options)
+
+
+@main.command()
+@common
+@click.option("--force", is_flag=True, help="Remove although pods mount the cache; take finalizers off what is stuck, last.")
+@click.option("--purge", is_flag=True, help="Remove journal, data sets' directories, trust and account from the hosts too.")
+def teardown(inventory: str | None, *, force: bool, purge: bool, **options: Any) -> None:
+    """Remove release, claims and volumes; keep what lies on the hosts."""
+    perform("teardown", inventory, options, force=force, purge=purge)
+
+
+@main.command()
+@common
+def status(inventory: str | None, **options: Any) -> None:
+    """Show masters, workers, capacity, mounts and volumes; reads only."""
+    try:
+        found = Alnair(inventory).status()
+    except (UsageError, alnair_status.ClusterError) as error:
+        if isinstance(error, UsageError):
+            raise click.UsageError(str(error)) from error
+        raise click.ClickException(str(error)) from error
+    if options["as_json"]:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        rich.console.Console().print(alnair_status.table(found))
+
+
+if __name__ == "__main__":
+    main()

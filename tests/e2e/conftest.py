@@ -1,0 +1,45 @@
+"""The cluster that the end-to-end tests run on: whatever inventory/lab describes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+from kubernetes.stream import stream
+
+HOME = Path(__file__).parents[2]
+sys.path.insert(0, str(HOME))
+from alnair_runner import Alnair
+
+NAMESPACE = "alluxio"
+ROOT = "/mnt/alluxio-fuse"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Alnair:
+    return Alnair(HOME / "inventory" / "lab")
+
+
+@pytest.fixture(scope="session")
+def core(cluster: Alnair) -> Any:
+    return kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(cluster.variables()["alluxio_kubeconfig"]))
+
+
+@pytest.fixture(scope="session")
+def execute(cluster: Alnair) -> Callable[..., str]:
+    """Run a shell line in a pod; raise where it fails."""
+    path = cluster.variables()["alluxio_kubeconfig"]
+
+    def run(pod: str, line: str, container: str | None = None, namespace: str = NAMESPACE) -> str:
+        api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(path))
+        answer = stream(api.connect_get_namespaced_pod_exec, pod, namespace, command=["bash", "-c", line], stderr=True, stdin=False, stdout=True,
+                        tty=False, _preload_content=False, **({"container": container} if container else {}))
+        answer.run_forever(timeout=120)
+        assert answer.returncode == 0, f"{pod}: {line}: {answer.read_stderr()}"
+        return answer.read_stdout()
+
+    return run

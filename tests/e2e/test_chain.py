@@ -1,0 +1,155 @@
+"""The whole chain on a real cluster: deploy, nothing to change, data, restart, teardown, deploy again. The tests stand in the order of that life."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+
+from alnair_runner import Alnair
+
+HOME = Path(__file__).parents[2]
+ROOT = "/mnt/alluxio-fuse"
+HOSTS = "alluxio_masters:alluxio_workers"
+
+
+def pods(core: Any) -> dict[str, tuple[str, str]]:
+    return {item.metadata.name: (item.metadata.uid, str(item.status.start_time)) for item in core.list_namespaced_pod("alluxio").items}
+
+
+def on_hosts(line: str) -> str:
+    """Run a shell line on all hosts over ssh and return what they print."""
+    words = ["ansible", "-i", "inventory/lab", HOSTS, "-m", "ansible.builtin.shell", "-a", line]
+    return subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=True).stdout
+
+
+def fuse_pods(cluster: Alnair) -> list[str]:
+    return [item["pod"] for item in cluster.status()["fuse"]]
+
+
+def test_check_runs_through_on_a_cluster_with_nothing_on_it(cluster: Alnair) -> None:
+    cluster.teardown()
+    result = cluster.deploy(check=True, diff=True)
+    assert result.status == "successful", result.failures
+    assert cluster.status()["release"] is None
+
+
+def test_deploy_makes_everything_ready(cluster: Alnair) -> None:
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+    state = cluster.status()
+    assert state["release"]["status"] == "deployed"
+    for part in ("masters", "workers", "fuse"):
+        assert state[part], part
+        assert all(item["ready"] for item in state[part])
+    assert {item["phase"] for item in state["claims"] + state["volumes"]} == {"Bound"}
+    assert state["capacity"]["total"] == len(state["workers"]) * 512 * 2**20
+
+
+def test_a_second_run_and_a_check_change_nothing_and_restart_nothing(cluster: Alnair, core: Any) -> None:
+    before = pods(core)
+    for options in ({}, {"check": True, "diff": True}):
+        result = cluster.deploy(**options)
+        assert result.status == "successful", result.failures
+        assert {host: counts["changed"] for host, counts in result.hosts.items() if counts["changed"]} == {}
+    assert pods(core) == before
+
+
+def test_pods_run_as_the_pinned_user_and_the_hosts_agree(execute: Callable[..., str]) -> None:
+    assert execute("alluxio-master-0", "id -u", "alluxio-master").strip() == "1000"
+    assert on_hosts("id -u alluxio-user").count("1000") >= 3
+    assert on_hosts("stat -c '%a %u %g' /mnt/fuse/alluxio-journal").count("700 1000 1000") == 3
+
+
+def test_what_one_node_writes_the_others_read_with_the_same_checksum(cluster: Alnair, execute: Callable[..., str]) -> None:
+    first, *others = fuse_pods(cluster)
+    written = execute(first, f"head -c 3000000 /dev/urandom > {ROOT}/e2e-data; md5sum < {ROOT}/e2e-data").split()[0]
+    assert others
+    for pod in others:
+        assert execute(pod, f"md5sum < {ROOT}/e2e-data").split()[0] == written
+    assert on_hosts(f"md5sum < {ROOT}/e2e-data || true").count(written) == 2
+
+
+def test_a_restart_of_the_pods_keeps_the_files(cluster: Alnair, core: Any, execute: Callable[..., str]) -> None:
+    pod = fuse_pods(cluster)[0]
+    written = execute(pod, f"md5sum < {ROOT}/e2e-data").split()[0]
+    for name in pods(core):
+        core.delete_namespaced_pod(name, "alluxio")
+    time.sleep(2)
+    assert cluster.deploy().status == "successful"
+    for pod in fuse_pods(cluster):
+        assert execute(pod, f"md5sum < {ROOT}/e2e-data").split()[0] == written
+
+
+def test_verify_passes(cluster: Alnair) -> None:
+    result = cluster.verify()
+    assert result.status == "successful", result.failures
+    assert any("same checksum" in message for message in result.messages)
+
+
+def test_status_takes_less_than_two_seconds_and_says_it_in_a_table() -> None:
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "alnair_runner.py", "status"], cwd=HOME, capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 2.0
+    assert "alluxio-master-0" in done.stdout
+
+
+@pytest.fixture
+def consumer(core: Any) -> Any:
+    """A pod of somebody else that mounts the cache."""
+    volume = {"name": "cache", "hostPath": {"path": ROOT}}
+    container = {"name": "train", "image": "localhost/alnair-client:1", "command": ["sleep", "300"], "volumeMounts": [{"name": "cache", "mountPath": "/data"}]}
+    spec = {"containers": [container], "volumes": [volume], "terminationGracePeriodSeconds": 1, "nodeSelector": {"alnair.io/alluxio-worker": "true"}}
+    core.create_namespaced_pod("default", {"metadata": {"name": "consumer"}, "spec": spec})
+    yield "default/consumer"
+    core.delete_namespaced_pod("consumer", "default")
+    for _ in range(30):
+        try:
+            core.read_namespaced_pod("consumer", "default")
+        except kubernetes.client.ApiException:
+            break
+        time.sleep(1)
+
+
+def test_teardown_names_a_pod_that_mounts_the_cache_and_removes_nothing(cluster: Alnair, core: Any, consumer: str) -> None:
+    before = pods(core)
+    result = cluster.teardown()
+    assert result.status == "failed"
+    assert consumer in result.failures[0].message
+    assert pods(core) == before
+
+
+def test_a_pod_that_cannot_be_pulled_is_named_with_its_reason(cluster: Alnair) -> None:
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_wait_seconds": 25})
+    assert result.status == "failed"
+    assert "Image" in result.failures[0].message
+    assert "not-there" in result.failures[0].message
+
+
+def test_a_pod_that_cannot_be_scheduled_is_named_with_its_reason(cluster: Alnair) -> None:
+    values = {"master": {"resources": {"requests": {"cpu": "900", "memory": "256Mi"}, "limits": {"cpu": "900", "memory": "1Gi"}}}}
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_values": values, "alluxio_chart_wait_seconds": 25})
+    assert result.status == "failed"
+    assert "Insufficient cpu" in result.failures[0].message
+
+
+def test_teardown_leaves_nothing_but_the_journal_and_is_fine_with_nothing_there(cluster: Alnair) -> None:
+    result = cluster.teardown()
+    assert result.status == "successful", result.failures
+    state = cluster.status()
+    assert (state["release"], state["masters"], state["workers"], state["fuse"], state["claims"], state["volumes"]) == (None, [], [], [], [], [])
+    assert "fuse.alluxio" not in on_hosts("cat /proc/mounts")
+    assert "FileSystemMaster" in on_hosts("ls /mnt/fuse/alluxio-journal")
+    again = cluster.teardown()
+    assert (again.status, again.changed) == ("successful", 0)
+
+
+def test_deploy_again_finds_the_old_files(cluster: Alnair, execute: Callable[..., str]) -> None:
+    assert cluster.deploy().status == "successful"
+    assert execute(fuse_pods(cluster)[0], f"ls {ROOT}").count("e2e-data") == 1
