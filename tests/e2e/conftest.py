@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ def execute(cluster: Alnair) -> Callable[..., str]:
         api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(path))
         answer = stream(api.connect_get_namespaced_pod_exec, pod, namespace, command=["bash", "-c", line], stderr=True, stdin=False, stdout=True,
                         tty=False, _preload_content=False, **({"container": container} if container else {}))
-        answer.run_forever(timeout=120)
+        deadline = time.monotonic() + 120
+        while answer.is_open() and time.monotonic() < deadline:
+            answer.update(timeout=1)
         assert answer.returncode == 0, f"{pod}: {line}: {answer.read_stderr()}"
         return answer.read_stdout()
 

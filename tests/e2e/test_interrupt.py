@@ -1,0 +1,74 @@
+"""An interrupted run leaves nothing running: not here after 5 s, not on the hosts after 10 s."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parents[2]
+# A number that no other process has in its arguments.
+MARK = "271.8281"
+SCRIPT = """
+import sys
+sys.path.insert(0, {home!r})
+import alnair_runner
+cluster = alnair_runner.Alnair({home!r} + "/inventory/lab")
+alnair_runner.HOME = alnair_runner.Path({folder!r})
+print("started", flush=True)
+sys.exit(cluster.run("long").exit_code)
+"""
+
+
+def on_hosts() -> int:
+    """Return the number of marked processes on all hosts."""
+    line = f"pgrep -c -f '^sleep {MARK}' || true"
+    words = ["ansible", "-i", "inventory/lab", "alluxio_masters:alluxio_workers", "-m", "ansible.builtin.shell", "-a", line]
+    done = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=True)
+    return sum(int(text) for text in done.stdout.split() if text.isdigit() and text != "0" and len(text) < 3)
+
+
+def below(folder: Path) -> list[str]:
+    """Return the command lines of processes that know the run's folder or the mark."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                text = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(folder) in text:
+                found.append(text)
+    return found
+
+
+@pytest.mark.parametrize("become", ["root", "alluxio-user"])
+def test_one_interrupt_ends_everything(tmp_path: Path, become: str) -> None:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "ansible.cfg").write_text((HOME / "ansible.cfg").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "playbooks" / "long.yml").write_text(
+        "- hosts: alluxio_masters:alluxio_workers\n  gather_facts: false\n  become: true\n"
+        f"  become_user: {become}\n  tasks:\n    - ansible.builtin.command: sleep {MARK}\n",
+        encoding="utf-8",
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    script = SCRIPT.format(home=str(HOME), folder=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True) as run:
+        deadline = time.monotonic() + 60
+        while on_hosts() < 3 and time.monotonic() < deadline:
+            time.sleep(1)
+        assert on_hosts() == 3
+        run.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
+        assert run.wait(timeout=10) == 130
+    while below(tmp_path) and time.monotonic() < interrupted + 5:
+        time.sleep(0.2)
+    assert below(tmp_path) == []
+    while on_hosts() and time.monotonic() < interrupted + 10:
+        time.sleep(0.5)
+    assert on_hosts() == 0
