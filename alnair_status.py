@@ -81,8 +81,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
     namespace, release = knobs["alluxio_namespace"], knobs["alluxio_release"]
     try:
         client = kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)
-        core = kubernetes.client.CoreV1Api(client)
-        limits = {"_request_timeout": 10}
+        core: Any = kubernetes.client.CoreV1Api(client)
+        limits: dict[str, Any] = {"_request_timeout": 10}
         pods = core.list_namespaced_pod(namespace, label_selector=f"release={release}", **limits).items
         secrets = core.list_namespaced_secret(namespace, label_selector=f"owner=helm,name={release}", **limits).items
         claims = core.list_namespaced_persistent_volume_claim(namespace, **limits).items

@@ -29,14 +29,14 @@ step() {
 
 # pyenv's shims answer to names of versions that are not switched on, so a Python counts as found only if it runs.
 find_python() {
-  local candidate
-  for candidate in python3.13 python3.12 python3.11 \
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12.*/bin/python3 \
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.11.*/bin/python3 /usr/bin/python3; do
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-      echo "$candidate"
-      return
-    fi
+  local version candidate
+  for version in 3.13 3.12 3.11; do
+    for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python3 python3; do
+      if "$candidate" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$version')" 2>/dev/null; then
+        echo "$candidate"
+        return
+      fi
+    done
   done
   echo "No usable Python 3.11 to 3.13 was found. Install one with its venv module (Debian: apt-get install python3-venv)." >&2
   return 1

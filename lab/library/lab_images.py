@@ -38,7 +38,7 @@ echo "$1" > $mark
 """
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "nodes": {"type": "list", "elements": "str", "required": True},
@@ -52,7 +52,7 @@ def main():
     facts = archive.stat()
     mark = f"{archive.parent.name} {facts.st_size}"
 
-    def one(node):
+    def one(node: str) -> tuple[str, tuple[int, str, str]]:
         command = ["podman", "exec", "-i", node, "sh", "-c", IMPORT, "sh", mark, mode]
         with archive.open("rb") as content:
             done = subprocess.run(command, stdin=content, capture_output=True, text=True, check=False)

@@ -40,35 +40,35 @@ from ansible.module_utils.basic import AnsibleModule
 class Podman:
     """Podman with the settings that this kind of host needs: runc, and no raising of limits."""
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         handle, self.conf = tempfile.mkstemp(prefix="lab-containers-", suffix=".conf")
         os.write(handle, b'[containers]\ndefault_ulimits = []\npids_limit = 0\n[engine]\nruntime = "runc"\n')
         os.close(handle)
         self.module.add_cleanup_file(self.conf)
 
-    def __call__(self, *args, check=True):
+    def __call__(self, *args: str, check: bool = True) -> str | None:
         code, out, err = self.module.run_command(["podman", *args], environ_update={"CONTAINERS_CONF": self.conf})
         if check and code:
             self.module.fail_json(msg=f"podman {args[0]} failed: {err.strip() or out.strip()}", cmd=["podman", *args])
         return out if not code else None
 
-    def names(self, kind, prefix):
+    def names(self, kind: str, prefix: str) -> list[str]:
         listing = {"container": ("ps", "-a", "--format", "{{.Names}}"), "volume": ("volume", "ls", "--format", "{{.Name}}"),
                    "network": ("network", "ls", "--format", "{{.Name}}")}[kind]
-        return sorted(name for name in self(*listing).split() if name == prefix or name.startswith(prefix + "-"))
+        return sorted(name for name in (self(*listing) or "").split() if name == prefix or name.startswith(prefix + "-"))
 
-    def alive(self, name):
+    def alive(self, name: str) -> bool:
         """Tell whether processes run in the container: podman's own state outlives a killed host."""
         return self("exec", name, "true", check=False) is not None
 
-    def remove(self, name):
+    def remove(self, name: str) -> None:
         self("rm", "--force", "--time", "2", "--volumes", name)
         for volume in self.names("volume", name):
             self("volume", "rm", "--force", volume)
 
 
-def wait_for_systemd(podman, name, deadline):
+def wait_for_systemd(podman: Podman, name: str, deadline: float) -> str | None:
     while time.monotonic() < deadline:
         _code, out, _err = podman.module.run_command(["podman", "exec", name, "systemctl", "is-system-running"])
         if out.strip() in ("running", "degraded", "starting"):
@@ -80,14 +80,14 @@ def wait_for_systemd(podman, name, deadline):
     return f"{name}: systemd did not bring up lab-prepare and ssh in time; its journal says: {journal or 'nothing'}"
 
 
-def present(module, podman):
+def present(module: AnsibleModule, podman: Podman) -> None:
     params = module.params
     wanted = {node["name"]: node for node in params["nodes"]}
     containers = podman.names("container", params["lab"])
-    image_id = podman("image", "inspect", "--format", "{{.Id}}", params["image"]).strip()
-    removed, to_start = [], []
+    image_id = (podman("image", "inspect", "--format", "{{.Id}}", params["image"]) or "").strip()
+    removed: list[str] = []
     for name in containers:
-        found = json.loads(podman("inspect", name))[0]
+        found = json.loads(podman("inspect", name) or "")[0]
         same = found["Image"] == image_id and found["Config"]["Labels"].get("lab.mounts") == json.dumps(params["mounts"])
         if name in wanted and same and podman.alive(name):
             continue
@@ -100,7 +100,7 @@ def present(module, podman):
     if not podman.names("network", params["lab"]):
         podman("network", "create", "--disable-dns", "--subnet", params["subnet"], params["lab"])
 
-    def start(name):
+    def start(name: str) -> None:
         mounts = [word for mount in params["mounts"] for word in ("--volume", mount.replace("{name}", name))]
         podman(
             "run", "--detach", "--name", name, "--hostname", name, "--network", params["lab"], "--ip", wanted[name]["address"],
@@ -119,7 +119,7 @@ def present(module, podman):
     module.exit_json(changed=True, started=to_start, removed=removed)
 
 
-def absent(module, podman):
+def absent(module: AnsibleModule, podman: Podman) -> None:
     lab = module.params["lab"]
     containers, networks = podman.names("container", lab), podman.names("network", lab)
     volumes = podman.names("volume", lab)
@@ -134,7 +134,7 @@ def absent(module, podman):
     module.exit_json(changed=bool(removed), removed=removed, started=[])
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"choices": ["present", "absent"], "default": "present"},

@@ -46,14 +46,17 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
 
 
 class State:
-    def __init__(self, module):
+    """The files that make the nodes what they are; what is there is kept."""
+
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.root = Path(module.params["path"])
         self.nodes = module.params["nodes"]
         self.head = self.root / "nodes" / self.nodes[0]["name"]
-        self.written = []
+        self.written: list[str] = []
 
-    def file(self, path, text, mode=0o600):
+    def file(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """Write a file where it differs."""
         if path.exists() and path.read_text() == text:
             return
         self.written.append(str(path))
@@ -63,7 +66,7 @@ class State:
         path.touch(mode=mode)
         path.write_text(text)
 
-    def made(self, path, *command, keep_output=False):
+    def made(self, path: Path, *command: str | Path, keep_output: bool = False) -> None:
         """Run a command whose product is a file, unless the file is there."""
         if path.exists():
             return
@@ -76,7 +79,8 @@ class State:
             path.touch(mode=0o600)
             path.write_text(out)
 
-    def write(self):
+    def write(self) -> None:
+        """Bring all files to their state."""
         kubeadm, config, pki = self.module.params["kubeadm"], self.root / "kubeadm.yaml", self.head / "pki"
         self.file(config, KUBEADM.format(pki=pki, **self.nodes[0]))
         self.made(pki / "sa.pub", kubeadm, "init", "phase", "certs", "all", "--config", config)
@@ -104,7 +108,7 @@ class State:
         self.file(self.root / "nodes.json", json.dumps(self.nodes, indent=2))
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},

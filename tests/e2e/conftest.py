@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,10 @@ import kubernetes
 import pytest
 from kubernetes.stream import stream
 
-HOME = Path(__file__).parents[2]
-sys.path.insert(0, str(HOME))
 from alnair_runner import Alnair
+
+HOME = Path(__file__).parents[2]
+
 
 NAMESPACE = "alluxio"
 ROOT = "/mnt/alluxio-fuse"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugins" / "filter"))
-from accounts import account_conflicts, free_ids
+from ansible_collections.alnair.alluxio.plugins.filter.accounts import account_conflicts, free_ids
 
 WANTED = {"user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000}
 
@@ -26,7 +21,7 @@ def entry(number: int) -> list[str]:
         ({}, {"alluxio-user": entry(7)}, "group alluxio-user exists with gid 7, not 1000"),
     ],
 )
-def test_each_conflict_is_said(passwd: dict, group: dict, sentence: str) -> None:
+def test_each_conflict_is_said(passwd: dict[str, Any], group: dict[str, Any], sentence: str) -> None:
     assert account_conflicts(WANTED, passwd, group) == [sentence]
 
 

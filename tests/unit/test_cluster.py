@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugins" / "filter"))
-from cluster import cache_consumers, journal_volumes, label_patches, memory_shortfalls, merged, quantity
+from ansible_collections.alnair.alluxio.plugins.filter.cluster import cache_consumers, journal_volumes, label_patches, memory_shortfalls, merged, quantity
 
 
-def node(name: str, memory: str = "8Gi", **labels: str) -> dict:
+def node(name: str, memory: str = "8Gi", **labels: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "labels": labels}, "status": {"allocatable": {"memory": memory}}}
 
 
-def tier(quota: str) -> dict:
+def tier(quota: str) -> dict[str, Any]:
     return {"tieredstore": {"levels": [{"mediumtype": "MEM", "quota": quota}]}}
 
 
@@ -57,7 +54,7 @@ def test_each_master_has_a_volume_of_its_own_on_its_node() -> None:
     assert terms[0]["matchExpressions"][0]["values"] == ["node-b"]
 
 
-def pod(name: str, path: str, phase: str = "Running", **labels: str) -> dict:
+def pod(name: str, path: str, phase: str = "Running", **labels: str) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "namespace": "train", "labels": labels},
         "spec": {"volumes": [{"hostPath": {"path": path}}]},
