@@ -1,7 +1,8 @@
 # The two commands of a newcomer are `make demo` and `make test`; `make help` lists all.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+CACHE = $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/alnair
+export PATH := $(CURDIR)/.venv/bin:$(CACHE)/lab/tools:$(PATH)
 LAB = cd lab && ansible-playbook
 
 .DEFAULT_GOAL := help
@@ -20,11 +21,13 @@ lab: lab-build ## raise a real Kubernetes on this machine; changes nothing when 
 	$(LAB) up.yml $(LAB_ARGS)
 
 lab-down: setup ## remove the lab: nodes, volumes, network, keys and inventory
-	$(LAB) down.yml
+	$(LAB) down.yml $(LAB_ARGS)
 
-lint: setup ## ansible-lint, yamllint, ruff
+lint: lab-build ## ruff, mypy, yamllint, helm lint, ansible-lint
 	ruff check .
+	mypy
 	yamllint --strict .
+	helm lint --strict charts/alluxio
 	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
 
 unit: setup ## unit tests

@@ -36,6 +36,7 @@ except ImportError as missing:
     sys.exit(f"The Python package {missing.name} is missing. Run `make setup`, or pip install -r requirements.txt.")
 
 import alnair_processes
+import alnair_progress
 import alnair_status
 
 EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -84,58 +85,12 @@ class Result:
         return codes[self.status]
 
 
-class Progress:
-    """Shows a run: one line per task on a terminal that is written over, plain lines elsewhere."""
-
-    def __init__(self, console: rich.console.Console, *, quiet: bool = False) -> None:
-        self.console, self.quiet = console, quiet
-        self.started = self.said = time.monotonic()
-        self.play, self.task, self.number = "", "", 0
-        self.done: set[str] = set()
-        self.status = console.status("starting") if console.is_terminal and not quiet else None
-        if self.status:
-            self.status.start()
-
-    def event(self, event: dict[str, Any]) -> None:
-        """Take one event of ansible-runner."""
-        kind, data = event["event"], event.get("event_data", {})
-        if kind == "playbook_on_play_start":
-            self.play = data.get("name", "")
-        elif kind == "playbook_on_task_start":
-            self.task, self.done = data.get("name", ""), set()
-            self.number += 1
-        elif kind.startswith("runner_on_") and kind != "runner_on_start":
-            self.done.add(data.get("host", ""))
-        self.show(new=kind == "playbook_on_task_start")
-
-    def show(self, *, new: bool) -> None:
-        """Write where the run stands."""
-        if self.quiet or not self.task:
-            return
-        elapsed = time.monotonic() - self.started
-        line = f"{elapsed:5.0f} s  task {self.number}  {self.play}: {self.task.rsplit(' : ', maxsplit=1)[-1]}"
-        if self.status:
-            self.status.update(f"{line} ({len(self.done)} hosts done)")
-        elif new:
-            self.said = time.monotonic()
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def tick(self) -> None:
-        """Tell at least every 20 s that a long task goes on."""
-        if self.status or time.monotonic() - self.said > 20:
-            self.show(new=True)
-
-    def end(self) -> None:
-        """Give the line back to the terminal."""
-        if self.status:
-            self.status.stop()
-
-
 def collect(result: Result, event: dict[str, Any]) -> None:
     """Add what an event says to a result."""
     kind, data = event["event"], event.get("event_data", {})
     answer = data.get("res") or {}
-    text = str(answer.get("msg") or answer.get("stderr") or answer.get("stdout") or "no message")
+    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+    text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
     if kind == "runner_on_failed" and not data.get("ignore_errors"):
         result.failures.append(Failure(data.get("host", ""), data.get("task", ""), text))
     elif kind == "runner_on_unreachable":
@@ -175,7 +130,7 @@ class Alnair:
         return alnair_status.hosts(self.inventory, limit)
 
     def run(self, playbook: str, *, limit: str = "", check: bool = False, diff: bool = False, extra_vars: dict[str, Any] | None = None,
-            verbosity: int = 0, progress: Progress | None = None) -> Result:
+            verbosity: int = 0, progress: alnair_progress.Progress | None = None) -> Result:
         """Run one of the playbooks.
 
         Args:
@@ -195,6 +150,9 @@ class Alnair:
             raise UsageError(f'--limit "{limit}" matches no host of {self.inventory}. Its hosts are: {known}.')
         if not self.matched("alluxio_masters:alluxio_workers"):
             raise UsageError(f"{self.inventory} has no host in the groups alluxio_masters and alluxio_workers. See inventory/example.")
+        path = HOME / "playbooks" / f"{playbook}.yml"
+        if progress:
+            progress.expect(alnair_progress.tasks_of_playbook(path))
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         result, started = Result(), time.monotonic()
         # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.
@@ -209,7 +167,7 @@ class Alnair:
                 return False
 
             thread, runner = ansible_runner.run_async(
-                private_data_dir=folder, project_dir=str(HOME), playbook=str(HOME / "playbooks" / f"{playbook}.yml"),
+                private_data_dir=folder, project_dir=str(HOME), playbook=str(path),
                 inventory=str(self.inventory), limit=f"{limit}:{CONTROLLER}" if limit else None, cmdline=" ".join(words) or None,
                 extravars=extra_vars or {}, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
                 envvars={"ANSIBLE_CONFIG": str(HOME / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
@@ -321,7 +279,7 @@ def perform(verb: str, inventory: str | None, options: dict[str, Any], **more: A
         extra = extra_variables(options["extra"])
         if options["limit"] and cluster.matched(options["limit"]):
             console.print(f"--limit {options['limit']} holds for the tasks on hosts; the cluster's tasks run all the same.", markup=False)
-        progress = Progress(console, quiet=options["verbosity"] > 0)
+        progress = alnair_progress.Progress(console, quiet=options["verbosity"] > 0)
         result: Result = getattr(cluster, verb)(limit=options["limit"], check=options["check"], diff=options["diff"], extra_vars=extra,
                                                 verbosity=max(options["verbosity"], int(options["diff"])), progress=progress, **more)
     except UsageError as error:

@@ -6,6 +6,7 @@ new product, an unchanged one costs nothing. A product appears under its name on
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 LAB = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab"
@@ -76,10 +78,6 @@ def product(name: str, key: str, make: Callable[[Path], None]) -> Path:
     target = CACHE / f"{name}-{key}"
     if target.exists():
         return target
-    CACHE.mkdir(parents=True, exist_ok=True)
-    # What a killed run left half-made is of no use to anybody.
-    for old in CACHE.glob(f".{name}-*"):
-        shutil.rmtree(old, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
     work.chmod(0o755)
     make(work)
@@ -162,8 +160,23 @@ def node_image(root: Path) -> str:
     return name
 
 
+def alone() -> TextIO:
+    """Wait until no other checkout builds, and return the lock; what a killed build left half-made is removed."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    lock = (CACHE / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("Another checkout builds the lab's products; waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    for old in CACHE.glob(".*-*"):
+        shutil.rmtree(old)
+    return lock
+
+
 def main() -> None:
     """Build what is missing and print nothing but progress; leave ``products.json`` for the playbooks."""
+    lock = alone()
     debian_tools()
     tools = product("tools", digest(LAB / "tools", KUBERNETES, HELM), go_tools)
     client = product("client", digest(CLIENT_PACKAGES, SUITE), rootfs(CLIENT_PACKAGES))
@@ -173,6 +186,11 @@ def main() -> None:
     archive = product("images", key, images(tools, client, alluxio))
     made = {"tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node)}
     (CACHE / "products.json").write_text(json.dumps(made, indent=2))
+    # Not keyed, for those who type: helm and kubectl as the lab has them.
+    link = CACHE / "tools"
+    link.unlink(missing_ok=True)
+    link.symlink_to(tools)
+    lock.close()
 
 
 if __name__ == "__main__":

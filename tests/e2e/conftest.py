@@ -42,6 +42,7 @@ def execute(cluster: Alnair) -> Callable[..., str]:
         deadline = time.monotonic() + 120
         while answer.is_open() and time.monotonic() < deadline:
             answer.update(timeout=1)
+        assert not answer.is_open(), f"{pod}: {line}: not done after 120 s"
         assert answer.returncode == 0, f"{pod}: {line}: {answer.read_stderr()}"
         return answer.read_stdout()
 

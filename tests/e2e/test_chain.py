@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from typing import Any
 
 import kubernetes
 import pytest
+import rich.console
 
+import alnair_progress
 from alnair_runner import Alnair
 
 HOME = Path(__file__).parents[2]
@@ -55,7 +58,9 @@ def test_deploy_makes_everything_ready(cluster: Alnair) -> None:
 def test_a_second_run_and_a_check_change_nothing_and_restart_nothing(cluster: Alnair, core: Any) -> None:
     before = pods(core)
     for options in ({}, {"check": True, "diff": True}):
-        result = cluster.deploy(**options)
+        progress = alnair_progress.Progress(rich.console.Console(file=io.StringIO()))
+        result = cluster.deploy(progress=progress, **options)
+        assert progress.expected - 5 < progress.number <= progress.expected
         assert result.status == "successful", result.failures
         assert {host: counts["changed"] for host, counts in result.hosts.items() if counts["changed"]} == {}
     assert pods(core) == before
@@ -140,6 +145,14 @@ def test_a_pod_that_cannot_be_scheduled_is_named_with_its_reason(cluster: Alnair
     result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_values": values, "alluxio_chart_wait_seconds": 25})
     assert result.status == "failed"
     assert "Insufficient cpu" in result.failures[0].message
+
+
+def test_a_pod_that_cannot_start_is_named_with_what_it_printed(cluster: Alnair) -> None:
+    values = {"master": {"jvmOptions": ["-XX:NoSuchOption"]}}
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_values": values, "alluxio_chart_wait_seconds": 25})
+    assert result.status == "failed"
+    assert "pod alluxio-master-0: container alluxio-master ended with exit code 1" in result.failures[0].message
+    assert "NoSuchOption" in result.failures[0].message
 
 
 def test_teardown_leaves_nothing_but_the_journal_and_is_fine_with_nothing_there(cluster: Alnair) -> None:

@@ -63,6 +63,13 @@ def test_a_number_that_somebody_else_has(cluster: Alnair) -> None:
     assert "uid 2000 belongs to user admin" in result.failures[0].message
 
 
+def test_a_value_that_a_variable_does_not_allow(cluster: Alnair) -> None:
+    result = cluster.run("prepare_hosts", extra_vars={"alluxio_user_state": "gone"})
+    assert (result.status, result.changed) == ("failed", 0)
+    assert "alluxio_user_state" in result.failures[0].message
+    assert "present, absent" in result.failures[0].message
+
+
 @pytest.fixture
 def elsewhere(cluster: Alnair, tmp_path: Path) -> Alnair:
     """The same inventory with one host at an address where nobody listens."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -72,3 +75,28 @@ def test_one_interrupt_ends_everything(tmp_path: Path, become: str) -> None:
     while on_hosts() and time.monotonic() < interrupted + 10:
         time.sleep(0.5)
     assert on_hosts() == 0
+
+
+def test_the_terminal_is_restored() -> None:
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    words = [sys.executable, "alnair_runner.py", "deploy", "--check"]
+    with subprocess.Popen(words, cwd=HOME, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
+        shown = b""
+        deadline = time.monotonic() + 60
+        while b"task 5 of" not in shown and time.monotonic() < deadline:
+            if select.select([master], [], [], 0.5)[0]:
+                shown += os.read(master, 65536)
+        assert b"task 5 of" in shown
+        assert b"\x1b[?25l" in shown
+        run.send_signal(signal.SIGINT)
+        while run.poll() is None or select.select([master], [], [], 0.5)[0]:
+            if select.select([master], [], [], 0.5)[0]:
+                shown += os.read(master, 65536)
+        assert run.returncode == 130
+    assert termios.tcgetattr(slave) == before
+    # The cursor was hidden while the line was written over, and is shown again.
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+    assert b"interrupted" in shown
+    os.close(master)
+    os.close(slave)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.alnair.alluxio.plugins.filter.accounts import account_conflicts, free_ids
 

@@ -1,0 +1,58 @@
+"""The contract of each role is whole: what it says, what it defaults to and what it uses are the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+HOME = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (HOME / "roles").iterdir())
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def options(role: str) -> dict[str, Any]:
+    return load(HOME / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_is_specified_and_defaults_to_what_is_said(role: str) -> None:
+    said = {name: option.get("default") for name, option in options(role).items()}
+    assert load(HOME / "roles" / role / "defaults" / "main.yml") == said
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_has_the_name_of_its_role_and_a_sentence(role: str) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role}_")
+        assert option["description"].endswith("."), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_is_used(role: str) -> None:
+    places = [*(HOME / "roles" / role).rglob("*.yml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in places if path.name != "argument_specs.yml")
+    for name in options(role):
+        # Once where it gets its default, and once more where something depends on it.
+        assert len(re.findall(rf"\b{name}\b", text)) > 1, name
+
+
+def test_no_knob_stands_where_an_inventory_could_not_turn_it() -> None:
+    knobs = {name for role in ROLES for name in options(role)}
+    assert not knobs & set(load(HOME / "group_vars" / "all.yml"))
+
+
+def test_a_playbook_that_is_run_alone_reads_the_group_vars_too() -> None:
+    assert (HOME / "playbooks" / "group_vars").resolve() == HOME / "group_vars"
+
+
+def test_every_variable_of_the_inventories_is_one_that_a_role_knows() -> None:
+    knobs = {name for role in ROLES for name in options(role)} | {"alluxio_kubeconfig", "alluxio_kube_context", "alluxio_namespace", "alluxio_release"}
+    example = load(HOME / "inventory" / "example" / "group_vars" / "all.yml")
+    assert set(example) <= knobs
