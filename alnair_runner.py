@@ -89,7 +89,7 @@ def collect(result: Result, event: dict[str, Any]) -> None:
     """Add what an event says to a result."""
     kind, data = event["event"], event.get("event_data", {})
     answer = data.get("res") or {}
-    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
     text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
     if kind == "runner_on_failed" and not data.get("ignore_errors"):
         result.failures.append(Failure(data.get("host", ""), data.get("task", ""), text))
@@ -170,6 +170,8 @@ class Alnair:
                 private_data_dir=folder, project_dir=str(HOME), playbook=str(path),
                 inventory=str(self.inventory), limit=f"{limit}:{CONTROLLER}" if limit else None, cmdline=" ".join(words) or None,
                 extravars=extra_vars or {}, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
+                # Its own one would take SIGINT and SIGTERM for itself and end less than all.
+                cancel_callback=lambda: False,
                 envvars={"ANSIBLE_CONFIG": str(HOME / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
                          "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             )

@@ -42,6 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 revision: {description: Revision after the run., type: int, returned: success}
+differs: {description: Whether what is deployed differs from what is wanted; the same as changed., type: bool, returned: success}
 repaired: {description: What was done to a release that was pending., type: str, returned: when it was pending}
 """
 
@@ -153,7 +154,7 @@ def present(module: AnsibleModule, helm: Helm) -> None:
     if changed and not module.check_mode:
         helm.upgrade("--hide-notes")
         history = helm.history()
-    module.exit_json(changed=changed, revision=history[-1]["revision"] if history else 0, **result)
+    module.exit_json(changed=changed, differs=changed, revision=history[-1]["revision"] if history else 0, **result)
 
 
 def absent(module: AnsibleModule, helm: Helm) -> None:
@@ -161,7 +162,7 @@ def absent(module: AnsibleModule, helm: Helm) -> None:
     history = helm.history()
     if history and not module.check_mode:
         helm("uninstall", module.params["name"])
-    module.exit_json(changed=bool(history), revision=0)
+    module.exit_json(changed=bool(history), differs=bool(history), revision=0)
 
 
 def main() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import io
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +67,19 @@ def test_a_second_run_and_a_check_change_nothing_and_restart_nothing(cluster: Al
         assert result.status == "successful", result.failures
         assert {host: counts["changed"] for host, counts in result.hosts.items() if counts["changed"]} == {}
     assert pods(core) == before
+
+
+def test_the_chart_may_come_from_a_repository(cluster: Alnair, tmp_path: Path) -> None:
+    helm = HOME / "inventory" / "lab" / ".access" / "bin" / "helm"
+    subprocess.run([helm, "package", HOME / "charts" / "alluxio", "--destination", tmp_path], check=True, capture_output=True)
+    subprocess.run([helm, "repo", "index", tmp_path], check=True, capture_output=True)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_repository": f"http://127.0.0.1:{server.server_port}"})
+        server.shutdown()
+    # It is the same chart as the bundled one.
+    assert (result.status, result.changed) == ("successful", 0), result.failures
 
 
 def test_pods_run_as_the_pinned_user_and_the_hosts_agree(execute: Callable[..., str]) -> None:
