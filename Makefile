@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/.venv/bin:$(CACHE)/lab/tools:$(PATH)
 LAB = cd lab && ansible-playbook
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint unit e2e test demo lab lab-build lab-down
+export MOLECULE_GLOB := molecule/*/molecule.yml
+.PHONY: help setup lint unit e2e molecule test demo lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,8 +37,11 @@ unit: setup ## unit tests
 e2e: lab ## the whole chain on the lab
 	pytest tests/e2e
 
+molecule: lab ## each role alone, on hosts of its own or on the lab
+	for scenario in molecule/*/molecule.yml; do molecule test --scenario-name "$$(basename "$$(dirname "$$scenario")")"; done
+
 demo: lab ## raise the lab, run site.yml on it, read a data set through the cache
 	python alnair_runner.py deploy
 	python lab/demo.py
 
-test: lint unit ## everything set up, all tests
+test: lint unit e2e molecule ## everything set up, all tests

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: ssh_proof
 short_description: Prove that this host reaches others over ssh without a password
 description:
-  - Logs in to all targets at the same time as the user that the task becomes, with that user's own key and pinned host keys.
+  - Logs in to all targets at the same time as O(user), with that account's own key and pinned host keys.
   - Changes nothing, so it also runs in check mode.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
@@ -21,7 +21,7 @@ options:
       host: {description: Name or address., type: str, required: true}
       port: {description: Port of sshd., type: int, default: 22}
   user:
-    description: The account on the targets.
+    description: The account, on this host and on the targets.
     type: str
     required: true
   timeout:
@@ -39,7 +39,6 @@ EXAMPLES = r"""
     user: alluxio-user
     targets: [{name: node-1, host: 10.0.0.11}]
   become: true
-  become_user: alluxio-user
 """
 
 RETURN = r"""
@@ -51,6 +50,7 @@ reached:
 """
 
 import concurrent.futures
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -75,11 +75,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     user, timeout, targets = module.params["user"], module.params["timeout"], module.params["targets"]
+    # Ansible's own way to become somebody else than root needs pipelining or acl on the host.
+    become = ["runuser", "-u", user, "--"] if os.geteuid() == 0 else []
 
     def login(target: dict[str, object]) -> str | None:
         command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={timeout}", "-o", "ControlPath=none",
                    "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
-        code, _out, err = module.run_command(["timeout", str(2 * timeout), *command])
+        code, _out, err = module.run_command(["timeout", str(2 * timeout), *become, *command])
         return f"{target['name']} ({target['host']}:{target['port']}): {err.strip() or f'exit code {code}'}" if code else None
 
     with concurrent.futures.ThreadPoolExecutor(min(32, len(targets)) or 1) as pool:
