@@ -28,6 +28,12 @@ sys.exit(cluster.run("long").exit_code)
 """
 
 
+@pytest.fixture(autouse=True)
+def heard() -> None:
+    """Let the runs hear SIGINT: what a shell starts in the background ignores it, and so would all below."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def on_hosts() -> int:
     """Return the number of marked processes on all hosts."""
     line = f"pgrep -c -f '^sleep {MARK}' || true"
