@@ -336,7 +336,9 @@ def status(inventory: str | None, **options: Any) -> None:
     if options["as_json"]:
         click.echo(json.dumps(found, indent=2))
     else:
-        rich.console.Console().print(alnair_status.table(found))
+        console = rich.console.Console()
+        # In a file or a pipe names stay whole.
+        console.print(alnair_status.table(found), width=None if console.is_terminal else 120)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 from collections.abc import Iterable
@@ -69,7 +71,7 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         knobs: alluxio_kubeconfig, alluxio_kube_context, alluxio_namespace and alluxio_release.
 
     Returns:
-        release (name, revision, status, image), masters, workers, fuse (pods with node and readiness), capacity (total and used, bytes; None
+        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used, bytes; None
         when no master answers), claims and volumes (name and phase).
 
     Raises:
@@ -94,7 +96,7 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
     return {
         "namespace": namespace,
         "release": {"name": release, "revision": int(newest.metadata.labels["version"]), "status": newest.metadata.labels["status"],
-                    "image": image(pods)} if newest else None,
+                    "chart": chart(newest), "image": image(pods)} if newest else None,
         "masters": masters,
         "workers": ready(pods, "worker"),
         "fuse": ready(pods, "fuse"),
@@ -102,6 +104,13 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         "claims": [{"name": claim.metadata.name, "phase": claim.status.phase} for claim in claims],
         "volumes": [{"name": volume.metadata.name, "phase": volume.status.phase} for volume in volumes],
     }
+
+
+def chart(secret: Any) -> str:
+    """Return name and version of the chart in one of helm's secrets: JSON, compressed, and encoded twice (once by helm, once by the API)."""
+    packed = base64.b64decode(base64.b64decode(secret.data["release"]))
+    metadata = json.loads(gzip.decompress(packed))["chart"]["metadata"]
+    return f"{metadata['name']}-{metadata['version']}"
 
 
 def image(pods: Iterable[Any]) -> str | None:
@@ -124,16 +133,18 @@ def capacity(core: Any, namespace: str, masters: list[str]) -> dict[str, int] | 
 
 def table(found: dict[str, Any]) -> rich.table.Table:
     """Return the state as a table."""
-    result = rich.table.Table("what", rich.table.Column("name", overflow="fold"), rich.table.Column("where", overflow="fold"), "state", title=f"Alluxio in namespace {found['namespace']}")
+    wide = [rich.table.Column(name, overflow="fold") for name in ("name", "where")]
+    result = rich.table.Table("what", *wide, "state", title=f"Alluxio in namespace {found['namespace']}")
     release = found["release"]
     if release:
-        result.add_row("release", f"{release['name']} revision {release['revision']}", release["image"] or "", release["status"])
+        result.add_row("release", f"{release['name']} revision {release['revision']}", release["chart"], release["status"])
+        result.add_row("image", release["image"] or "", "", "")
     else:
         result.add_row("release", "", "", "not there")
     for kind, key in (("master", "masters"), ("worker", "workers"), ("FUSE mount", "fuse")):
         for item in found[key]:
             state = "Ready" if item["ready"] else "not Ready"
-            result.add_row(kind, item["pod"], item["node"] or "", state + (f", {item['restarts']} restarts" if item["restarts"] else ""))
+            result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
     use = found["capacity"]
     result.add_row("capacity", "", "", f"{mib(use['used'])} of {mib(use['total'])} used" if use else "no master answers")
     for kind, key in (("claim", "claims"), ("volume", "volumes")):

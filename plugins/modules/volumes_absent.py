@@ -85,6 +85,13 @@ class Volumes:
             self.quietly(self.core.patch_persistent_volume, name, body)
         return [f"claim {name}" for name in claims] + [f"volume {name}" for name in volumes]
 
+    def stuck(self) -> list[str]:
+        """Return what is still there with the finalizers that keep it."""
+        claims, volumes = self.found()
+        listed = [("claim", item) for item in self.core.list_namespaced_persistent_volume_claim(self.params["namespace"]).items if item.metadata.name in claims]
+        listed += [("volume", item) for item in self.core.list_persistent_volume().items if item.metadata.name in volumes]
+        return [f"{kind} {item.metadata.name} (finalizers {', '.join(item.metadata.finalizers or []) or 'none'})" for kind, item in listed]
+
     @staticmethod
     def quietly(call: Any, *args: Any) -> None:
         """Call the API; that the object is gone already is fine."""
@@ -127,9 +134,9 @@ def main() -> None:
     forced: list[str] = []
     if any(left):
         if not params["force"]:
-            stuck = [f"claim {name}" for name in left[0]] + [f"volume {name}" for name in left[1]]
+            held = "; ".join(volumes.holders(left[0]))
             module.fail_json(
-                msg=f"Still there after {params['timeout']} s: {', '.join(stuck)}. Held by: {'; '.join(volumes.holders(left[0])) or 'a finalizer'}. "
+                msg=f"Still there after {params['timeout']} s: {', '.join(volumes.stuck())}. {f'In use: {held}. ' if held else ''}"
                 "End what holds them, or use force to take their finalizers off."
             )
         forced = volumes.strip(*left)

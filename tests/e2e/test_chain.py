@@ -16,6 +16,7 @@ from typing import Any
 import kubernetes
 import pytest
 import rich.console
+import yaml
 
 import alnair_progress
 from alnair_runner import Alnair
@@ -122,6 +123,8 @@ def test_status_takes_less_than_two_seconds_and_says_it_in_a_table() -> None:
     done = subprocess.run([sys.executable, "alnair_runner.py", "status"], cwd=HOME, capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 2.0
     assert "alluxio-master-0" in done.stdout
+    version = yaml.safe_load((HOME / "charts" / "alluxio" / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    assert f"alluxio-{version}" in done.stdout
 
 
 @pytest.fixture
@@ -171,6 +174,19 @@ def test_a_pod_that_cannot_start_is_named_with_what_it_printed(cluster: Alnair) 
     assert "NoSuchOption" in result.failures[0].message
 
 
+def test_what_is_stuck_is_named_and_freed_only_by_force(cluster: Alnair, core: Any) -> None:
+    held = "alluxio-journal-0"
+    core.patch_persistent_volume(held, {"metadata": {"finalizers": ["example.org/held"]}})
+    result = cluster.teardown(extra_vars={"persistent_volumes_wait_seconds": 5})
+    assert result.status == "failed"
+    assert held in result.failures[0].message
+    assert "example.org/held" in result.failures[0].message
+    forced = cluster.teardown(force=True, extra_vars={"persistent_volumes_wait_seconds": 5})
+    assert forced.status == "successful", forced.failures
+    assert any("Finalizers were taken off" in message and held in message for message in forced.messages)
+    assert cluster.deploy().status == "successful"
+
+
 def test_teardown_leaves_nothing_but_the_journal_and_is_fine_with_nothing_there(cluster: Alnair) -> None:
     result = cluster.teardown()
     assert result.status == "successful", result.failures
@@ -185,3 +201,12 @@ def test_teardown_leaves_nothing_but_the_journal_and_is_fine_with_nothing_there(
 def test_deploy_again_finds_the_old_files(cluster: Alnair, execute: Callable[..., str]) -> None:
     assert cluster.deploy().status == "successful"
     assert execute(fuse_pods(cluster)[0], f"ls {ROOT}/e2e").split() == ["data"]
+
+
+def test_purge_leaves_nothing_on_the_hosts(cluster: Alnair) -> None:
+    result = cluster.teardown(purge=True)
+    assert result.status == "successful", result.failures
+    assert on_hosts("id alluxio-user 2>&1 || true").count("no such user") == 3
+    assert on_hosts("ls -d /mnt/fuse /home/alluxio-user 2>&1 || true").count("No such file") == 6
+    assert (cluster.teardown(purge=True).status, cluster.teardown(purge=True).changed) == ("successful", 0)
+    assert cluster.deploy().status == "successful"

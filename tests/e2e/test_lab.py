@@ -77,6 +77,10 @@ def test_make_lab_recovers_from_what_a_killed_run_left_behind(cluster: Alnair) -
 
 def test_lab_down_leaves_nothing_behind(checkout: Path) -> None:
     make("lab", SECOND, folder=checkout)
+    # Nothing was ever deployed here, so this is the place for a first plan.
+    plan = Alnair(checkout / "inventory" / "lab").deploy(check=True, diff=True)
+    assert plan.status == "successful", plan.failures
+    assert plan.changed > 5
     assert podman("ps", "--format", "{{.Names}}", "--filter", "name=alnair-second") != []
     make("lab-down", SECOND, folder=checkout)
     for words in (["ps", "-a", "--format", "{{.Names}}"], ["volume", "ls", "--format", "{{.Name}}"], ["network", "ls", "--format", "{{.Name}}"]):
