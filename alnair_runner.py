@@ -336,9 +336,8 @@ def status(inventory: str | None, **options: Any) -> None:
     if options["as_json"]:
         click.echo(json.dumps(found, indent=2))
     else:
-        console = rich.console.Console()
         # In a file or a pipe names stay whole.
-        console.print(alnair_status.table(found), width=None if console.is_terminal else 120)
+        rich.console.Console(width=None if sys.stdout.isatty() else 120).print(alnair_status.table(found))
 
 
 if __name__ == "__main__":
