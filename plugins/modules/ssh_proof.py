@@ -28,6 +28,10 @@ options:
     description: Seconds that one login may take.
     type: int
     default: 15
+  identity:
+    description: Private key to log in with; by default those that ssh finds.
+    type: path
+    default: ""
 attributes:
   check_mode: {description: Changes nothing., support: full}
   diff_mode: {description: Changes nothing., support: none}
@@ -71,16 +75,18 @@ def main() -> None:
             },
             "user": {"type": "str", "required": True},
             "timeout": {"type": "int", "default": 15},
+            "identity": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
     user, timeout, targets = module.params["user"], module.params["timeout"], module.params["targets"]
+    identity = ["-o", "IdentitiesOnly=yes", "-i", module.params["identity"]] if module.params["identity"] else []
     # Ansible's own way to become somebody else than root needs pipelining or acl on the host.
     become = ["runuser", "-u", user, "--"] if os.geteuid() == 0 else []
 
     def login(target: dict[str, object]) -> str | None:
         command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={timeout}", "-o", "ControlPath=none",
-                   "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
+                   *identity, "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
         code, _out, err = module.run_command(["timeout", str(2 * timeout), *become, *command])
         return f"{target['name']} ({target['host']}:{target['port']}): {err.strip() or f'exit code {code}'}" if code else None
 

@@ -70,6 +70,20 @@ def test_a_second_run_and_a_check_change_nothing_and_restart_nothing(cluster: Al
     assert pods(core) == before
 
 
+def test_hosts_as_wanted_are_asked_once_by_each_role_and_start_no_python() -> None:
+    words = ["ansible-playbook", "-vvv", "-i", "inventory/lab", "playbooks/prepare_hosts.yml"]
+    said = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=True).stdout
+    asked = [line for line in said.splitlines() if "SSH: EXEC" in line]
+    # Three roles, three hosts.
+    assert len(asked) == 9
+    assert not [line for line in asked if "python" in line]
+
+
+def test_the_hosts_roles_work_with_sudo_and_without_root(cluster: Alnair) -> None:
+    result = cluster.run("prepare_hosts", extra_vars={"ansible_user": "admin"})
+    assert (result.status, result.changed) == ("successful", 0), result.failures
+
+
 def test_the_chart_may_come_from_a_repository(cluster: Alnair, tmp_path: Path) -> None:
     helm = HOME / "inventory" / "lab" / ".access" / "bin" / "helm"
     subprocess.run([helm, "package", HOME / "charts" / "alluxio", "--destination", tmp_path], check=True, capture_output=True)

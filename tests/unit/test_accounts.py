@@ -1,36 +1,76 @@
-"""Who already has a name or number that an account shall get."""
+"""What the probe of an account sees: whether it is as wanted, and who already has its name or number."""
 
 from __future__ import annotations
 
+import getpass
+import grp
+import hashlib
+import os
+import pwd
+import subprocess
 from typing import Any
 
 import pytest
-from ansible_collections.alnair.alluxio.plugins.filter.accounts import account_conflicts, free_ids
+from ansible_collections.alnair.alluxio.plugins.action.account_probe import compare, probe_script
+from ansible_collections.alnair.alluxio.plugins.filter.accounts import free_id
 
-WANTED = {"user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000}
-
-
-def entry(number: int) -> list[str]:
-    return ["x", str(number)]
+WANTED: dict[str, Any] = {"name": "ax", "uid": 1000, "group": "ax", "gid": 1000, "home": "/home/ax", "shell": "/bin/bash"}
+THERE = ["user root:x:0:0::/root:/bin/sh", "user ax:x:1000:1000::/home/ax:/bin/bash", "group ax:x:1000:", "member ax video", "home", "digest abc"]
 
 
 @pytest.mark.parametrize(
-    ("passwd", "group", "sentence"),
+    ("line", "sentence"),
     [
-        ({"bob": entry(1000)}, {}, "uid 1000 belongs to user bob"),
-        ({"alluxio-user": entry(1001)}, {}, "user alluxio-user exists with uid 1001, not 1000"),
-        ({}, {"staff": entry(1000)}, "gid 1000 belongs to group staff"),
-        ({}, {"alluxio-user": entry(7)}, "group alluxio-user exists with gid 7, not 1000"),
+        ("user bob:x:1000:100::/home/bob:/bin/sh", "uid 1000 belongs to user bob"),
+        ("user ax:x:1001:1000::/home/ax:/bin/sh", "user ax exists with uid 1001, not 1000"),
+        ("group staff:x:1000:", "gid 1000 belongs to group staff"),
+        ("group ax:x:7:", "group ax exists with gid 7, not 1000"),
     ],
 )
-def test_each_conflict_is_said(passwd: dict[str, Any], group: dict[str, Any], sentence: str) -> None:
-    assert account_conflicts(WANTED, passwd, group) == [sentence]
+def test_each_conflict_is_said(line: str, sentence: str) -> None:
+    assert compare(WANTED, ["user root:x:0:0::/root:/bin/sh", line])["conflicts"] == [sentence]
 
 
-def test_a_fresh_host_and_a_prepared_host_have_no_conflict() -> None:
-    assert account_conflicts(WANTED, {"root": entry(0)}, {"root": entry(0)}) == []
-    assert account_conflicts(WANTED, {"alluxio-user": entry(1000)}, {"alluxio-user": entry(1000)}) == []
+def test_an_account_that_is_there_is_as_wanted_and_no_conflict() -> None:
+    found = compare(WANTED, THERE)
+    assert (found["as_wanted"], found["there"], found["conflicts"], found["used"]) == (True, True, [], [1000])
 
 
-def test_the_free_number_is_free_in_every_database() -> None:
-    assert free_ids([{"a": entry(1000)}, {"b": entry(1001)}, {"c": entry(1003)}]) == 1002
+def test_a_fresh_host_needs_the_account_and_has_no_conflict() -> None:
+    found = compare(WANTED, THERE[:1])
+    assert (found["as_wanted"], found["there"], found["conflicts"]) == (False, False, [])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"shell": "/bin/sh"}, {"home": "/srv/ax"}, {"groups": ["docker"]}, {"password_digest": "def"}, {"gid": 1001}],
+)
+def test_each_difference_is_seen(other: dict[str, Any]) -> None:
+    assert not compare({**WANTED, **other}, THERE)["as_wanted"]
+
+
+def test_a_missing_home_is_seen_and_further_groups_are_left_alone() -> None:
+    assert not compare(WANTED, [line for line in THERE if line != "home"])["as_wanted"]
+    assert compare({**WANTED, "groups": ["video"], "password_digest": "abc"}, THERE)["as_wanted"]
+
+
+def test_what_an_account_holds_is_named() -> None:
+    found = compare(WANTED, [*THERE, "process 12 java", "file /mnt/fuse/a b"])
+    assert (found["processes"], found["files"]) == (["12 java"], ["/mnt/fuse/a b"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads password hashes")
+def test_the_script_sees_the_user_who_runs_it_without_showing_the_password_hash() -> None:
+    me = pwd.getpwnam(getpass.getuser())
+    args = {"name": me.pw_name, "uid": me.pw_uid, "group": grp.getgrgid(me.pw_gid).gr_name, "gid": me.pw_gid, "home": me.pw_dir, "shell": me.pw_shell,
+            "data": ["/proc/self"]}
+    done = subprocess.run(["sh", "-c", probe_script(args)], capture_output=True, text=True, check=True)
+    password = subprocess.run(["getent", "shadow", me.pw_name], capture_output=True, text=True, check=True).stdout.split(":")[1]
+    found = compare({**args, "password_digest": hashlib.sha256(password.encode()).hexdigest()}, done.stdout.splitlines())
+    assert found["as_wanted"]
+    assert any(line.endswith(" sh") for line in found["processes"])
+    assert len(password) < 2 or password not in done.stdout
+
+
+def test_the_free_number_is_free_on_every_host() -> None:
+    assert free_id([[1000], [1001], [1003]]) == 1002

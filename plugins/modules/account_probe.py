@@ -1,0 +1,40 @@
+"""Documentation of the action account_probe, which needs no Python on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: account_probe
+short_description: Tell whether an account is as wanted, and who has its name or number
+description:
+  - Reads the host's users, groups and memberships with one sh script over the open connection; no Python is started there.
+  - Changes nothing. A password is compared by the digest of its hash, so that neither is sent or shown.
+version_added: 0.1.0
+author: The Alnair authors (@CentaurusInfra)
+options:
+  name: {description: Name of the account., type: str, required: true}
+  uid: {description: Number of the user., type: int, required: true}
+  group: {description: Name of the primary group., type: str, required: true}
+  gid: {description: Number of the primary group., type: int, required: true}
+  shell: {description: Login shell., type: path, required: true}
+  home: {description: Home directory., type: path, required: true}
+  groups: {description: Further groups that the account shall be in., type: list, elements: str, default: []}
+  password_digest: {description: SHA-256 of the password hash in hexadecimal digits; empty where any password will do., type: str, default: ""}
+  data: {description: Directories whose files the account may own; see RV(files)., type: list, elements: path, default: []}
+attributes:
+  check_mode: {description: Changes nothing., support: full}
+  diff_mode: {description: Changes nothing., support: none}
+"""
+
+EXAMPLES = r"""
+- name: Look at the account
+  alnair.alluxio.account_probe: {name: alluxio-user, uid: 1000, group: alluxio-user, gid: 1000, shell: /bin/bash, home: /home/alluxio-user}
+"""
+
+RETURN = r"""
+as_wanted: {description: Whether nothing is to be done for the account to be there., type: bool, returned: success}
+there: {description: Whether the user or the group is there., type: bool, returned: success}
+conflicts: {description: "A sentence for each name or number that somebody else has.", type: list, elements: str, returned: success}
+used: {description: "The uids and gids from 1000 to 59999 that are given away.", type: list, elements: int, returned: success}
+processes: {description: "Number and name of the account's processes.", type: list, elements: str, returned: success}
+files: {description: "The first of the account's files below O(data).", type: list, elements: str, returned: success}
+"""
