@@ -156,9 +156,9 @@ class Alnair:
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         result, started = Result(), time.monotonic()
         # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.
-        with tempfile.TemporaryDirectory(prefix="alnair-") as folder:
-            sockets = Path(folder) / "cp"
-            sockets.mkdir(mode=0o700)
+        # The sockets lie by themselves because their paths may have no more than 107 characters, and TMPDIR may be long.
+        with tempfile.TemporaryDirectory(prefix="alnair-") as folder, tempfile.TemporaryDirectory(prefix="alnair-", dir="/tmp") as sockets_folder:
+            sockets = Path(sockets_folder)
 
             def handle(event: dict[str, Any]) -> bool:
                 collect(result, event)

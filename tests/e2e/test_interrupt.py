@@ -43,16 +43,16 @@ def on_hosts() -> int:
 
 
 def below(folder: Path) -> list[str]:
-    """Return the command lines of processes that know the run's folder or the mark."""
+    """Return the command lines of processes whose environment names the run's folder for temporary files."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 text = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if f"TMPDIR={folder}".encode() in (entry / "environ").read_bytes():
+                    found.append(text)
             except OSError:
                 continue
-            if str(folder) in text:
-                found.append(text)
     return found
 
 
