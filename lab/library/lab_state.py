@@ -57,13 +57,14 @@ class State:
 
     def file(self, path: Path, text: str, mode: int = 0o600) -> None:
         """Write a file where it differs."""
-        if path.exists() and path.read_text() == text:
+        if path.exists() and path.read_text() == text and path.stat().st_mode & 0o777 == mode:
             return
         self.written.append(str(path))
         if self.module.check_mode:
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=mode)
+        path.chmod(mode)
         path.write_text(text)
 
     def made(self, path: Path, *command: str | Path, keep_output: bool = False) -> None:
@@ -98,7 +99,9 @@ class State:
             if self.module.check_mode and self.written:
                 continue
             self.file(home / "ca.crt", (pki / "ca.crt").read_text())
-            self.file(home / "authorized_keys", (self.root / "ssh/id_ed25519.pub").read_text())
+            # sshd reads this as the user who logs in.
+            self.file(home / "authorized_keys", (self.root / "ssh/id_ed25519.pub").read_text(), mode=0o644)
+            home.chmod(0o711)
         names = {node["name"] for node in self.nodes}
         for old in (self.root / "nodes").iterdir() if (self.root / "nodes").is_dir() else ():
             if old.name not in names:
