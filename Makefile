@@ -10,7 +10,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 .PHONY: help setup lint unit e2e molecule test demo lab lab-build lab-down
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 setup: ## prepare the virtual environment (seconds when nothing changed)
 	@./setup.sh

@@ -24,9 +24,12 @@ def tasks_of_role(role: Path, variables: dict[str, Any], entry: str = "main.yml"
 
 
 def tasks_of_list(tasks: list[dict[str, Any]], role: Path, variables: dict[str, Any]) -> int:
-    """Return the number of tasks in a list with what it includes; a file whose name only the hosts know counts when it is included."""
+    """Return the number of tasks in a list with what it includes, but for what depends on the hosts: that counts when it is included."""
     total = 0
     for task in tasks:
+        if "when" in task and ("block" in task or {key.rpartition(".")[2] for key in task} & {*INCLUDES, *ROLES}):
+            total += 1
+            continue
         keys = {key.rpartition(".")[2]: value for key, value in task.items()}
         inner = {**variables, **keys.get("vars", {})}
         for part in ("block", "always"):

@@ -133,6 +133,11 @@ def test_progress_tells_play_task_and_count_in_plain_lines() -> None:
     assert "task 1 of 7  Prepare: Make it" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
+    tasks = [{"debug": {}}, {"ansible.builtin.include_tasks": "present.yml", "when": "x"}, {"block": [{"debug": {}}, {"debug": {}}]}, {"block": [{"debug": {}}] * 9, "when": "x"}]
+    assert alnair_progress.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 5
+
+
 @pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml")))
 def test_every_playbook_has_tasks_to_count(playbook: str) -> None:
     assert alnair_progress.tasks_of_playbook(HOME / "playbooks" / playbook) >= 3
