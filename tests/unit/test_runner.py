@@ -134,7 +134,12 @@ def test_progress_tells_play_task_and_count_in_plain_lines() -> None:
 
 
 def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
-    tasks = [{"debug": {}}, {"ansible.builtin.include_tasks": "present.yml", "when": "x"}, {"block": [{"debug": {}}, {"debug": {}}]}, {"block": [{"debug": {}}] * 9, "when": "x"}]
+    tasks: list[dict[str, Any]] = [
+        {"debug": {}},
+        {"ansible.builtin.include_tasks": "present.yml", "when": "x"},
+        {"block": [{"debug": {}}, {"debug": {}}]},
+        {"block": [{"debug": {}}] * 9, "when": "x"},
+    ]
     assert alnair_progress.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 5
 
 
