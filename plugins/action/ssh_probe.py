@@ -8,7 +8,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
-BEGIN, END = "# BEGIN Alluxio's hosts, pinned by Ansible", "# END Alluxio's hosts, pinned by Ansible"
+BEGIN = "# BEGIN Alluxio's hosts, pinned by Ansible"
+END = "# END Alluxio's hosts, pinned by Ansible"
 # The script is one word of a command line, which Linux limits to 128 KiB; more logins are the module's that proves them.
 MOST_TARGETS = 1000
 
