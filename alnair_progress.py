@@ -27,10 +27,10 @@ def tasks_of_list(tasks: list[dict[str, Any]], role: Path, variables: dict[str, 
     """Return the number of tasks in a list with what it includes, but for what depends on the hosts: that counts when it is included."""
     total = 0
     for task in tasks:
-        if "when" in task and ("block" in task or {key.rpartition(".")[2] for key in task} & {*INCLUDES, *ROLES}):
-            total += 1
-            continue
         keys = {key.rpartition(".")[2]: value for key, value in task.items()}
+        if "when" in keys and keys.keys() & {"block", *INCLUDES, *ROLES}:
+            total += "block" not in keys
+            continue
         inner = {**variables, **keys.get("vars", {})}
         for part in ("block", "always"):
             total += tasks_of_list(keys.get(part, []), role, inner)

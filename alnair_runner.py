@@ -251,6 +251,8 @@ def report(console: rich.console.Console, verb: str, result: Result, *, as_json:
         console.print(f"{failure.host}: {failure.task}\n  {failure.message}", style="red", markup=False, highlight=False, soft_wrap=True)
     for host, reason in result.unreachable.items():
         console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if result.status == "interrupted":
+        console.print("What was done so far stays. The same command goes on from there; a helm that was cut off is repaired by it first.")
     console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold")
 
 

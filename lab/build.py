@@ -129,7 +129,7 @@ def jars(version: str) -> Callable[[Path], None]:
 
 def image(name: str, folder: Path, inputs: dict[str, Path]) -> None:
     """Build one image with its context put together from its folder and other products."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as context:
+    with tempfile.TemporaryDirectory(prefix=".image-", dir=CACHE) as context:
         shutil.copytree(folder, context, dirs_exist_ok=True, symlinks=True)
         for target, source in inputs.items():
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, Path(context) / target)

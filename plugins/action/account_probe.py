@@ -67,7 +67,7 @@ class ActionModule(ProbeAction):
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
-        super(ProbeAction, self).run(tmp, task_vars)
+        super().run(tmp, task_vars)
         lines = self.probe(probe_script(self._task.args))
         if lines is None or not any(line.startswith("user ") for line in lines):
             raise AnsibleActionFail("The host's users could not be read. Is getent there, and may this user become root?")

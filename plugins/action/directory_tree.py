@@ -15,7 +15,7 @@ SYSTEM = (
 
 
 def directories(args: dict[str, Any]) -> list[tuple[str, int, bool]]:
-    """Return path, mode and depth of the wanted directories."""
+    """Return path, mode and whether all below counts, of the wanted directories."""
     return [(item["path"], int(str(item["mode"]), 8), str(item.get("recurse", False)).lower() in ("true", "yes", "1")) for item in args["directories"]]
 
 
@@ -51,14 +51,11 @@ def nothing_to_do(args: dict[str, Any], lines: list[str]) -> bool:
 class ActionModule(ProbeAction):
     """Probe the directories, then run the module where they differ."""
 
-    def script(self, args: dict[str, Any]) -> str:
-        """Return the sh script that tells the state."""
-        return probe_script(args)
-
-    def as_wanted(self, args: dict[str, Any], lines: list[str]) -> bool:
-        """Tell whether nothing is to be done."""
-        return nothing_to_do(args, lines)
-
-    def result(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Return what the module returns when nothing is to be done."""
-        return {"corrected": 0} if args.get("state", "present") == "present" else {"kept": []}
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the action."""
+        super().run(tmp, task_vars)
+        args = self._task.args
+        lines = self.probe(probe_script(args))
+        if lines is not None and nothing_to_do(args, lines):
+            return {"changed": False, **({"corrected": 0} if args.get("state", "present") == "present" else {"kept": []})}
+        return self._execute_module(task_vars=task_vars)

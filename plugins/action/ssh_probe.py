@@ -61,7 +61,7 @@ class ActionModule(ProbeAction):
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
-        super(ProbeAction, self).run(tmp, task_vars)
+        super().run(tmp, task_vars)
         lines = self.probe(probe_script(self._task.args))
         if lines is None:
             raise AnsibleActionFail("The host's keys could not be read. May this user become root?")

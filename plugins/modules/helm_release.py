@@ -7,7 +7,8 @@ module: helm_release
 short_description: Hold a Helm release in a state
 description:
   - Renders what would be applied on the server and compares it, its values and its state with what is deployed; nothing is applied when they are the same.
-  - A release that a killed helm left pending is rolled back to its last deployed revision, or removed when there is none, and then installed.
+  - A release that a killed helm left pending is rolled back to its last deployed revision, or removed when there is none, and then installed; a
+    removal that was cut off is ended first.
   - Values reach helm by files, never by its command line; Secrets are masked in diffs.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
@@ -43,7 +44,7 @@ EXAMPLES = r"""
 RETURN = r"""
 revision: {description: Revision after the run., type: int, returned: success}
 differs: {description: Whether what is deployed differs from what is wanted; the same as changed., type: bool, returned: success}
-repaired: {description: What was done to a release that was pending., type: str, returned: when it was pending}
+repaired: {description: What was done to a release that was in mid-flight., type: str, returned: when it was}
 """
 
 import difflib
@@ -119,7 +120,11 @@ class Helm:
 
 
 def repair(helm: Helm, history: list[dict[str, object]]) -> str:
-    """Free a release that a killed helm left pending; return what was done."""
+    """Free a release that a killed helm left in mid-flight; return what was done."""
+    if history[-1]["status"] == "uninstalling":
+        if not helm.module.check_mode:
+            helm("uninstall", helm.params["name"])
+        return "ended the removal that was cut off"
     deployed = [item["revision"] for item in history if item["status"] in ("deployed", "superseded")]
     if deployed:
         if not helm.module.check_mode:
@@ -134,12 +139,12 @@ def present(module: AnsibleModule, helm: Helm) -> None:
     """Install or upgrade the release when it differs."""
     history = helm.history()
     result: dict[str, object] = {}
-    if history and str(history[-1]["status"]).startswith("pending"):
+    if history and str(history[-1]["status"]).startswith(("pending", "uninstalling")):
         result["repaired"] = repair(helm, history)
-        history = history if module.check_mode else helm.history()
-    if history and history[-1]["status"] == "uninstalling":
-        helm("uninstall", module.params["name"])
-        history = []
+        if module.check_mode:
+            # Helm renders nothing for a release in this state, not even to look.
+            module.exit_json(changed=True, differs=True, revision=history[-1]["revision"], **result)
+        history = helm.history()
     wanted = helm.upgrade("--dry-run=server", "--hide-notes")
     before: list[str] = []
     same = False

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(not (HOME / "inventory" / "lab" / ".access").is_
 
 
 def make(*words: str, folder: Path = HOME) -> str:
-    return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    return done.stdout
 
 
 def podman(*words: str) -> list[str]:

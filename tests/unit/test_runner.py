@@ -140,7 +140,7 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
         {"block": [{"debug": {}}, {"debug": {}}]},
         {"block": [{"debug": {}}] * 9, "when": "x"},
     ]
-    assert alnair_progress.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 5
+    assert alnair_progress.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 4
 
 
 @pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml")))
