@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -89,22 +89,26 @@ def ssh_trust(
 ) -> dict[str, Any]:
     """Return a host's lines and whether all is as wanted; see DOCUMENTATION."""
     found, targets, sources = host["passwordless_ssh_found"], list(targets), list(sources)
-    keys = {source["inventory_hostname"]: own_keys(source) for source in sources}
-    if controller:
-        keys["controller"] = own_keys({"passwordless_ssh_key": controller})
-    allowed = []
-    for name, of_source in keys.items():
-        comment = f"{user}@{name}"
-        allowed += [" ".join([*options.split("\n"), *key.split()[:2], comment]).strip() for key in of_source]
-        if not of_source:
-            allowed += [line for line in found["allowed"] if line.endswith(f" {comment}")]
+
+    def lines(keys_of: Callable[[Mapping[str, Any]], list[str]]) -> list[str]:
+        """Return the lines of the sources' keys; a source that told none keeps those that it has."""
+        wanted = []
+        for source in [*sources, *([{"inventory_hostname": "controller", "passwordless_ssh_key": controller}] if controller else [])]:
+            comment = f"{user}@{source['inventory_hostname']}"
+            keys = keys_of(source)
+            wanted += [" ".join([options, *key.split()[:2], comment]).strip() for key in keys]
+            wanted += [] if keys else [line for line in found["allowed"] if line.endswith(f" {comment}")]
+        return wanted if target else []
+
     pinned = known_hosts(targets, found["pinned"], inventory) if targets else []
-    keyless = any("passwordless_ssh_found" in source and not keys[source["inventory_hostname"]] for source in sources)
+    told = [source["passwordless_ssh_found"] for source in sources if "passwordless_ssh_found" in source]
     return {
-        "allowed": allowed if target else [],
+        "allowed": lines(own_keys),
         "pinned": pinned,
-        "whole": found["exact"] and not keyless and (allowed if target else []) == found["allowed"] and pinned == found["pinned"]
-        and sorted(item["inventory_hostname"] for item in targets) == found["reached"],
+        # Just what was found counts here, not what an earlier use of the role in the same run made.
+        "whole": found["exact"] and all(source["exact"] and source["public_key"] for source in told)
+        and lines(lambda source: [key for key in [source.get("passwordless_ssh_found", {}).get("public_key")] if key]) == found["allowed"]
+        and pinned == found["pinned"] and sorted(item["inventory_hostname"] for item in targets) == found["reached"],
     }  # fmt: skip
 
 

@@ -123,6 +123,12 @@ def test_both_keys_are_allowed_while_a_pair_is_changed() -> None:
     assert part(node("w"), [changing])["allowed"] == [LINE, "no-pty ssh-ed25519 N ax@m"]
 
 
+def test_what_an_earlier_use_of_the_role_in_the_same_run_made_does_not_count_as_found() -> None:
+    stale = {**MASTER, "passwordless_ssh_key": {"public_key": "ssh-ed25519 K", "next_key": "ssh-ed25519 N"}}
+    assert not part(node("w", allowed=[LINE, "no-pty ssh-ed25519 N ax@m"]), [stale])["whole"]
+    assert not part(node("w"), [node("m", public_key="ssh-ed25519 K", exact=False)])["whole"]
+
+
 def test_the_controllers_key_is_allowed_too() -> None:
     assert part(node("w"), [], controller={"public_key": "ssh-ed25519 C"})["allowed"] == ["no-pty ssh-ed25519 C ax@controller"]
 
