@@ -41,6 +41,8 @@ import alnair_status
 
 EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 CONTROLLER = "alluxio_controller:localhost"
+# The task of playbooks/prepare_hosts.yml that ends the chain where a host failed or is away.
+GATE = "Stop where a host is not prepared"
 
 
 class UsageError(Exception):
@@ -91,6 +93,9 @@ def collect(result: Result, event: dict[str, Any]) -> None:
     answer = data.get("res") or {}
     items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
     text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+    if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
+        # It ends the chain because of what stands there already.
+        return
     if kind == "runner_on_failed" and not data.get("ignore_errors"):
         result.failures.append(Failure(data.get("host", ""), data.get("task", ""), text))
     elif kind == "runner_on_unreachable":

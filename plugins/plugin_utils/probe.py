@@ -6,6 +6,7 @@ wanted" or "not surely": what is to be changed, and whether anything was, is the
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 
@@ -17,5 +18,13 @@ class ProbeAction(ActionBase):
 
     def probe(self, script: str) -> list[str] | None:
         """Return the lines that a script prints on the host, or None when it fails."""
-        answer = self._low_level_execute_command(f"LC_ALL=C; export LC_ALL; {script}")
+        try:
+            answer = self._low_level_execute_command(f"LC_ALL=C; export LC_ALL; {script}")
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            # Ansible calls a shell that says nothing after the login a prompt that it waits for.
+            if "privilege escalation prompt" not in str(error):
+                raise
+            raise AnsibleActionFail("The host accepts the login, but then its shell answers nothing. Look at its disks and at the login's shell.") from error
         return None if answer["rc"] else answer["stdout_lines"]

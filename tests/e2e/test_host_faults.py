@@ -1,0 +1,198 @@
+"""One host of three has a fault: the others are prepared, it is named with its true reason, and once it is mended a rerun does the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alnair_runner import HOME, Alnair, Result
+
+INVENTORY = HOME / "tests" / "e2e" / "hosts"
+NODES = ["alnair-faults-0", "alnair-faults-1", "alnair-faults-2"]
+SICK = NODES[2]
+SHORT = {"ansible_ssh_timeout": 5, "alluxio_user_timeout": 8}
+
+
+def on_node(node: str, line: str, *, check: bool = True) -> str:
+    """Run a shell line on a node past its sshd."""
+    done = subprocess.run(["podman", "exec", node, "sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, f"{node}: {line}: {done.stderr}"
+    return done.stdout
+
+
+def playbook(name: str) -> None:
+    """Run one of molecule's playbooks that make and remove hosts."""
+    environment = {**os.environ, "ANSIBLE_LIBRARY": str(HOME / "lab" / "library"), "ANSIBLE_CONFIG": str(HOME / "ansible.cfg")}
+    done = subprocess.run(["ansible-playbook", "-i", str(INVENTORY), str(HOME / "molecule" / "shared" / name)], cwd=HOME, env=environment,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Alnair]:
+    """Three hosts with nothing but admin's login."""
+    playbook("destroy.yml")
+    playbook("create.yml")
+    yield Alnair(INVENTORY)
+    playbook("destroy.yml")
+
+
+@pytest.fixture
+def bare(hosts: Alnair) -> Alnair:
+    """The hosts without anything that the roles make."""
+    for node in NODES:
+        on_node(node, "userdel -rf alluxio-user 2>/dev/null; groupdel alluxio-user 2>/dev/null; rm -rf /mnt/fuse /home/alluxio-user; true")
+    return hosts
+
+
+def prepared(node: str) -> None:
+    """Assert that a node has all that it should have, whole, and nothing that everybody may write."""
+    assert on_node(node, "id alluxio-user").startswith("uid=1000(alluxio-user) gid=1000(alluxio-user)")
+    state = on_node(node, "stat -c '%a %u:%g' /mnt/fuse /mnt/fuse/datasets /mnt/fuse/alluxio-journal /mnt/fuse/domain-socket /home/alluxio-user/.ssh/authorized_keys")
+    assert state.splitlines() == ["750 1000:1000", "750 1000:1000", "700 1000:1000", "770 1000:1000", "600 1000:1000"]
+    assert on_node(node, "find /mnt/fuse /home/alluxio-user -perm -0002 ! -type l; find /home/alluxio-user/.ssh -name '.*.new*'") == ""
+    assert len(on_node(node, "cat /home/alluxio-user/.ssh/authorized_keys").splitlines()) == 3
+
+
+def all_is_well(cluster: Alnair) -> None:
+    """Assert that a run prepares every host, and that one more finds nothing to do."""
+    result = cluster.run("prepare_hosts")
+    assert result.status == "successful", result.failures
+    assert cluster.run("prepare_hosts").changed == 0
+    for node in NODES:
+        prepared(node)
+
+
+def reason(result: Result) -> str:
+    """Return why the sick host was left, and assert that it is the only one."""
+    assert {failure.host for failure in result.failures} | set(result.unreachable) == {SICK}, (result.failures, result.unreachable)
+    assert all(result.hosts[node]["failures"] == result.hosts[node]["unreachable"] == 0 for node in NODES[1:2])
+    return " ".join(" ".join([*(failure.message for failure in result.failures), *result.unreachable.values()]).split())
+
+
+@dataclasses.dataclass
+class Fault:
+    """What makes a host sick and well again, and what a run says of it."""
+
+    cause: str
+    lift: str
+    says: str
+    status: str = "failed"
+
+
+FULL = "mount -t tmpfs -o size=64k tmpfs {0} && (cat /dev/zero > {0}/full || true) 2>/dev/null"
+FAULTS = {
+    "down": Fault("ip link set eth0 down", "ip link set eth0 up; ip route replace default via 10.89.80.1", "10.89.80.12 port 22", "unreachable"),
+    "hangs after the login": Fault("printf '#!/bin/sh\\nexec sleep 60\\n' > /hang; chmod 755 /hang; usermod -s /hang admin", "usermod -s /bin/bash admin",
+                                   "its shell answers nothing"),
+    "full disk": Fault(FULL.format("/home"), "umount /home", "No space left on device"),
+    "full disk below the root of the directories": Fault(FULL.format("/mnt"), "umount /mnt", "MiB free, 512 MiB are asked for"),
+    "out of inodes": Fault("mount -t tmpfs -o size=1g,nr_inodes=2 tmpfs /mnt && touch /mnt/last", "umount /mnt", "inode"),
+    "read-only root": Fault("mount -o remount,ro /", "mount -o remount,rw /", "read-only"),
+    "no Python": Fault("mkdir /hidden && mv /usr/bin/python3* /hidden", "mv /hidden/* /usr/bin && rmdir /hidden", "python"),
+    "sudo asks for a password": Fault("sed -i s/NOPASSWD:// /etc/sudoers.d/admin", "sed -i 's/) ALL/) NOPASSWD: ALL/' /etc/sudoers.d/admin", "password"),
+    "another host key": Fault("mkdir /etc/ssh/old && mv /etc/ssh/ssh_host_* /etc/ssh/old && ssh-keygen -A >/dev/null && systemctl restart ssh",
+                              "mv /etc/ssh/old/* /etc/ssh && rmdir /etc/ssh/old && systemctl restart ssh", "IDENTIFICATION HAS CHANGED", "unreachable"),
+    "accounts are locked": Fault("echo 1 > /etc/passwd.lock; echo 1 > /etc/group.lock", "rm -f /etc/passwd.lock /etc/group.lock", "lock"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_and_hurts_nobody_else(bare: Alnair, name: str) -> None:
+    fault = FAULTS[name]
+    on_node(SICK, fault.cause)
+    try:
+        result = bare.run("prepare_hosts", extra_vars=SHORT)
+    finally:
+        on_node(SICK, fault.lift)
+    text = reason(result)
+    assert fault.says.lower() in text.lower()
+    assert result.status == fault.status
+    for node in NODES[:2]:
+        prepared(node)
+    all_is_well(bare)
+
+
+def test_a_taken_number_stops_all_hosts_before_the_first_change(bare: Alnair) -> None:
+    on_node(SICK, "useradd -u 1000 bob")
+    try:
+        result = bare.run("prepare_hosts")
+    finally:
+        on_node(SICK, "userdel -rf bob 2>/dev/null")
+    assert (result.status, result.changed) == ("failed", 0)
+    assert "uid 1000 belongs to user bob" in reason(result)
+    all_is_well(bare)
+
+
+class PullsTheCable:
+    """Takes a host's network away when a task begins."""
+
+    def __init__(self, task: str) -> None:
+        self.task, self.done = task, False
+
+    def expect(self, _count: int) -> None:
+        """Take no notice."""
+
+    def tick(self) -> None:
+        """Take no notice."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """See a task begin."""
+        if event["event"] == "playbook_on_task_start" and self.task in event["event_data"]["task"]:
+            on_node(SICK, "ip link set eth0 down")
+            self.done = True
+
+
+def test_a_host_that_goes_down_in_the_middle(bare: Alnair) -> None:
+    cable: Any = PullsTheCable("Look at keys")
+    try:
+        result = bare.run("prepare_hosts", extra_vars={**SHORT, "ansible_ssh_args": "-o ControlMaster=no -o ServerAliveInterval=2 -o ServerAliveCountMax=2"}, progress=cable)
+    finally:
+        on_node(SICK, FAULTS["down"].lift)
+    assert cable.done
+    assert result.status == "unreachable"
+    assert "10.89.80.12" in reason(result)
+    for node in NODES[:2]:
+        prepared(node)
+    all_is_well(bare)
+
+
+HARD = "PermitRootLogin no\\nPasswordAuthentication no\\nAllowTcpForwarding no\\nAllowAgentForwarding no\\nMaxAuthTries 2\\nMaxSessions 10\\nLoginGraceTime 30s\\n"
+ODD = {
+    "sshd takes three logins at once": ("printf 'MaxStartups 3\\n' > /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh",
+                                        "rm /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh", {}),
+    "hardened as dev-sec does": (f"printf '{HARD}' > /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh; mount -t tmpfs -o noexec,nosuid,nodev tmpfs /tmp",
+                                 "rm /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh; umount /tmp", {}),
+    "slow": ("tc qdisc add dev eth0 root netem delay 200ms", "tc qdisc del dev eth0 root", {}),
+    "Python elsewhere": ("mkdir /opt/odd && mv /usr/bin/python3* /opt/odd", "mv /opt/odd/* /usr/bin && rmdir /opt/odd",
+                         {"ansible_python_interpreter": "{{ '/opt/odd/python3' if ansible_host == '10.89.80.12' else '/usr/bin/python3' }}"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_host_is_prepared_as_any_other(bare: Alnair, name: str) -> None:
+    cause, lift, extra_vars = ODD[name]
+    on_node(SICK, cause)
+    try:
+        result = bare.run("prepare_hosts", extra_vars=extra_vars)
+        again = bare.run("prepare_hosts", extra_vars=extra_vars)
+    finally:
+        on_node(SICK, lift)
+    assert result.status == "successful", (result.failures, result.unreachable)
+    assert (again.status, again.changed) == ("successful", 0)
+    for node in NODES:
+        prepared(node)
+
+
+@pytest.mark.parametrize("folder", [Path("/mnt/fuse/alluxio-journal"), Path("/mnt/fuse/domain-socket")])
+def test_a_link_below_the_journal_leads_nowhere(bare: Alnair, folder: Path) -> None:
+    all_is_well(bare)
+    on_node(SICK, f"echo precious > /root/precious; ln -s /root/precious {folder}/link; ln -s /root {folder}/folder; chown -h root {folder}/link")
+    assert bare.run("prepare_hosts").status == "successful"
+    assert on_node(SICK, "stat -c %U /root /root/precious") == "root\nroot\n"
