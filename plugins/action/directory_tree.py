@@ -9,26 +9,22 @@ import stat
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.alnair.alluxio.plugins.modules.directory_tree import ARGUMENTS, each
+from ansible_collections.alnair.alluxio.plugins.modules.directory_tree import ARGUMENTS, each, linked_warning
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
 # One process each for all paths: their state; mount options, kind, inodes and space of the nearest directory that is there (a mount point
 # stands with its blanks escaped in the table of mounts, but not in df's answer); and the first wrong owner below. Names of files are
 # printed by -ls only, which escapes line feeds: a file's name must not be able to add a line to the answer.
 STATE = "stat -c 'path %f %u %g {context} %n' -- {paths} 2>/dev/null"
-SYSTEM = (
+MOUNTS = (
     'set --; for path in {paths}; do while [ ! -d "$path/" ]; do path=${{path%/*}}; done; set -- "$@" "$path/"; done; '
     'df -k --output=target,itotal,iavail,avail -- "$@" | awk \'NR == FNR {{kind[$2] = $3; options[$2] = $4; next}} FNR > 1 '
     '{{point = $0; sub(/( +[^ ]+)( +[^ ]+)( +[^ ]+)$/, "", point); gsub(/ /, "\\\\040", point); '
     'print "system", kind[point], options[point], $(NF - 2), $(NF - 1), $NF}}\' /proc/self/mounts -'
 )
-BELOW = (
-    "find {paths} -xdev \\( ! -uid {owner} -o ! -gid {group} \\) "
-    "\\( ! -type d -links +1 -printf 'linked ' -ls -o -printf 'wrong\\n' -quit \\) 2>/dev/null"
-)
+BELOW = "find {paths} -xdev \\( ! -uid {owner} -o ! -gid {group} \\) \\( ! -type d -links +1 -printf 'linked ' -ls -o -printf 'wrong\\n' -quit \\) 2>/dev/null"
 
-SYSTEM_FOLDERS = set("/bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /var /var/lib /var/log".split())
-SYSTEM_TREES = ("/boot/", "/etc/", "/proc/", "/sys/", "/usr/")
+SYSTEM = re.compile("/((bin|boot|etc|lib|lib64|proc|sbin|sys|usr)(/.*)?|dev|home|media|mnt|opt|root|run|srv|tmp|var(/lib|/log)?)?")
 
 MEMORY = "keeps its files in memory, so that they are gone after a reboot"
 CONTAINER = "belongs to a container, so that its files are gone with it"
@@ -36,7 +32,7 @@ NETWORK = "lies on other machines, so that it is as slow as the network and gone
 DOUBTS = {
     **dict.fromkeys(("tmpfs", "ramfs"), MEMORY),
     **dict.fromkeys(("overlay", "aufs"), CONTAINER),
-    **dict.fromkeys("nfs nfs4 cifs smb3 ceph lustre glusterfs beegfs gpfs afs 9p fuse".split(), NETWORK),
+    **dict.fromkeys(("nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "glusterfs", "beegfs", "gpfs", "afs", "9p", "fuse"), NETWORK),
 }
 
 
@@ -48,7 +44,7 @@ def complaints(args: dict[str, Any]) -> list[str]:
         path, mode = item["path"], item["mode"]
         if not path.startswith("/") or os.path.normpath(path) != path or not path.isprintable():
             found.append(f"{path!r} is no absolute path in its shortest form. Write it like /mnt/fuse.")
-        elif path == "/" or path in SYSTEM_FOLDERS or path.startswith(SYSTEM_TREES):
+        elif SYSTEM.fullmatch(path):
             found.append(f"{path} belongs to the system and cannot be given to Alluxio. Name a directory of its own, such as /mnt/fuse.")
         if not re.fullmatch("[0-7]{4}", mode):
             found.append(f'The mode of {path} is {mode}, not four octal digits. Write it in quotes, like "0750".')
@@ -69,7 +65,7 @@ def probe_script(args: dict[str, Any]) -> str:
     items = each(args["directories"])
     paths = " ".join(shlex.quote(item["path"]) for item in items)
     deep = " ".join(shlex.quote(item["path"]) for item in items if item["recurse"])
-    lines = [STATE.format(paths=paths, context="%C" if args["setype"] else "?"), SYSTEM.format(paths=paths)]
+    lines = [STATE.format(paths=paths, context="%C" if args["setype"] else "?"), MOUNTS.format(paths=paths)]
     if deep and args["state"] == "present":
         lines.append(BELOW.format(paths=deep, owner=args["owner"], group=args["group"]))
     return "; ".join([*lines, "true"])
@@ -79,16 +75,15 @@ def unfit(args: dict[str, Any], item: dict[str, Any], system: list[str]) -> tupl
     """Return why a directory cannot be on its file system, and what is doubtful about it."""
     path, present = item["path"], args["state"] == "present"
     kind, options, inodes, free_inodes, kib = system
-    failures, warnings = [], []
+    failures: list[str] = []
+    warnings: list[str] = []
     flags = set(options.split(","))
     if "ro" in flags:
         failures.append(f"The file system of {path} is mounted read-only. Mount it read-write or name another directory.")
     if not present:
         return failures, warnings
     if int(kib) // 1024 < args["free_mib"]:
-        failures.append(
-            f"The file system of {path} has {int(kib) // 1024} MiB free, {args['free_mib']} MiB are asked for. Free space or lower the figure."
-        )
+        failures.append(f"The file system of {path} has {int(kib) // 1024} MiB free, {args['free_mib']} MiB are asked for. Free space or lower the figure.")
     # btrfs and others make inodes as they go and count none.
     if inodes not in ("0", "-") and int(free_inodes) < args["free_inodes"]:
         failures.append(
@@ -126,7 +121,9 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     if len(systems) != len(items) or any(len(system) != 5 for system in systems):
         paths = " ".join(item["path"] for item in items)
         return {"failures": [f"The file systems could not be read. Is one of them stale? Try on the host: df {paths}"], "warnings": [], "as_wanted": False}
-    failures, warnings, wanted = [], [], "wrong" not in lines
+    failures: list[str] = []
+    warnings: list[str] = []
+    wanted = "wrong" not in lines
     for item, system in zip(items, systems, strict=True):
         path = item["path"]
         found = there.get(path)
@@ -137,11 +134,9 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
         failures, warnings = failures + more_failures, warnings + more_warnings
         wanted = wanted and as_wanted(args, item, found, system[0])
     linked = [line[line.index(" /") + 1 :] for line in lines if line.startswith("linked ")]
-    if linked:
-        warnings.append(
-            f"{len(linked)} files of somebody else keep their owner, because they have further names that may lie elsewhere: {', '.join(linked[:5])}. "
-            "Remove them, or chown them by hand."
-        )
+    if linked and wanted:
+        # Where the module runs, it tells of them itself: it sees all of them.
+        warnings.append(linked_warning(linked))
     return {"failures": failures, "warnings": warnings, "as_wanted": wanted}
 
 

@@ -186,12 +186,22 @@ def below(folder: int, path: str) -> Iterator[tuple[int, os.DirEntry[str], str, 
         yield folder, entry, inner, mounted
 
 
+def linked_warning(paths: list[str]) -> str:
+    """Return the sentence about files that were left alone."""
+    return (
+        f"{len(paths)} files of somebody else keep their owner, because they have further names that may lie elsewhere: {', '.join(paths[:5])}. "
+        "Remove them, or chown them by hand."
+    )
+
+
 def correct(module: AnsibleModule, folder: int, path: str) -> list[tuple[str, str]]:
     """Give all below an open directory to the owner and return path and former owner of what was wrong.
 
-    A file with a further name may be one that lies elsewhere, such as /etc/shadow: the action tells of it, it is not given away.
+    A file with a further name may be one that lies elsewhere, such as /etc/shadow: it is told, not given away.
     """
-    wanted, mount, wrong = (module.params["owner"], module.params["group"]), mount_of(folder), []
+    wanted, mount = (module.params["owner"], module.params["group"]), mount_of(folder)
+    wrong: list[tuple[str, str]] = []
+    linked: list[str] = []
     for parent, entry, inner, mounted in below(folder, path):
         with suppress(FileNotFoundError):
             found = entry.stat(follow_symlinks=False)
@@ -199,12 +209,17 @@ def correct(module: AnsibleModule, folder: int, path: str) -> list[tuple[str, st
                 continue
             with held(os.open(entry.name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)) as one:
                 found = os.fstat(one)
-                if mount_of(one) != mount or (found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode)):
+                if mount_of(one) != mount:
+                    continue
+                if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+                    linked.append(inner)
                     continue
                 wrong.append((inner, f"{found.st_uid}:{found.st_gid}"))
                 if not module.check_mode:
                     # By descriptor: the name may mean another file by now.
                     os.chown(f"/proc/self/fd/{one}", *wanted)
+    if linked:
+        module.warn(linked_warning(linked))
     return wrong
 
 
@@ -281,9 +296,8 @@ def absent(module: AnsibleModule, items: list[dict[str, Any]]) -> dict[str, Any]
                 os.rmdir(os.path.basename(path), dir_fd=parent)
     removed = sorted(gone)
     before = {path: names[:MOST_NAMES] or "empty" for path, names in doomed.items() if names or path in gone}
-    return {
-        "changed": bool(gone), "removed": removed[:MOST_NAMES], "removed_count": len(removed), "kept": kept, "diff": {"before": before, "after": {}},
-    }  # fmt: skip
+    diff = {"before": before, "after": {}}
+    return {"changed": bool(gone), "removed": removed[:MOST_NAMES], "removed_count": len(removed), "kept": kept, "diff": diff}
 
 
 def main() -> None:

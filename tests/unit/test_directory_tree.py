@@ -189,6 +189,10 @@ class Run:
     def __init__(self, **params: Any) -> None:
         self.params = {"owner": OTHER, "group": OTHER, "setype": "", "purge": False, **params}
         self.check_mode = False
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def fail_json(self, msg: str) -> None:
         raise SystemExit(msg)
@@ -206,11 +210,14 @@ def test_links_planted_below_give_nothing_outside_away(journal: Path, tmp_path: 
     (journal / "to-file").symlink_to(outside / "file")
     (journal / "to-folder").symlink_to(outside)
     os.link(outside / "file", journal / "hard")
+    run = Run()
     with module.held(module.opened(str(journal))) as folder:
-        wrong = module.correct(Run(), folder, str(journal))
+        wrong = module.correct(run, folder, str(journal))
     assert sorted(Path(path).name for path, _owner in wrong) == ["entry", "to-file", "to-folder"]
     assert owners(outside, outside / "file", journal / "hard") == [0, 0, 0]
     assert owners(journal / "entry", journal / "to-file", journal / "to-folder") == [OTHER] * 3
+    assert len(run.warnings) == 1
+    assert f"{journal}/hard" in run.warnings[0]
 
 
 @only_root
