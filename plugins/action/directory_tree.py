@@ -20,7 +20,7 @@ MOUNTS = (
     'set --; for path in {paths}; do while [ ! -d "$path/" ]; do path=${{path%/*}}; done; set -- "$@" "$path/"; done; '
     'df -k --output=target,itotal,iavail,avail -- "$@" | awk \'NR == FNR {{kind[$2] = $3; options[$2] = $4; next}} FNR > 1 '
     '{{point = $0; sub(/( +[^ ]+)( +[^ ]+)( +[^ ]+)$/, "", point); gsub(/ /, "\\\\040", point); '
-    'print "system", kind[point], options[point], $(NF - 2), $(NF - 1), $NF}}\' /proc/self/mounts -'
+    'print "system", (point in kind ? kind[point] " " options[point] : "? ?"), $(NF - 2), $(NF - 1), $NF, point}}\' /proc/self/mounts -'
 )
 BELOW = "find {paths} -xdev \\( ! -uid {owner} -o ! -gid {group} \\) \\( ! -type d -links +1 -printf 'linked ' -ls -o -printf 'wrong\\n' -quit \\) 2>/dev/null"
 
@@ -71,32 +71,34 @@ def probe_script(args: dict[str, Any]) -> str:
     return "; ".join([*lines, "true"])
 
 
-def unfit(args: dict[str, Any], item: dict[str, Any], system: list[str]) -> tuple[list[str], list[str]]:
-    """Return why a directory cannot be on its file system, and what is doubtful about it."""
-    path, present = item["path"], args["state"] == "present"
-    kind, options, inodes, free_inodes, kib = system
+def unfit(args: dict[str, Any], path: str, system: list[str]) -> tuple[list[str], list[str]]:
+    """Return why a directory cannot be on its file system, and what to know about it."""
+    _kind, options, inodes, free_inodes, kib, point = system
+    flags, mib, name = set(options.split(",")), int(kib) // 1024, f"The file system of {path}, mounted on {point},"
     failures: list[str] = []
     warnings: list[str] = []
-    flags = set(options.split(","))
     if "ro" in flags:
-        failures.append(f"The file system of {path} is mounted read-only. Mount it read-write or name another directory.")
-    if not present:
+        failures.append(f"{name} is mounted read-only. Mount it read-write or name another directory.")
+    if args["state"] == "absent":
         return failures, warnings
-    if int(kib) // 1024 < args["free_mib"]:
-        failures.append(f"The file system of {path} has {int(kib) // 1024} MiB free, {args['free_mib']} MiB are asked for. Free space or lower the figure.")
+    if mib < args["free_mib"]:
+        failures.append(f"{name} has {mib} MiB free, {args['free_mib']} MiB are asked for. Free space or lower the figure.")
     # btrfs and others make inodes as they go and count none.
     if inodes not in ("0", "-") and int(free_inodes) < args["free_inodes"]:
-        failures.append(
-            f"The file system of {path} has {free_inodes} inodes free, {args['free_inodes']} are asked for. Remove small files or lower the figure."
-        )
+        failures.append(f"{name} has {free_inodes} inodes free, {args['free_inodes']} are asked for. Remove small files or lower the figure.")
     if "noexec" in flags:
-        warnings.append(f"The file system of {path} is mounted noexec: Alluxio does not mind, but programs kept there will not start.")
-    doubt = DOUBTS.get(kind.partition(".")[0])
-    if item["durable"] and kind in args["refused_kinds"]:
-        failures.append(f"The file system of {path} is {kind}, which is refused for what must last. Name a directory on a local disk.")
-    elif item["durable"] and doubt:
-        warnings.append(f"The file system of {path} is {kind}, which {doubt}. Better name a directory on a local disk.")
+        warnings.append(f"{name} is mounted noexec: Alluxio does not mind, but programs kept there will not start.")
     return failures, warnings
+
+
+def fleeting(args: dict[str, Any], item: dict[str, Any], kind: str) -> tuple[list[str], list[str]]:
+    """Return why what must last cannot be on a kind of file system, and what is doubtful about it."""
+    doubt = DOUBTS.get(kind.partition(".")[0])
+    if not item["durable"] or args["state"] == "absent":
+        return [], []
+    if kind in args["refused_kinds"]:
+        return [f"The file system of {item['path']} is {kind}, which is refused for what must last. Name a directory on a local disk."], []
+    return [], [f"The file system of {item['path']} is {kind}, which {doubt}. Better name a directory on a local disk."] if doubt else []
 
 
 def as_wanted(args: dict[str, Any], item: dict[str, Any], found: list[str] | None, kind: str) -> bool:
@@ -117,12 +119,16 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     """
     items = each(args["directories"])
     there = {path: fields for *fields, path in (line.split(" ", 5)[1:] for line in lines if line.startswith("path "))}
-    systems = [line.split()[1:] for line in lines if line.startswith("system ")]
-    if len(systems) != len(items) or any(len(system) != 5 for system in systems):
+    systems = [line.split(" ", 6)[1:] for line in lines if re.match(r"system( \S+){4} \d+ /", line)]
+    if len(systems) != len(items):
         paths = " ".join(item["path"] for item in items)
         return {"failures": [f"The file systems could not be read. Is one of them stale? Try on the host: df {paths}"], "warnings": [], "as_wanted": False}
-    failures: list[str] = []
-    warnings: list[str] = []
+    # One report per mount, about the first directory that lies on it.
+    firsts = {system[5]: (item["path"], system) for item, system in reversed([*zip(items, systems, strict=True)])}
+    reports = [unfit(args, path, system) for path, system in firsts.values()]
+    reports += [fleeting(args, item, system[0]) for item, system in zip(items, systems, strict=True)]
+    failures = [text for report in reports for text in report[0]]
+    warnings = [text for report in reports for text in report[1]]
     wanted = "wrong" not in lines
     for item, system in zip(items, systems, strict=True):
         path = item["path"]
@@ -130,8 +136,6 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
         if found is not None and not stat.S_ISDIR(int(found[0], 16)):
             kind = "link" if stat.S_ISLNK(int(found[0], 16)) else "file"
             failures.append(f"{path} is a {kind}, not a directory. Move it away or name another path.")
-        more_failures, more_warnings = unfit(args, item, system)
-        failures, warnings = failures + more_failures, warnings + more_warnings
         wanted = wanted and as_wanted(args, item, found, system[0])
     linked = [line[line.index(" /") + 1 :] for line in lines if line.startswith("linked ")]
     if linked and wanted:
@@ -155,7 +159,7 @@ class ActionModule(ProbeAction):
         found = compare(args, lines)
         # Before any module runs: on a full disk Ansible could not even unpack one, and would call the host unreachable.
         if found["failures"]:
-            raise AnsibleActionFail(" ".join(found["failures"]))
+            return {"failed": True, "changed": False, "msg": " ".join(found["failures"])}
         for warning in found["warnings"]:
             self._display.warning(f"{(task_vars or {}).get('inventory_hostname')}: {warning}")
         if not found["as_wanted"]:

@@ -157,10 +157,10 @@ def opened(path: str, make: bool = False) -> int:
     return folder
 
 
-def mount_of(descriptor: int) -> str:
+def mount_of(descriptor: int) -> bytes:
     """Return the number of the mount that an open file lies on, which tells bind mounts of the same file system apart too."""
-    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as info:
-        return next(line.split()[1] for line in info if line.startswith("mnt_id:"))
+    with open(f"/proc/self/fdinfo/{descriptor}", "rb", buffering=0) as info:
+        return info.read().partition(b"mnt_id:")[2].split(b"\n")[0]
 
 
 def below(folder: int, path: str) -> Iterator[tuple[int, os.DirEntry[str], str, bool]]:
