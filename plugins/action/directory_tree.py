@@ -8,7 +8,7 @@ import shlex
 import stat
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.alnair.alluxio.plugins.modules.directory_tree import ARGUMENTS, each, linked_warning
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
@@ -162,6 +162,13 @@ class ActionModule(ProbeAction):
             return {"failed": True, "changed": False, "msg": " ".join(found["failures"])}
         for warning in found["warnings"]:
             self._display.warning(f"{(task_vars or {}).get('inventory_hostname')}: {warning}")
-        if not found["as_wanted"]:
+        if found["as_wanted"]:
+            return {"changed": False, **({"corrected": 0} if args["state"] == "present" else {"removed": [], "removed_count": 0, "kept": []})}
+        try:
             return self._execute_module(task_vars=task_vars)
-        return {"changed": False, **({"corrected": 0} if args["state"] == "present" else {"removed": [], "removed_count": 0, "kept": []})}
+        except AnsibleConnectionFailure as error:
+            # The host was reached a moment ago; Ansible takes a full disk for one that is not there.
+            if not re.search("No space left|temporary directory", str(error)):
+                raise
+            folder = self.get_shell_option("remote_tmp", default="~/.ansible/tmp")
+            raise AnsibleActionFail(f"Ansible cannot write to {folder} on the host. Is the disk full or read-only? Try there: df -h ~; df -i ~") from error
