@@ -1,51 +1,147 @@
-"""Action of directory_tree: the module runs only on hosts where a directory, an owner below it or the file system is not as wanted."""
+"""Action of directory_tree: the module runs only on hosts where a directory or an owner below it is not as wanted."""
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
+import stat
 from typing import Any
 
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible_collections.alnair.alluxio.plugins.modules.directory_tree import ARGUMENTS, each, linked_warning
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
-# What is printed of the root's file system: KiB and inodes that are free, and its mount options.
-SYSTEM = (
-    "df -Pk -- {root} | awk 'END {{print \"kib\", $4}}'; df -Pi -- {root} | awk 'END {{print \"inodes\", $4}}'; "
-    "point=$(df -P -- {root} | awk 'END {{print $6}}'); awk -v p=\"$point\" '$2 == p {{o = $4}} END {{print \"options\", o}}' /proc/self/mounts"
+# One process each for all paths: their state; mount options, kind, inodes and space of the nearest directory that is there (a mount point
+# stands with its blanks escaped in the table of mounts, but not in df's answer); and the first wrong owner below. Names of files are
+# printed by -ls only, which escapes line feeds: a file's name must not be able to add a line to the answer.
+STATE = "stat -c 'path %f %u %g {context} %n' -- {paths} 2>/dev/null"
+MOUNTS = (
+    'set --; for path in {paths}; do while [ ! -d "$path/" ]; do path=${{path%/*}}; done; set -- "$@" "$path/"; done; '
+    'df -k --output=target,itotal,iavail,avail -- "$@" | awk \'NR == FNR {{kind[$2] = $3; options[$2] = $4; next}} FNR > 1 '
+    '{{point = $0; sub(/( +[^ ]+)( +[^ ]+)( +[^ ]+)$/, "", point); gsub(/ /, "\\\\040", point); '
+    'print "system", (point in kind ? kind[point] " " options[point] : "? ?"), $(NF - 2), $(NF - 1), $NF, point}}\' /proc/self/mounts -'
 )
+BELOW = "find {paths} -xdev \\( ! -uid {owner} -o ! -gid {group} \\) \\( ! -type d -links +1 -printf 'linked ' -ls -o -printf 'wrong\\n' -quit \\) 2>/dev/null"
+
+SYSTEM = re.compile("/((bin|boot|etc|lib|lib64|proc|sbin|sys|usr)(/.*)?|dev|home|media|mnt|opt|root|run|srv|tmp|var(/lib|/log)?)?")
+
+MEMORY = "keeps its files in memory, so that they are gone after a reboot"
+CONTAINER = "belongs to a container, so that its files are gone with it"
+NETWORK = "lies on other machines, so that it is as slow as the network and gone when they are"
+DOUBTS = {
+    **dict.fromkeys(("tmpfs", "ramfs"), MEMORY),
+    **dict.fromkeys(("overlay", "aufs"), CONTAINER),
+    **dict.fromkeys(("nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "glusterfs", "beegfs", "gpfs", "afs", "9p", "fuse"), NETWORK),
+}
 
 
-def directories(args: dict[str, Any]) -> list[tuple[str, int, bool]]:
-    """Return path, mode and whether all below counts, of the wanted directories."""
-    return [(item["path"], int(str(item["mode"]), 8), str(item.get("recurse", False)).lower() in ("true", "yes", "1")) for item in args["directories"]]
+def complaints(args: dict[str, Any]) -> list[str]:
+    """Return a sentence for everything that is wrong with the arguments themselves."""
+    found = []
+    items = each(args["directories"])
+    for item in items:
+        path, mode = item["path"], item["mode"]
+        if not path.startswith("/") or os.path.normpath(path) != path or not path.isprintable():
+            found.append(f"{path!r} is no absolute path in its shortest form. Write it like /mnt/fuse.")
+        elif SYSTEM.fullmatch(path):
+            found.append(f"{path} belongs to the system and cannot be given to Alluxio. Name a directory of its own, such as /mnt/fuse.")
+        if not re.fullmatch("[0-7]{4}", mode):
+            found.append(f'The mode of {path} is {mode}, not four octal digits. Write it in quotes, like "0750".')
+    paths = [item["path"] for item in items]
+    found += [f"{path} is named twice. Give each purpose a directory of its own." for path in sorted({path for path in paths if paths.count(path) > 1})]
+    found += [
+        f"{path} lies in {item['path']}, whose owner is corrected all the way down. Move it beside it."
+        for item in items
+        if item["recurse"]
+        for path in paths
+        if path.startswith(f"{item['path']}/")
+    ]
+    return found
 
 
 def probe_script(args: dict[str, Any]) -> str:
-    """Return the sh script that tells the state of the directories."""
-    owner, group = int(args["owner"]), int(args["group"])
-    wanted = directories(args)
-    lines = [f"stat -c 'is %F|%a|%u|%g' -- {shlex.quote(path)} 2>/dev/null || echo is absent" for path, _mode, _recurse in wanted]
-    if args.get("state", "present") == "absent":
-        return "; ".join(lines)
-    lines += [
-        f"find {shlex.quote(path)} -xdev \\( ! -user {owner} -o ! -group {group} \\) -print 2>/dev/null | head -n 1 | sed 's/^/wrong /'"
-        for path, _mode, recurse in wanted
-        if recurse
-    ]
-    return "; ".join([*lines, SYSTEM.format(root=shlex.quote(wanted[0][0]))])
+    """Return the sh script that tells the state of the directories and of their file systems."""
+    items = each(args["directories"])
+    paths = " ".join(shlex.quote(item["path"]) for item in items)
+    deep = " ".join(shlex.quote(item["path"]) for item in items if item["recurse"])
+    lines = [STATE.format(paths=paths, context="%C" if args["setype"] else "?"), MOUNTS.format(paths=paths)]
+    if deep and args["state"] == "present":
+        lines.append(BELOW.format(paths=deep, owner=args["owner"], group=args["group"]))
+    return "; ".join([*lines, "true"])
 
 
-def nothing_to_do(args: dict[str, Any], lines: list[str]) -> bool:
-    """Tell whether what the script printed says that the directories are as wanted and their file system fits."""
-    found = [line.removeprefix("is ") for line in lines if line.startswith("is ")]
-    if args.get("state", "present") == "absent":
-        return found == ["absent"] * len(args["directories"])
-    if found != [f"directory|{mode:o}|{int(args['owner'])}|{int(args['group'])}" for _path, mode, _recurse in directories(args)]:
-        return False
-    facts = dict(line.split(" ", 1) for line in lines if line.startswith(("kib ", "inodes ", "options ")))
-    # A file system that does not count its inodes prints a dash; noexec is for the module to warn of.
-    fits = facts.get("kib", "").isdigit() and int(facts["kib"]) >= int(args.get("free_mib", 0)) * 1024 and facts.get("inodes") != "0"
-    usable = not {"ro", "noexec"} & set(facts.get("options", "ro").split(","))
-    return fits and usable and not any(line.startswith("wrong ") for line in lines)
+def unfit(args: dict[str, Any], path: str, system: list[str]) -> tuple[list[str], list[str]]:
+    """Return why a directory cannot be on its file system, and what to know about it."""
+    _kind, options, inodes, free_inodes, kib, point = system
+    flags, mib, name = set(options.split(",")), int(kib) // 1024, f"The file system of {path}, mounted on {point},"
+    failures: list[str] = []
+    warnings: list[str] = []
+    if "ro" in flags:
+        failures.append(f"{name} is mounted read-only. Mount it read-write or name another directory.")
+    if args["state"] == "absent":
+        return failures, warnings
+    if mib < args["free_mib"]:
+        failures.append(f"{name} has {mib} MiB free, {args['free_mib']} MiB are asked for. Free space or lower the figure.")
+    # btrfs and others make inodes as they go and count none.
+    if inodes not in ("0", "-") and int(free_inodes) < args["free_inodes"]:
+        failures.append(f"{name} has {free_inodes} inodes free, {args['free_inodes']} are asked for. Remove small files or lower the figure.")
+    if "noexec" in flags:
+        warnings.append(f"{name} is mounted noexec: Alluxio does not mind, but programs kept there will not start.")
+    return failures, warnings
+
+
+def fleeting(args: dict[str, Any], item: dict[str, Any], kind: str) -> tuple[list[str], list[str]]:
+    """Return why what must last cannot be on a kind of file system, and what is doubtful about it."""
+    doubt = DOUBTS.get(kind.partition(".")[0])
+    if not item["durable"] or args["state"] == "absent":
+        return [], []
+    if kind in args["refused_kinds"]:
+        return [f"The file system of {item['path']} is {kind}, which is refused for what must last. Name a directory on a local disk."], []
+    return [], [f"The file system of {item['path']} is {kind}, which {doubt}. Better name a directory on a local disk."] if doubt else []
+
+
+def as_wanted(args: dict[str, Any], item: dict[str, Any], found: list[str] | None, kind: str) -> bool:
+    """Tell whether a directory has the wanted owner, group, mode and SELinux type."""
+    if found is None or args["state"] == "absent":
+        return (found is None) == (args["state"] == "absent")
+    mode, owner, group, context = found
+    # Where SELinux is off a file has no context; what lies on other machines has the one of its mount.
+    typed = context in ("?", "%C", "unlabeled") or DOUBTS.get(kind.partition(".")[0]) == NETWORK or args["setype"] in ("", context.split(":")[2])
+    return (stat.S_IMODE(int(mode, 16)), int(owner), int(group)) == (int(item["mode"], 8), args["owner"], args["group"]) and typed
+
+
+def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
+    """Return what the lines that the script printed say of the directories.
+
+    Returns:
+        failures and warnings, as sentences, and as_wanted: whether nothing is to be done.
+    """
+    items = each(args["directories"])
+    there = {path: fields for *fields, path in (line.split(" ", 5)[1:] for line in lines if line.startswith("path "))}
+    systems = [line.split(" ", 6)[1:] for line in lines if re.match(r"system( \S+){4} \d+ /", line)]
+    if len(systems) != len(items):
+        paths = " ".join(item["path"] for item in items)
+        return {"failures": [f"The file systems could not be read. Is one of them stale? Try on the host: df {paths}"], "warnings": [], "as_wanted": False}
+    # One report per mount, about the first directory that lies on it.
+    firsts = {system[5]: (item["path"], system) for item, system in reversed([*zip(items, systems, strict=True)])}
+    reports = [unfit(args, path, system) for path, system in firsts.values()]
+    reports += [fleeting(args, item, system[0]) for item, system in zip(items, systems, strict=True)]
+    failures = [text for report in reports for text in report[0]]
+    warnings = [text for report in reports for text in report[1]]
+    wanted = "wrong" not in lines
+    for item, system in zip(items, systems, strict=True):
+        path = item["path"]
+        found = there.get(path)
+        if found is not None and not stat.S_ISDIR(int(found[0], 16)):
+            kind = "link" if stat.S_ISLNK(int(found[0], 16)) else "file"
+            failures.append(f"{path} is a {kind}, not a directory. Move it away or name another path.")
+        wanted = wanted and as_wanted(args, item, found, system[0])
+    linked = [line[line.index(" /") + 1 :] for line in lines if line.startswith("linked ")]
+    if linked and wanted:
+        # Where the module runs, it tells of them itself: it sees all of them.
+        warnings.append(linked_warning(linked))
+    return {"failures": failures, "warnings": warnings, "as_wanted": wanted}
 
 
 class ActionModule(ProbeAction):
@@ -54,8 +150,25 @@ class ActionModule(ProbeAction):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
         super().run(tmp, task_vars)
-        args = self._task.args
+        _result, args = self.validate_argument_spec(ARGUMENTS)
+        if wrong := complaints(args):
+            raise AnsibleActionFail(" ".join(wrong))
         lines = self.probe(probe_script(args))
-        if lines is not None and nothing_to_do(args, lines):
-            return {"changed": False, **({"corrected": 0} if args.get("state", "present") == "present" else {"kept": []})}
-        return self._execute_module(task_vars=task_vars)
+        if lines is None:
+            raise AnsibleActionFail("The host's directories could not be read. May this user become root?")
+        found = compare(args, lines)
+        # Before any module runs: on a full disk Ansible could not even unpack one, and would call the host unreachable.
+        if found["failures"]:
+            return {"failed": True, "changed": False, "msg": " ".join(found["failures"])}
+        for warning in found["warnings"]:
+            self._display.warning(f"{(task_vars or {}).get('inventory_hostname')}: {warning}")
+        if found["as_wanted"]:
+            return {"changed": False, **({"corrected": 0} if args["state"] == "present" else {"removed": [], "removed_count": 0, "kept": []})}
+        try:
+            return self._execute_module(task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            # The host was reached a moment ago; Ansible takes a full disk for one that is not there.
+            if not re.search("No space left|temporary directory", str(error)):
+                raise
+            folder = self.get_shell_option("remote_tmp", default="~/.ansible/tmp")
+            raise AnsibleActionFail(f"Ansible cannot write to {folder} on the host. Is the disk full or read-only? Try there: df -h ~; df -i ~") from error

@@ -6,9 +6,10 @@ DOCUMENTATION = r"""
 module: directory_tree
 short_description: Hold directories with exact owner, group and mode, in one run
 description:
-  - Makes directories, or removes them, and corrects owner, group and mode of each.
-  - Where asked, corrects the owner of everything below a directory in one walk that follows no link and does not leave the file system.
-  - Checks the free space and the mount options of the file system before it changes anything.
+  - Makes directories, or removes them, and corrects owner, group, mode and SELinux type of each.
+  - Where asked, corrects the owner of everything below a directory in one walk that follows no link and stays on the directory's mount.
+  - Checks the file systems of all directories before it changes anything, and warns of what is doubtful on every run.
+  - A host that is as wanted is asked with one shell script and needs no Python.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
@@ -18,14 +19,15 @@ options:
     choices: [present, absent]
     default: present
   directories:
-    description: The directories, parents before children.
+    description: The directories, in any order; parents that are missing are made with mode 0755.
     type: list
     elements: dict
     required: true
     suboptions:
-      path: {description: Absolute path., type: path, required: true}
-      mode: {description: Octal mode as a string., type: str, required: true}
+      paths: {description: Absolute paths., type: list, elements: str, required: true}
+      mode: {description: Octal mode of four digits., type: str, required: true}
       recurse: {description: Whether the owner of everything below is corrected too., type: bool, default: false}
+      durable: {description: Whether a file system that forgets or lies on other machines is warned of., type: bool, default: false}
   owner:
     description: Number of the owner.
     type: int
@@ -34,10 +36,23 @@ options:
     description: Number of the group.
     type: int
     required: true
+  setype:
+    description: SELinux type of the directories, where SELinux is on; an empty one leaves it as it is.
+    type: str
+    default: ""
   free_mib:
-    description: Free space in MiB that the file system of the first directory must have.
+    description: Free space in MiB that the file system of each directory must have.
     type: int
     default: 0
+  free_inodes:
+    description: Free inodes that the file system of each directory must have, where it counts them.
+    type: int
+    default: 1
+  refused_kinds:
+    description: Kinds of file systems, such as tmpfs or nfs4, that stop the run where a directory shall be durable.
+    type: list
+    elements: str
+    default: []
   purge:
     description: Whether C(absent) removes directories that have files in them.
     type: bool
@@ -53,153 +68,246 @@ EXAMPLES = r"""
     owner: 1000
     group: 1000
     directories:
-      - {path: /mnt/fuse, mode: "0750"}
-      - {path: /mnt/fuse/alluxio-journal, mode: "0700", recurse: true}
+      - {paths: [/mnt/fuse, /mnt/disk2/datasets], mode: "0750"}
+      - {paths: [/mnt/fuse/alluxio-journal], mode: "0700", recurse: true, durable: true}
 """
 
 RETURN = r"""
-kept:
-  description: Directories that were not removed because there are files in them.
+corrected:
+  description: Number of entries below the directories whose owner was corrected, or would be in check mode.
+  type: int
+  returned: when state is present
+removed:
+  description: What was removed, or would be in check mode; the first thousand paths.
   type: list
   elements: str
   returned: when state is absent
-corrected:
-  description: Number of entries below the directories whose owner was corrected.
+removed_count:
+  description: Number of all that was removed, or would be in check mode.
   type: int
-  returned: when state is present
+  returned: when state is absent
+kept:
+  description: Directories that were not removed, because they are mount points or there are files in them.
+  type: list
+  elements: str
+  returned: when state is absent
 """
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+ARGUMENTS = {
+    "state": {"choices": ["present", "absent"], "default": "present"},
+    "directories": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "paths": {"type": "list", "elements": "str", "required": True},
+            "mode": {"type": "str", "required": True},
+            "recurse": {"type": "bool", "default": False},
+            "durable": {"type": "bool", "default": False},
+        },
+    },
+    "owner": {"type": "int", "required": True},
+    "group": {"type": "int", "required": True},
+    "setype": {"type": "str", "default": ""},
+    "free_mib": {"type": "int", "default": 0},
+    "free_inodes": {"type": "int", "default": 1},
+    "refused_kinds": {"type": "list", "elements": "str", "default": []},
+    "purge": {"type": "bool", "default": False},
+}
+# What a report lists by name; the rest is only counted.
+MOST_NAMES = 1000
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
-def describe(path: str) -> dict[str, object] | None:
-    """Return owner, group and mode of a path, or None when it is not there."""
+
+def each(directories: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one item per path, parents before children."""
+    items = [{**item, "path": path} for item in directories for path in item["paths"]]
+    return sorted(items, key=lambda item: item["path"].split("/"))
+
+
+@contextmanager
+def held(descriptor: int) -> Iterator[int]:
+    """Close a descriptor at the end."""
     try:
-        found = os.lstat(path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def opened(path: str, make: bool = False) -> int:
+    """Open a directory name by name; a link is followed only above it, and only in folders where nobody but root could have put it."""
+    names = path.split("/")[1:]
+    folder = os.open("/", DIRECTORY)
+    for number, name in enumerate(names, 1):
+        with held(folder):
+            found = os.fstat(folder)
+            safe = number < len(names) and found.st_uid == 0 and not found.st_mode & 0o022
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o755 if number < len(names) else 0o700, dir_fd=folder)
+            folder = os.open(name, DIRECTORY & ~os.O_NOFOLLOW if safe else DIRECTORY, dir_fd=folder)
+    return folder
+
+
+def mount_of(descriptor: int) -> bytes:
+    """Return the number of the mount that an open file lies on, which tells bind mounts of the same file system apart too."""
+    with open(f"/proc/self/fdinfo/{descriptor}", "rb", buffering=0) as info:
+        return info.read().partition(b"mnt_id:")[2].split(b"\n")[0]
+
+
+def below(folder: int, path: str) -> Iterator[tuple[int, os.DirEntry[str], str, bool]]:
+    """Yield what lies below an open directory, children before parents, by descriptors only, so that no link swapped in leads the walk away.
+
+    Yields:
+        Descriptor of the folder it lies in, entry, path, and whether another directory tree is mounted on it; that one is not entered.
+    """
+    mount = mount_of(folder)
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        inner, mounted = f"{path}/{entry.name}", False
+        if entry.is_dir(follow_symlinks=False):
+            try:
+                child = os.open(entry.name, DIRECTORY, dir_fd=folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            with held(child):
+                mounted = mount_of(child) != mount
+                if not mounted:
+                    yield from below(child, inner)
+        yield folder, entry, inner, mounted
+
+
+def linked_warning(paths: list[str]) -> str:
+    """Return the sentence about files that were left alone."""
+    return (
+        f"{len(paths)} files of somebody else keep their owner, because they have further names that may lie elsewhere: {', '.join(paths[:5])}. "
+        "Remove them, or chown them by hand."
+    )
+
+
+def correct(module: AnsibleModule, folder: int, path: str) -> list[tuple[str, str]]:
+    """Give all below an open directory to the owner and return path and former owner of what was wrong.
+
+    A file with a further name may be one that lies elsewhere, such as /etc/shadow: it is told, not given away.
+    """
+    wanted, mount = (module.params["owner"], module.params["group"]), mount_of(folder)
+    wrong: list[tuple[str, str]] = []
+    linked: list[str] = []
+    for parent, entry, inner, mounted in below(folder, path):
+        with suppress(FileNotFoundError):
+            found = entry.stat(follow_symlinks=False)
+            if mounted or (found.st_uid, found.st_gid) == wanted:
+                continue
+            with held(os.open(entry.name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)) as one:
+                found = os.fstat(one)
+                if mount_of(one) != mount:
+                    continue
+                if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+                    linked.append(inner)
+                    continue
+                wrong.append((inner, f"{found.st_uid}:{found.st_gid}"))
+                if not module.check_mode:
+                    # By descriptor: the name may mean another file by now.
+                    os.chown(f"/proc/self/fd/{one}", *wanted)
+    if linked:
+        module.warn(linked_warning(linked))
+    return wrong
+
+
+def look(path: str) -> dict[str, Any] | str:
+    """Return owner, group and mode of a directory, or that it is absent."""
+    try:
+        with held(opened(path)) as folder:
+            found = os.fstat(folder)
     except FileNotFoundError:
-        return None
+        return "absent"
     return {"owner": found.st_uid, "group": found.st_gid, "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
 
 
-def wrong_below(root: str, owner: int, group: int) -> Iterator[str]:
-    """Yield what lies below a directory, on its file system, and belongs to somebody else."""
-    device = os.lstat(root).st_dev
-    stack = [root]
-    while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                found = entry.stat(follow_symlinks=False)
-                if found.st_dev != device:
-                    continue
-                if (found.st_uid, found.st_gid) != (owner, group):
-                    yield entry.path
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(entry.path)
-
-
-def existing_parent(path: str) -> str:
-    """Return the nearest directory above a path, or itself, that is there."""
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def preflight(module: AnsibleModule) -> None:
-    """Stop when a path is no directory or its file system does not fit."""
-    for item in module.params["directories"]:
-        path = item["path"]
-        if not os.path.isabs(path) or os.path.normpath(path) in ("/", "/home", "/mnt", "/usr", "/var", "/etc"):
-            module.fail_json(msg=f"{path} cannot be given to Alluxio: name a directory of its own below such a folder.")
-        if os.path.islink(path) or (os.path.exists(path) and not os.path.isdir(path)):
-            module.fail_json(msg=f"{path} is a {'link' if os.path.islink(path) else 'file'}, not a directory. Move it away or name another path.")
-    parent = existing_parent(module.params["directories"][0]["path"])
-    system = os.statvfs(parent)
-    free = system.f_bavail * system.f_frsize // 2**20
-    if system.f_flag & os.ST_RDONLY:
-        module.fail_json(msg=f"The file system of {parent} is mounted read-only. Mount it read-write or name another root.")
-    if free < module.params["free_mib"]:
-        module.fail_json(msg=f"The file system of {parent} has {free} MiB free, {module.params['free_mib']} MiB are asked for. Free space or lower the figure.")
-    if system.f_files and not system.f_favail:
-        module.fail_json(msg=f"The file system of {parent} has no inode left. Remove files or name another root.")
-    if system.f_flag & os.ST_NOEXEC:
-        module.warn(f"The file system of {parent} is mounted noexec; Alluxio does not mind, programs in data sets will.")
-
-
-def present(module: AnsibleModule) -> None:
+def present(module: AnsibleModule, items: list[dict[str, Any]]) -> dict[str, Any]:
     """Make and correct the directories."""
-    owner, group = module.params["owner"], module.params["group"]
-    before: dict[str, object] = {}
-    after: dict[str, object] = {}
+    owner, group, setype = (module.params[name] for name in ("owner", "group", "setype"))
+    diff: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
     corrected = 0
-    for item in module.params["directories"]:
-        path, wanted = item["path"], {"owner": owner, "group": group, "mode": f"{int(item['mode'], 8):04o}"}
-        found = describe(path)
-        if found != wanted:
-            before[path], after[path] = found or "absent", wanted
-            if not module.check_mode:
-                if found is None:
-                    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-                    os.mkdir(path, 0o700)
-                os.chown(path, owner, group, follow_symlinks=False)
-                os.chmod(path, int(item["mode"], 8))
-        if item["recurse"] and os.path.isdir(path):
-            for entry in wrong_below(path, owner, group):
-                corrected += 1
-                if not module.check_mode:
-                    os.chown(entry, owner, group, follow_symlinks=False)
-    module.exit_json(changed=bool(after or corrected), corrected=corrected, diff={"before": before, "after": after})
+    # A hardened host's umask would shut the owner out of parents that are made.
+    os.umask(0o022)
+    for item in items:
+        path, mode = item["path"], int(item["mode"], 8)
+        before, after = look(path), {"owner": owner, "group": group, "mode": f"{mode:04o}"}
+        if before != after:
+            diff["before"][path], diff["after"][path] = before, after
+        if module.check_mode and before == "absent":
+            continue
+        with held(opened(path, make=before == "absent")) as folder:
+            if before != after and not module.check_mode:
+                os.chown(folder, owner, group)
+                os.chmod(folder, mode)
+            wrong = correct(module, folder, path) if item["recurse"] else []
+        corrected += len(wrong)
+        for name, former in wrong[:MOST_NAMES]:
+            diff["before"][name], diff["after"][name] = former, f"{owner}:{group}"
+        context: dict[str, dict[str, Any]] = {}
+        if setype and module.set_context_if_different(path, [None, None, setype, None], False, context):
+            for side, found in context.items():
+                diff[side][f"{path} (SELinux)"] = found["secontext"]
+    return {"changed": bool(diff["after"]), "corrected": corrected, "diff": diff}
 
 
-def absent(module: AnsibleModule) -> None:
-    """Remove the directories, children first; keep those with files unless they are to be purged."""
-    before, kept = {}, []
+def absent(module: AnsibleModule, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Remove the directories, children first; keep mount points and, unless all is to be purged, those with files in them."""
+    doomed: dict[str, list[str]] = {}
     gone: set[str] = set()
-    for item in reversed(module.params["directories"]):
-        path = item["path"]
-        if not os.path.isdir(path):
+    kept: list[str] = []
+    for path in (item["path"] for item in reversed(items)):
+        try:
+            folder = opened(path)
+        except FileNotFoundError:
             continue
-        inside = [entry for entry in os.listdir(path) if os.path.join(path, entry) not in gone]
-        if inside and not module.params["purge"]:
-            kept.append(path)
-            continue
-        if os.path.ismount(path):
-            module.fail_json(msg=f"{path} is a mount point. Unmount it first.")
-        before[path] = sorted(inside) or "empty"
-        gone.add(path)
-        if not module.check_mode:
-            shutil.rmtree(path)
-    module.exit_json(changed=bool(before), kept=kept, diff={"before": before, "after": {}})
+        with held(folder), held(os.open("..", DIRECTORY, dir_fd=folder)) as parent:
+            inside = [name for name in os.listdir(folder) if f"{path}/{name}" not in gone]
+            if (inside and not module.params["purge"]) or any(child.startswith(f"{path}/") for child in kept):
+                kept.append(path)
+                continue
+            doomed[path] = []
+            for _folder, _entry, name, mounted in below(folder, path) if inside else ():
+                if mounted:
+                    module.fail_json(msg=f"{name} is a mount point; what is mounted there is never deleted. Run umount {name}, then this again.")
+                if name not in gone:
+                    doomed[path].append(name)
+            gone.update(doomed[path])
+            if mount_of(folder) == mount_of(parent):
+                gone.add(path)
+            else:
+                kept.append(path)
+    for path, names in doomed.items() if not module.check_mode else ():
+        with held(opened(path)) as folder, held(os.open("..", DIRECTORY, dir_fd=folder)) as parent:
+            for inner, entry, _name, _mounted in below(folder, path) if names else ():
+                (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.name, dir_fd=inner)
+            if path in gone:
+                os.rmdir(os.path.basename(path), dir_fd=parent)
+    removed = sorted(gone)
+    before = {path: names[:MOST_NAMES] or "empty" for path, names in doomed.items() if names or path in gone}
+    diff = {"before": before, "after": {}}
+    return {"changed": bool(gone), "removed": removed[:MOST_NAMES], "removed_count": len(removed), "kept": kept, "diff": diff}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"choices": ["present", "absent"], "default": "present"},
-            "directories": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "mode": {"type": "str", "required": True},
-                    "recurse": {"type": "bool", "default": False},
-                },
-            },
-            "owner": {"type": "int", "required": True},
-            "group": {"type": "int", "required": True},
-            "free_mib": {"type": "int", "default": 0},
-            "purge": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    preflight(module)
-    (present if module.params["state"] == "present" else absent)(module)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        module.exit_json(**(present if module.params["state"] == "present" else absent)(module, each(module.params["directories"])))
+    except (OSError, RecursionError) as error:
+        where = ", ".join(path for item in module.params["directories"] for path in item["paths"])
+        module.fail_json(msg=f"{error}. It happened in one of {where}. Is something mounted, locked or nested too deep there? Run this again then.")
 
 
 if __name__ == "__main__":
