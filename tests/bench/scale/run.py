@@ -24,7 +24,7 @@ import yaml
 HERE = Path(__file__).parent
 HOME = HERE.parents[2]
 sys.path.insert(0, str(HERE / "connection_plugins"))
-import canned  # noqa: E402
+import canned
 
 MASTERS = 3
 MOST_RATIO, MOST_MIB = 1.1, 1024

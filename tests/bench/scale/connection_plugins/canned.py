@@ -132,4 +132,3 @@ class Connection(ConnectionBase):
     def close(self) -> None:
         """Nothing is open."""
         self._connected = False
-
