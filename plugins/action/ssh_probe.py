@@ -6,10 +6,9 @@ import shlex
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.alnair.alluxio.plugins.modules.ssh_trust import inside
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
-BEGIN = "# BEGIN Alluxio's hosts, pinned by Ansible"
-END = "# END Alluxio's hosts, pinned by Ansible"
 # The script is one word of a command line, which Linux limits to 128 KiB; more logins are the module's that proves them.
 MOST_TARGETS = 1000
 
@@ -18,19 +17,18 @@ def probe_script(args: dict[str, Any]) -> str:
     """Return the sh script that tells what there is and whom the account reaches."""
     folder, user = shlex.quote(args["home"] + "/.ssh"), shlex.quote(args["user"])
     timeout, targets = int(args.get("timeout", 15)), args.get("targets", [])
-    keys = "awk '{print \"hostkey \" $1 \" \" $2}' /etc/ssh/ssh_host_*_key.pub 2>/dev/null"
-    files = (
-        f"if cd {folder} 2>/dev/null; then for file in id_ed25519.pub authorized_keys known_hosts; do "
-        'if [ -f "$file" ]; then awk -v file="$file" \'{print file " " $0}\' "$file"; fi; done; '
-        "stat -c 'mode %n %a %U' . id_ed25519 2>/dev/null; fi"
-    )
-    lines = [keys, files]
+    lines = [
+        f"grep -H '' /etc/ssh/ssh_host_*_key.pub {folder}/id_ed25519.pub {folder}/id_ed25519_sk.pub {folder}/authorized_keys {folder}/known_hosts 2>/dev/null",
+        f"stat -c 'mode:%n %a %U' {folder} {folder}/id_ed25519 {folder}/authorized_keys {folder}/known_hosts 2>/dev/null",
+    ]
     if 0 < len(targets) <= MOST_TARGETS:
+        # Root logs in as the account; without root the account has logged in itself.
         login = (
-            f"timeout {2 * timeout} runuser -u {user} -- ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} "
-            f'-o ControlPath=none -p "$2" {user}@"$1" true </dev/null >/dev/null 2>&1 && echo "reached $0"'
+            f"timeout {2 * timeout} $BECOME ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} "
+            f'-o ControlPath=none -p "$2" {user}@"$1" true </dev/null >/dev/null 2>&1 && echo "reached:$0"'
         )
         words = " ".join(shlex.quote(str(word)) for target in targets for word in (target["name"], target["host"], target.get("port", 22)))
+        lines.append(f'if [ "$(id -u)" = 0 ]; then export BECOME="runuser -u {user} --"; fi')
         lines.append(f"printf '%s\\n' {words} | xargs -n 3 -P 32 sh -c {shlex.quote(login)}")
     return "; ".join([*lines, "true"])
 
@@ -39,19 +37,22 @@ def read(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     """Return what the script's lines say.
 
     Returns:
-        host_keys, public_key, allowed, pinned and reached; see the module's documentation.
+        host_keys, public_key, whole, allowed, pinned and reached; see the module's documentation.
     """
     found: dict[str, list[str]] = {}
     for line in lines:
-        kind, _, rest = line.partition(" ")
-        found.setdefault(kind, []).append(rest)
-    known = found.get("known_hosts", [])
-    whole = {f". 700 {args['user']}", f"id_ed25519 600 {args['user']}"} <= set(found.get("mode", []))
+        path, _, rest = line.partition(":")
+        found.setdefault("hostkey" if path.startswith("/etc/ssh/") else path.rpartition("/")[2], []).append(rest)
+    modes = [line.rsplit(" ", 2) for line in found.get("mode", [])]
+    paths = [path.rpartition("/")[2] for path, _mode, _owner in modes]
+    exact = all(owner == args["user"] and not int(mode, 8) & (0o077 if path.endswith(".ssh") else 0o177) for path, mode, owner in modes)
+    key = "".join(found.get("id_ed25519.pub", [])[:1])
     return {
-        "host_keys": sorted(found.get("hostkey", [])),
-        "public_key": "".join(found.get("id_ed25519.pub", [])[:1]) if whole else "",
-        "allowed": found.get("authorized_keys", []),
-        "pinned": known[known.index(BEGIN) + 1 : known.index(END)] if BEGIN in known and END in known else [],
+        "host_keys": sorted(" ".join(line.split()[:2]) for line in found.get("hostkey", [])),
+        "public_key": key if "id_ed25519" in paths else "",
+        "exact": exact and ".ssh" in paths and not any(line.startswith("ssh-ed25519 ") for line in found.get("id_ed25519_sk.pub", [])),
+        "allowed": inside(found.get("authorized_keys", [])),
+        "pinned": inside(found.get("known_hosts", [])),
         "reached": sorted(found.get("reached", [])),
     }
 

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 DOCUMENTATION = r"""
-name: known_hosts
-short_description: Lines of a known_hosts file from what ssh_probe told of hosts
-positional: pinned, inventory
+name: ssh_trust
+short_description: A host's part of ssh without a password, from what ssh_probe told of all hosts
 description:
-  - Writes a line per host and key with the host's name in the inventory and its address, and its port where it is not 22.
+  - Says which lines stand in the host's authorized_keys and known_hosts, and whether all is so already.
+  - Lines of hosts that are not in this run stay as they are.
 options:
   _input:
-    description: Variables of the hosts, with the answer of M(alnair.alluxio.ssh_probe) as passwordless_ssh_found.
-    type: list
-    elements: dict
+    description: Variables of the host, with the answer of M(alnair.alluxio.ssh_probe) as passwordless_ssh_found.
+    type: dict
     required: true
-  pinned:
-    description: Lines that are pinned already; those of hosts outside this run are kept.
-    type: list
-    elements: str
-    default: []
-  inventory:
-    description: Names of all hosts; a line of a host that is none of them goes.
-    type: list
-    elements: str
-    default: []
+  sources: {description: Variables of the hosts that log in., type: list, elements: dict, required: true}
+  targets: {description: Variables of the hosts that this one logs in to; none where it is no source., type: list, elements: dict, default: []}
+  target: {description: Whether this host is logged in to., type: bool, default: true}
+  user: {description: The account., type: str, required: true}
+  options: {description: Options of the lines in authorized_keys., type: str, default: ""}
+  inventory: {description: Names of all hosts; the pinned line of a host that is none of them goes., type: list, elements: str, default: []}
+  controller: {description: What M(alnair.alluxio.ssh_trust) told of the controller's pair where that is a source., type: dict, default: {}}
 """
 
 EXAMPLES = r"""
-lines: "{{ ansible_play_hosts | map('extract', hostvars) | alnair.alluxio.known_hosts }}"
+mine: "{{ hostvars[inventory_hostname] | alnair.alluxio.ssh_trust(sources=[hostvars['master-1']], user='alluxio-user') }}"
 """
 
 RETURN = r"""
 _value:
-  description: The lines.
-  type: list
-  elements: str
+  description: C(allowed) and C(pinned), the lines; C(whole), whether nothing is to be done.
+  type: dict
 """
 
 
@@ -55,27 +50,66 @@ def ssh_targets(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def known_hosts(hosts: Iterable[Mapping[str, Any]], pinned: Iterable[str] = (), inventory: Iterable[str] = ()) -> list[str]:
-    """Return the lines that pin the hosts' keys, sorted, so that their order says nothing.
+    """Return the lines that pin the hosts' keys by name, address and port, sorted, so that their order says nothing.
 
     Args:
-        hosts: Variables of the hosts of this run.
-        pinned: Lines that are pinned already; those of hosts outside this run are kept.
+        hosts: Variables of hosts.
+        pinned: Lines that are pinned already; those of hosts that told no key in this run are kept.
         inventory: Names of all hosts; a line of a host that is none of them goes.
     """
-    hosts = list(hosts)
-    lines = []
-    for host, target in zip(hosts, ssh_targets(hosts), strict=True):
+    lines, told = [], set()
+    for host in hosts:
+        (target,) = ssh_targets([host])
         names = dict.fromkeys([target["name"], target["host"]])
         where = ",".join(name if target["port"] == 22 else f"[{name}]:{target['port']}" for name in names)
-        lines += [f"{where} {key}" for key in host.get("passwordless_ssh_found", {}).get("host_keys", [])]
-    elsewhere = set(inventory) - {host["inventory_hostname"] for host in hosts}
+        found = [f"{where} {key}" for key in host.get("passwordless_ssh_found", {}).get("host_keys", [])]
+        lines += found
+        told |= {target["name"]} if found else set()
+    elsewhere = set(inventory) - told
     return sorted(lines + [line for line in pinned if re.split(r"[],: ]", line.removeprefix("["), maxsplit=1)[0] in elsewhere])
 
 
-def public_keys(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the public keys of the sources that have one, found or made just now."""
-    found = [host.get("passwordless_ssh_found", {}).get("public_key") or host.get("passwordless_ssh_key", {}).get("ssh_public_key") for host in hosts]
-    return [key for key in found if key]
+def own_keys(source: Mapping[str, Any]) -> list[str]:
+    """Return a source's public keys, made just now or found: one, or two while its pair is changed."""
+    made = source.get("passwordless_ssh_key", {})
+    keys = [made.get("public_key") or source.get("passwordless_ssh_found", {}).get("public_key"), made.get("next_key")]
+    return [key for key in keys if key]
+
+
+def ssh_trust(
+    host: Mapping[str, Any],
+    sources: Iterable[Mapping[str, Any]],
+    user: str,
+    targets: Iterable[Mapping[str, Any]] = (),
+    options: str = "",
+    inventory: Iterable[str] = (),
+    controller: Mapping[str, Any] | None = None,
+    *,
+    target: bool = True,
+) -> dict[str, Any]:
+    """Return a host's lines and whether all is as wanted; see DOCUMENTATION."""
+    found, targets, sources = host["passwordless_ssh_found"], list(targets), list(sources)
+
+    def lines(keys_of: Callable[[Mapping[str, Any]], list[str]]) -> list[str]:
+        """Return the lines of the sources' keys; a source that told none keeps those that it has."""
+        wanted = []
+        for source in [*sources, *([{"inventory_hostname": "controller", "passwordless_ssh_key": controller}] if controller else [])]:
+            comment = f"{user}@{source['inventory_hostname']}"
+            keys = keys_of(source)
+            wanted += [" ".join([options, *key.split()[:2], comment]).strip() for key in keys]
+            wanted += [] if keys else [line for line in found["allowed"] if line.endswith(f" {comment}")]
+        return wanted if target else []
+
+    pinned = known_hosts(targets, found["pinned"], inventory) if targets else []
+    told = [source["passwordless_ssh_found"] for source in sources if "passwordless_ssh_found" in source]
+    return {
+        "allowed": lines(own_keys),
+        "pinned": pinned,
+        # Just what was found counts here, not what an earlier use of the role in the same run made.
+        "whole": found["exact"] and all(source["exact"] and source["public_key"] for source in told)
+        and lines(lambda source: [key for key in [source.get("passwordless_ssh_found", {}).get("public_key")] if key]) == found["allowed"]
+        and pinned == found["pinned"] and sorted(item["inventory_hostname"] for item in targets) == found["reached"],
+    }  # fmt: skip
 
 
 class FilterModule:
@@ -83,4 +117,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"known_hosts": known_hosts, "public_keys": public_keys, "ssh_targets": ssh_targets}
+        return {"ssh_targets": ssh_targets, "ssh_trust": ssh_trust}

@@ -11,6 +11,7 @@ description:
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
+  state: {description: Whether the account shall be there., type: str, choices: [present, absent], default: present}
   name: {description: Name of the account., type: str, required: true}
   uid: {description: Number of the user., type: int, required: true}
   group: {description: Name of the primary group., type: str, required: true}
@@ -31,10 +32,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-as_wanted: {description: Whether nothing is to be done for the account to be there., type: bool, returned: success}
+as_wanted: {description: Whether nothing is to be done., type: bool, returned: success}
 there: {description: Whether the user or the group is there., type: bool, returned: success}
 conflicts: {description: "A sentence for each name or number that somebody else has.", type: list, elements: str, returned: success}
 used: {description: "The uids and gids from 1000 to 59999 that are given away.", type: list, elements: int, returned: success}
-processes: {description: "Number and name of the account's processes.", type: list, elements: str, returned: success}
-files: {description: "The first of the account's files below O(data).", type: list, elements: str, returned: success}
+processes: {description: "Number and name of the account's processes.", type: list, elements: str, returned: when O(state=absent)}
+files: {description: "The first of the account's files below O(data).", type: list, elements: str, returned: when O(state=absent)}
 """

@@ -36,8 +36,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host_keys: {description: "The host's public keys, type and key.", type: list, elements: str, returned: success}
-public_key: {description: The account's public key where its pair is whole and only its own., type: str, returned: success}
-allowed: {description: The lines of authorized_keys., type: list, elements: str, returned: success}
+public_key: {description: The account's public key where its pair is whole., type: str, returned: success}
+exact:
+  description: Whether the folder is there, all in it that counts is the account's alone, and no change of the pair was cut off.
+  type: bool
+  returned: success
+allowed: {description: The lines that the role wrote into authorized_keys., type: list, elements: str, returned: success}
 pinned: {description: The lines that the role wrote into known_hosts., type: list, elements: str, returned: success}
 reached: {description: Names of the targets that let the account in., type: list, elements: str, returned: success}
 """

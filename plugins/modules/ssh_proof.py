@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: ssh_proof
 short_description: Prove that this host reaches others over ssh without a password
 description:
-  - Logs in to all targets at the same time as O(user), with that account's own key and pinned host keys.
+  - Logs in to all targets at the same time, with the account's own key and pinned host keys.
   - Changes nothing, so it also runs in check mode.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
@@ -21,15 +21,23 @@ options:
       host: {description: Name or address., type: str, required: true}
       port: {description: Port of sshd., type: int, default: 22}
   user:
-    description: The account, on this host and on the targets.
+    description: The account on the targets.
     type: str
     required: true
+  local_user:
+    description: The account on this host; by default the one that the module runs as.
+    type: str
+    default: ""
   timeout:
     description: Seconds that one login may take.
     type: int
     default: 15
   identity:
     description: Private key to log in with; by default those that ssh finds.
+    type: path
+    default: ""
+  known_hosts:
+    description: File of pinned host keys; by default those that ssh finds.
     type: path
     default: ""
 attributes:
@@ -41,6 +49,7 @@ EXAMPLES = r"""
 - name: Prove it
   alnair.alluxio.ssh_proof:
     user: alluxio-user
+    local_user: alluxio-user
     targets: [{name: node-1, host: 10.0.0.11}]
   become: true
 """
@@ -74,19 +83,22 @@ def main() -> None:
                 },
             },
             "user": {"type": "str", "required": True},
+            "local_user": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 15},
             "identity": {"type": "path", "default": ""},
+            "known_hosts": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
     user, timeout, targets = module.params["user"], module.params["timeout"], module.params["targets"]
-    identity = ["-o", "IdentitiesOnly=yes", "-i", module.params["identity"]] if module.params["identity"] else []
+    files = ["-o", "IdentitiesOnly=yes", "-i", module.params["identity"]] if module.params["identity"] else []
+    files += ["-o", f"UserKnownHostsFile={module.params['known_hosts']}"] if module.params["known_hosts"] else []
     # Ansible's own way to become somebody else than root needs pipelining or acl on the host.
-    become = ["runuser", "-u", user, "--"] if os.geteuid() == 0 else []
+    become = ["runuser", "-u", module.params["local_user"], "--"] if os.geteuid() == 0 and module.params["local_user"] else []
 
     def login(target: dict[str, object]) -> str | None:
         command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={timeout}", "-o", "ControlPath=none",
-                   *identity, "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
+                   *files, "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
         code, _out, err = module.run_command(["timeout", str(2 * timeout), *become, *command])
         return f"{target['name']} ({target['host']}:{target['port']}): {err.strip() or f'exit code {code}'}" if code else None
 

@@ -15,20 +15,22 @@ from ansible_collections.alnair.alluxio.plugins.action.account_probe import comp
 from ansible_collections.alnair.alluxio.plugins.filter.accounts import free_id
 
 WANTED: dict[str, Any] = {"name": "ax", "uid": 1000, "group": "ax", "gid": 1000, "home": "/home/ax", "shell": "/bin/bash"}
-THERE = ["user root:x:0:0::/root:/bin/sh", "user ax:x:1000:1000::/home/ax:/bin/bash", "group ax:x:1000:", "member ax video", "home", "digest abc"]
+FRESH = ["# user", "root:x:0:0::/root:/bin/sh", "# group", "root:x:0:", "# member", "# home"]
+THERE = ["# user", "root:x:0:0::/root:/bin/sh", "ax:x:1000:1000::/home/ax:/bin/bash", "# group", "ax:x:1000:", "# member", "ax video",
+         "# home", "/home/ax", "# digest", "abc  -"]
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"),
+    ("lines", "sentence"),
     [
-        ("user bob:x:1000:100::/home/bob:/bin/sh", "uid 1000 belongs to user bob"),
-        ("user ax:x:1001:1000::/home/ax:/bin/sh", "user ax exists with uid 1001, not 1000"),
-        ("group staff:x:1000:", "gid 1000 belongs to group staff"),
-        ("group ax:x:7:", "group ax exists with gid 7, not 1000"),
+        (["# user", "bob:x:1000:100::/home/bob:/bin/sh"], "uid 1000 belongs to user bob"),
+        (["# user", "ax:x:1001:1000::/home/ax:/bin/sh"], "user ax exists with uid 1001, not 1000"),
+        (["# group", "staff:x:1000:"], "gid 1000 belongs to group staff"),
+        (["# group", "ax:x:7:"], "group ax exists with gid 7, not 1000"),
     ],
 )
-def test_each_conflict_is_said(line: str, sentence: str) -> None:
-    assert compare(WANTED, ["user root:x:0:0::/root:/bin/sh", line])["conflicts"] == [sentence]
+def test_each_conflict_is_said(lines: list[str], sentence: str) -> None:
+    assert compare(WANTED, [*FRESH, *lines])["conflicts"] == [sentence]
 
 
 def test_an_account_that_is_there_is_as_wanted_and_no_conflict() -> None:
@@ -36,8 +38,13 @@ def test_an_account_that_is_there_is_as_wanted_and_no_conflict() -> None:
     assert (found["as_wanted"], found["there"], found["conflicts"], found["used"]) == (True, True, [], [1000])
 
 
+def test_an_account_that_shall_go_is_as_wanted_when_it_is_gone() -> None:
+    assert compare({**WANTED, "state": "absent"}, FRESH)["as_wanted"]
+    assert not compare({**WANTED, "state": "absent"}, THERE)["as_wanted"]
+
+
 def test_a_fresh_host_needs_the_account_and_has_no_conflict() -> None:
-    found = compare(WANTED, THERE[:1])
+    found = compare(WANTED, FRESH)
     assert (found["as_wanted"], found["there"], found["conflicts"]) == (False, False, [])
 
 
@@ -50,12 +57,12 @@ def test_each_difference_is_seen(other: dict[str, Any]) -> None:
 
 
 def test_a_missing_home_is_seen_and_further_groups_are_left_alone() -> None:
-    assert not compare(WANTED, [line for line in THERE if line != "home"])["as_wanted"]
+    assert not compare(WANTED, [line for line in THERE if line != "/home/ax"])["as_wanted"]
     assert compare({**WANTED, "groups": ["video"], "password_digest": "abc"}, THERE)["as_wanted"]
 
 
 def test_what_an_account_holds_is_named() -> None:
-    found = compare(WANTED, [*THERE, "process 12 java", "file /mnt/fuse/a b"])
+    found = compare(WANTED, [*THERE, "# process", "    12 java", "# file", "/mnt/fuse/a b"])
     assert (found["processes"], found["files"]) == (["12 java"], ["/mnt/fuse/a b"])
 
 
@@ -64,12 +71,15 @@ def test_the_script_sees_the_user_who_runs_it_without_showing_the_password_hash(
     me = pwd.getpwnam(getpass.getuser())
     args = {"name": me.pw_name, "uid": me.pw_uid, "group": grp.getgrgid(me.pw_gid).gr_name, "gid": me.pw_gid, "home": me.pw_dir, "shell": me.pw_shell,
             "data": ["/proc/self"]}
-    done = subprocess.run(["sh", "-c", probe_script(args)], capture_output=True, text=True, check=True)
     password = subprocess.run(["getent", "shadow", me.pw_name], capture_output=True, text=True, check=True).stdout.split(":")[1]
-    found = compare({**args, "password_digest": hashlib.sha256(password.encode()).hexdigest()}, done.stdout.splitlines())
-    assert found["as_wanted"]
-    assert any(line.endswith(" sh") for line in found["processes"])
-    assert len(password) < 2 or password not in done.stdout
+    args["password_digest"] = hashlib.sha256(password.encode()).hexdigest()
+    shown = subprocess.run(["sh", "-c", probe_script(args)], capture_output=True, text=True, check=True).stdout
+    assert compare(args, shown.splitlines())["as_wanted"]
+    assert not compare({**args, "password_digest": "0" * 64}, shown.splitlines())["as_wanted"]
+    assert len(password) < 2 or password not in shown
+    args["state"] = "absent"
+    held = subprocess.run(["sh", "-c", probe_script(args)], capture_output=True, text=True, check=True).stdout
+    assert any(line.endswith(" sh") for line in compare(args, held.splitlines())["processes"])
 
 
 def test_the_free_number_is_free_on_every_host() -> None:

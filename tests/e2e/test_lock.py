@@ -1,0 +1,56 @@
+"""Two runs at once: the second ends quickly and names the first; the lock of a killed run is free."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from alnair_runner import HOME, Alnair
+
+
+def start() -> subprocess.Popen[str]:
+    """Start a run that takes some seconds."""
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory/lab", "playbooks/prepare_hosts.yml"]
+    return subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def until_locked(run: subprocess.Popen[str]) -> None:
+    """Wait until a run has said that it has the lock."""
+    assert run.stdout
+    for line in run.stdout:
+        if "Prepare the hosts" in line:
+            return
+    pytest.fail("the run ended before it took the lock")
+
+
+def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair) -> None:
+    first = start()
+    until_locked(first)
+    started = time.monotonic()
+    second = start()
+    output, _ = second.communicate(timeout=30)
+    took = time.monotonic() - started
+    assert first.poll() is None, "the first run was over too early for this to say anything"
+    assert second.returncode == 2
+    assert f"Another run on this inventory goes on: prepare_hosts.yml, process {first.pid} of" in " ".join(output.split())
+    assert "changed=0" in output
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert took < 4, f"two seconds are the goal on a machine of its own; this took {took:.1f} s"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_lock_of_a_killed_run_frees_itself(how: signal.Signals) -> None:
+    first = start()
+    until_locked(first)
+    os.kill(first.pid, how)
+    first.communicate(timeout=60)
+    second = start()
+    output, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, output
