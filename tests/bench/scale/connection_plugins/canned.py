@@ -22,7 +22,7 @@ options:
 
 USER, HOME = "alluxio-user", "/home/alluxio-user"
 KEY_OPTIONS = "no-agent-forwarding,no-port-forwarding,no-pty,no-X11-forwarding"
-PINS = "Alluxio's hosts, pinned by Ansible"
+BEGIN, END = "# BEGIN Alluxio's hosts, by Ansible", "# END Alluxio's hosts, by Ansible"
 
 
 def name(number: int) -> str:
@@ -53,25 +53,22 @@ def user_key(host: str) -> str:
 
 def account(_host: str, _command: str, _hosts: int, _masters: int) -> list[str]:
     """Return what the probe of alluxio_user prints."""
-    system = [f"user daemon{number}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin" for number in range(1, 30)]
-    groups = [f"group daemon{number}:x:{number}:" for number in range(1, 50)]
-    digest = hashlib.sha256(b"!").hexdigest()
-    mine = [f"user {USER}:x:1000:1000::{HOME}:/bin/bash", f"group {USER}:x:1000:", f"member {USER}", "home", f"digest {digest}  -"]
-    return ["user root:x:0:0:root:/root:/bin/bash", *system, "group root:x:0:", *groups, *mine]
+    users = ["root:x:0:0:root:/root:/bin/bash", *(f"daemon{number}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin" for number in range(1, 30))]
+    groups = ["root:x:0:", *(f"daemon{number}:x:{number}:" for number in range(1, 50))]
+    return ["# user", *users, f"{USER}:x:1000:1000::{HOME}:/bin/bash", "# group", *groups, f"{USER}:x:1000:", "# member", USER, "# home", HOME]
 
 
 def ssh(host: str, command: str, hosts: int, masters: int) -> list[str]:
     """Return what the probe of passwordless_ssh prints."""
-    lines = [f"hostkey {line}" for line in host_keys(host)]
-    lines += [f"authorized_keys {KEY_OPTIONS} {user_key(name(number))}" for number in range(masters)]
-    lines.append(f"mode . 700 {USER}")
-    if host in map(name, range(masters)):
+    folder, sources = f"{HOME}/.ssh", [name(number) for number in range(masters)]
+    files = {"authorized_keys": [BEGIN, *(f"{KEY_OPTIONS} {user_key(source)}" for source in sources), END]}
+    if host in sources:
         pins = sorted(f"{name(number)},{address(number)} {line}" for number in range(hosts) for line in host_keys(name(number)))
-        lines += [f"known_hosts # BEGIN {PINS}", *(f"known_hosts {pin}" for pin in pins), f"known_hosts # END {PINS}"]
-        lines += [f"id_ed25519.pub {user_key(host)}", f"mode id_ed25519 600 {USER}"]
-        if "BatchMode=yes" in command:
-            lines += [f"reached {name(number)}" for number in range(hosts)]
-    return lines
+        files |= {"known_hosts": [BEGIN, *pins, END], "id_ed25519": [], "id_ed25519.pub": [user_key(host)]}
+    lines = [f"/etc/ssh/ssh_host_key.pub:{line} root@{host}" for line in host_keys(host)]
+    lines += [f"{folder}/{file}:{line}" for file, content in files.items() for line in content]
+    lines += [f"mode:{folder} 700 {USER}", *(f"mode:{folder}/{file} 600 {USER}" for file in files if not file.endswith(".pub"))]
+    return lines + [f"reached:{name(number)}" for number in range(hosts) if "BatchMode=yes" in command]
 
 
 def directories(_host: str, _command: str, _hosts: int, _masters: int) -> list[str]:
@@ -79,20 +76,20 @@ def directories(_host: str, _command: str, _hosts: int, _masters: int) -> list[s
     return [*(f"is directory|{mode}|1000|1000" for mode in (750, 750, 700, 770)), "kib 50000000", "inodes 3000000", "options rw,relatime"]
 
 
-def proof(_host: str, _command: str, hosts: int, _masters: int) -> list[str]:
-    """Return what the module prints that proves the logins where they are too many for one probe."""
+def module(_host: str, _command: str, hosts: int, _masters: int) -> list[str]:
+    """Return what the modules print that hold and prove the trust of a source whose logins are too many for one probe."""
     return [json.dumps({"changed": False, "reached": [name(number) for number in range(hosts)]})]
 
 
 # A word that only this probe's script has, its name in the log, and its answer. It is looked for in the command and in what is piped to it.
 ANSWERS: tuple[tuple[str, str, Callable[[str, str, int, int], list[str]]], ...] = (
-    ("plugins.modules.ssh_proof", "proof", proof),
+    ("plugins.modules.ssh_", "module", module),
     ("getent passwd", "alluxio_user", account),
     ("ssh_host_", "passwordless_ssh", ssh),
     ("df -Pk", "journal_directories", directories),
 )
 # These are asked of every host.
-ROLES = [role for _word, role, _answer in ANSWERS if role != "proof"]
+ROLES = [role for _word, role, _answer in ANSWERS if role != "module"]
 
 
 class Connection(ConnectionBase):
