@@ -7,7 +7,7 @@ LAB = cd lab && ansible-playbook
 
 .DEFAULT_GOAL := help
 export MOLECULE_GLOB := molecule/*/molecule.yml
-.PHONY: help setup lint unit e2e molecule test demo lab lab-build lab-down
+.PHONY: help setup lint unit e2e molecule test demo docs lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -30,6 +30,9 @@ lint: lab-build ## ruff, mypy, yamllint, helm lint, ansible-lint
 	yamllint --strict .
 	helm lint --strict charts/alluxio
 	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
+
+docs: setup ## make the reference pages in docs/ from the contracts of roles and modules
+	python docs/build.py
 
 unit: setup ## unit tests
 	pytest tests/unit
