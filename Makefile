@@ -7,7 +7,7 @@ LAB = cd lab && ansible-playbook
 
 .DEFAULT_GOAL := help
 export MOLECULE_GLOB := molecule/*/molecule.yml
-.PHONY: help setup lint unit e2e molecule test demo docs lab lab-build lab-down
+.PHONY: help setup lint docs unit e2e molecule test test-all bench demo lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -38,7 +38,7 @@ unit: setup ## unit tests
 	pytest tests/unit
 
 e2e: lab ## the whole chain on the lab
-	pytest tests/e2e
+	pytest -m 'not long' tests/e2e
 
 molecule: lab ## each role alone, on hosts of its own or on the lab
 	for scenario in molecule/*/molecule.yml; do molecule test --scenario-name "$$(basename "$$(dirname "$$scenario")")"; done
@@ -48,3 +48,10 @@ demo: lab ## raise the lab, run site.yml on it, read a data set through the cach
 	python lab/demo.py
 
 test: lint unit e2e molecule ## everything set up, all tests
+
+test-all: test ## and what takes longer: the controller killed a hundred times
+	pytest -m long tests/e2e
+
+bench: lab-build ## the host roles beside what else could do their work, and the controller with thousands of hosts
+	python tests/bench/convergence
+	python tests/bench/scale/run.py

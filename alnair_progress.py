@@ -65,7 +65,8 @@ def tasks_of_playbook(path: Path) -> int:
                 total += tasks_of_playbook(path.parent / play[word])
         for entry in play.get("roles", []):
             total += tasks_of_role(roles / entry["role"].rpartition(".")[2], entry.get("vars", {}))
-        total += tasks_of_list(play.get("tasks", []), roles / "none", play.get("vars", {}))
+        for part in ("tasks", "post_tasks"):
+            total += tasks_of_list(play.get(part, []), roles / "none", play.get("vars", {}))
     return total
 
 

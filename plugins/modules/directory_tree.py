@@ -100,6 +100,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alnair.alluxio.plugins.module_utils.host_lock import host_lock
 
 ARGUMENTS = {
     "state": {"choices": ["present", "absent"], "default": "present"},
@@ -303,11 +304,14 @@ def absent(module: AnsibleModule, items: list[dict[str, Any]]) -> dict[str, Any]
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    items = each(module.params["directories"])
     try:
-        module.exit_json(**(present if module.params["state"] == "present" else absent)(module, each(module.params["directories"])))
+        with host_lock(module, os.path.dirname(items[0]["path"])):
+            result = (present if module.params["state"] == "present" else absent)(module, items)
     except (OSError, RecursionError) as error:
         where = ", ".join(path for item in module.params["directories"] for path in item["paths"])
         module.fail_json(msg=f"{error}. It happened in one of {where}. Is something mounted, locked or nested too deep there? Run this again then.")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ import stat
 from collections.abc import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.alnair.alluxio.plugins.module_utils.host_lock import host_lock
 
 BEGIN, END = "# BEGIN Alluxio's hosts, by Ansible", "# END Alluxio's hosts, by Ansible"
 
@@ -294,7 +295,8 @@ def main() -> None:
     if os.geteuid() not in (0, account.pw_uid):
         module.fail_json(msg=f"This runs as uid {os.geteuid()}, but the keys are {account.pw_name}'s. Log in as that account, or use become.")
     try:
-        hold(module, Folder(module, account))
+        with host_lock(module, os.path.dirname(module.params["folder"])):
+            hold(module, Folder(module, account))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or module.params['folder']}: {error.strerror}. Nothing was left half-written.")
 

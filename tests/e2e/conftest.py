@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import pytest
+from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
 
 from alnair_runner import Alnair
@@ -47,3 +48,20 @@ def execute(cluster: Alnair) -> Callable[..., str]:
         return answer.read_stdout()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fault_hosts() -> Iterator[Alnair]:
+    """Three hosts with nothing but admin's login."""
+    playbook("destroy.yml")
+    playbook("create.yml")
+    yield Alnair(INVENTORY)
+    playbook("destroy.yml")
+
+
+@pytest.fixture
+def bare(fault_hosts: Alnair) -> Alnair:
+    """The hosts without anything that the roles make."""
+    for node in NODES:
+        strip(node)
+    return fault_hosts

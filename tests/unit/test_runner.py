@@ -143,6 +143,6 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
     assert alnair_progress.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 4
 
 
-@pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml")))
+@pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name != "lock.yml"))
 def test_every_playbook_has_tasks_to_count(playbook: str) -> None:
     assert alnair_progress.tasks_of_playbook(HOME / "playbooks" / playbook) >= 3
