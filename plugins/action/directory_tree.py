@@ -171,4 +171,4 @@ class ActionModule(ProbeAction):
             if not re.search("No space left|temporary directory", str(error)):
                 raise
             folder = self.get_shell_option("remote_tmp", default="~/.ansible/tmp")
-            raise AnsibleActionFail(f"Ansible cannot write to {folder} on the host. Is the disk full or read-only? Try there: df -h ~; df -i ~") from error
+            raise AnsibleActionFail(f"Is the disk of {folder} full or read-only? See df -h ~ and df -i ~ on the host. Ansible could not write there") from error
