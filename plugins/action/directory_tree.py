@@ -74,7 +74,8 @@ def probe_script(args: dict[str, Any]) -> str:
 def unfit(args: dict[str, Any], path: str, system: list[str]) -> tuple[list[str], list[str]]:
     """Return why a directory cannot be on its file system, and what to know about it."""
     _kind, options, inodes, free_inodes, kib, point = system
-    flags, mib, name = set(options.split(",")), int(kib) // 1024, f"The file system of {path}, mounted on {point},"
+    flags, mib = set(options.split(",")), int(kib) // 1024
+    name = "The file system of {}, mounted on {},".format(path, point.replace(r"\040", " "))
     failures: list[str] = []
     warnings: list[str] = []
     if "ro" in flags:

@@ -133,6 +133,11 @@ def test_what_a_file_system_is_told_of(made: dict[str, Any], system: str, failur
         assert [text in sentence for sentence in sentences] == ([True] if text else [])
 
 
+def test_a_mount_point_with_a_blank_is_shown_as_it_is(made: dict[str, Any]) -> None:
+    lines = [line.replace("9999 /r/j", r"9999 /my\040disk") for line in answer("ext4 ro 9 9 9999")]
+    assert "of /r/j, mounted on /my disk, is mounted read-only" in compare(made, lines)["failures"][0]
+
+
 def test_a_doubtful_kind_is_refused_where_asked_and_only_for_what_must_last(made: dict[str, Any]) -> None:
     refusing = {**made, "refused_kinds": ["tmpfs"]}
     assert "is tmpfs, which is refused" in compare(refusing, answer("tmpfs rw 9 9 9999"))["failures"][0]
