@@ -17,9 +17,9 @@ def load(path: Path) -> list[dict[str, Any]]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or []
 
 
-def tasks_of_role(role: Path, variables: dict[str, Any], entry: str = "main.yml") -> int:
-    """Return the number of tasks that a role starts, its check of arguments among them."""
-    specified = entry == "main.yml" and (role / "meta" / "argument_specs.yml").exists()
+def tasks_of_role(role: Path, variables: dict[str, Any], entry: str = "main.yml", *, validate: bool = True) -> int:
+    """Return the number of tasks that a role starts, its check of arguments among them where it is not left out."""
+    specified = validate and entry == "main.yml" and (role / "meta" / "argument_specs.yml").exists()
     return int(specified) + tasks_of_list(load(role / "tasks" / entry), role, variables)
 
 
@@ -41,7 +41,7 @@ def tasks_of_list(tasks: list[dict[str, Any]], role: Path, variables: dict[str, 
         for word in ROLES:
             if word in keys:
                 other = role.parent / keys[word]["name"].rpartition(".")[2]
-                total += tasks_of_role(other, inner, keys[word].get("tasks_from", "main.yml"))
+                total += tasks_of_role(other, inner, keys[word].get("tasks_from", "main.yml"), validate=keys[word].get("rolespec_validate", True))
     return total
 
 

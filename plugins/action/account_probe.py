@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.alnair.alluxio.plugins.modules.account_probe import ARGUMENTS
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
 
@@ -14,6 +15,7 @@ def probe_script(args: dict[str, Any]) -> str:
     name, home = shlex.quote(args["name"]), shlex.quote(args["home"])
     # Each program costs every host about 2 ms, so what may be had without one is, and what nobody asks for is not looked at.
     lines = ["echo '# user'", "getent passwd", "echo '# group'", "getent group", "echo '# member'", f"id -nG -- {name} 2>/dev/null"]
+    lines.append("echo '# writable'; if [ -w /etc ]; then echo /etc; fi")
     lines.append(f"echo '# home'; if [ -d {home} ]; then echo {home}; fi")
     if args.get("password_digest"):
         lines.append(f"echo '# digest'; getent shadow {name} | cut -d: -f2 | tr -d '\\n' | sha256sum")
@@ -62,6 +64,7 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
         and user[2:4] == numbers and user[5:7] == [args["home"], args["shell"]] and set(args.get("groups", [])) <= set(" ".join(found.get("member", [])).split())
         and "home" in found and (not args.get("password_digest") or [args["password_digest"]] == [line.split()[0] for line in found.get("digest", [])]),
         "there": there,
+        "writable": "writable" in found,
         "conflicts": conflicts(args, users, groups),
         "used": sorted({int(entry[2]) for entry in users + groups if 1000 <= int(entry[2]) < 60000}),
         "processes": found.get("process", []),
@@ -75,7 +78,11 @@ class ActionModule(ProbeAction):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
         super().run(tmp, task_vars)
-        lines = self.probe(probe_script(self._task.args))
+        _result, args = self.validate_argument_spec(ARGUMENTS)
+        lines = self.probe(probe_script(args))
         if lines is None or not sections(lines).get("user"):
             raise AnsibleActionFail("The host's users could not be read. Is getent there, and may this user become root?")
-        return {"changed": False, **compare(self._task.args, lines)}
+        found = compare(args, lines)
+        if not found.pop("writable") and not found["as_wanted"]:
+            raise AnsibleActionFail("The account cannot be changed because /etc is read-only for this user: mount it read-write, or use become.")
+        return {"changed": False, **found}

@@ -6,11 +6,9 @@ import shlex
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.alnair.alluxio.plugins.modules.ssh_probe import ARGUMENTS
 from ansible_collections.alnair.alluxio.plugins.modules.ssh_trust import inside
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
-
-# The script is one word of a command line, which Linux limits to 128 KiB; more logins are the module's that proves them.
-MOST_TARGETS = 1000
 
 
 def probe_script(args: dict[str, Any]) -> str:
@@ -21,7 +19,7 @@ def probe_script(args: dict[str, Any]) -> str:
         f"grep -H '' /etc/ssh/ssh_host_*_key.pub {folder}/id_ed25519.pub {folder}/id_ed25519_sk.pub {folder}/authorized_keys {folder}/known_hosts 2>/dev/null",
         f"stat -c 'mode:%n %a %U' {folder} {folder}/id_ed25519 {folder}/authorized_keys {folder}/known_hosts 2>/dev/null",
     ]
-    if 0 < len(targets) <= MOST_TARGETS:
+    if targets:
         # Root logs in as the account; without root the account has logged in itself.
         login = (
             f"timeout {2 * timeout} $BECOME ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} "
@@ -63,7 +61,8 @@ class ActionModule(ProbeAction):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
         super().run(tmp, task_vars)
-        lines = self.probe(probe_script(self._task.args))
+        _result, args = self.validate_argument_spec(ARGUMENTS)
+        lines = self.probe(probe_script(args))
         if lines is None:
             raise AnsibleActionFail("The host's keys could not be read. May this user become root?")
-        return {"changed": False, **read(self._task.args, lines)}
+        return {"changed": False, **read(args, lines)}

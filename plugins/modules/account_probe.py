@@ -39,3 +39,16 @@ used: {description: "The uids and gids from 1000 to 59999 that are given away.",
 processes: {description: "Number and name of the account's processes.", type: list, elements: str, returned: when O(state=absent)}
 files: {description: "The first of the account's files below O(data).", type: list, elements: str, returned: when O(state=absent)}
 """
+
+ARGUMENTS = {
+    "state": {"choices": ["present", "absent"], "default": "present"},
+    "name": {"type": "str", "required": True},
+    "uid": {"type": "int", "required": True},
+    "group": {"type": "str", "required": True},
+    "gid": {"type": "int", "required": True},
+    "shell": {"type": "path", "required": True},
+    "home": {"type": "path", "required": True},
+    "groups": {"type": "list", "elements": "str", "default": []},
+    "password_digest": {"type": "str", "default": "", "no_log": False},
+    "data": {"type": "list", "elements": "path", "default": []},
+}

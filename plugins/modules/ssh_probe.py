@@ -45,3 +45,19 @@ allowed: {description: The lines that the role wrote into authorized_keys., type
 pinned: {description: The lines that the role wrote into known_hosts., type: list, elements: str, returned: success}
 reached: {description: Names of the targets that let the account in., type: list, elements: str, returned: success}
 """
+
+ARGUMENTS = {
+    "user": {"type": "str", "required": True},
+    "home": {"type": "path", "required": True},
+    "targets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "host": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 22},
+        },
+    },
+    "timeout": {"type": "int", "default": 15},
+}

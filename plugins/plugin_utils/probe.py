@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, test_loader
+
+# Every task of every host runs in a child of its own of the process that imports this. What is loaded here is not loaded again in each of them.
+filter_loader.get("default")
+test_loader.get("defined")
+
+
+# Linux limits a word of a command line to 128 KiB, which the shell's quoting makes longer; a longer script goes to a shell's input.
+LONGEST = 64 * 1024
 
 
 class ProbeAction(ActionBase):
@@ -19,7 +28,8 @@ class ProbeAction(ActionBase):
     def probe(self, script: str) -> list[str] | None:
         """Return the lines that a script prints on the host, or None when it fails."""
         try:
-            answer = self._low_level_execute_command(f"LC_ALL=C; export LC_ALL; {script}")
+            script = f"LC_ALL=C; export LC_ALL; {script}"
+            answer = self._low_level_execute_command(script) if len(script) < LONGEST else self._low_level_execute_command("sh", in_data=script.encode())
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:

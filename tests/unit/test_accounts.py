@@ -17,7 +17,7 @@ from ansible_collections.alnair.alluxio.plugins.filter.accounts import free_id
 WANTED: dict[str, Any] = {"name": "ax", "uid": 1000, "group": "ax", "gid": 1000, "home": "/home/ax", "shell": "/bin/bash"}
 FRESH = ["# user", "root:x:0:0::/root:/bin/sh", "# group", "root:x:0:", "# member", "# home"]
 THERE = ["# user", "root:x:0:0::/root:/bin/sh", "ax:x:1000:1000::/home/ax:/bin/bash", "# group", "ax:x:1000:", "# member", "ax video",
-         "# home", "/home/ax", "# digest", "abc  -"]
+         "# writable", "/etc", "# home", "/home/ax", "# digest", "abc  -"]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,11 @@ def test_an_account_that_is_there_is_as_wanted_and_no_conflict() -> None:
 def test_an_account_that_shall_go_is_as_wanted_when_it_is_gone() -> None:
     assert compare({**WANTED, "state": "absent"}, FRESH)["as_wanted"]
     assert not compare({**WANTED, "state": "absent"}, THERE)["as_wanted"]
+
+
+def test_a_host_whose_root_is_read_only_is_told_from_others() -> None:
+    assert compare(WANTED, THERE)["writable"]
+    assert not compare(WANTED, FRESH)["writable"]
 
 
 def test_a_fresh_host_needs_the_account_and_has_no_conflict() -> None:

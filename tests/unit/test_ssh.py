@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.alnair.alluxio.plugins.action.ssh_probe import MOST_TARGETS, probe_script, read
+from ansible_collections.alnair.alluxio.plugins.action.ssh_probe import probe_script, read
 from ansible_collections.alnair.alluxio.plugins.filter.ssh import known_hosts, ssh_targets, ssh_trust
 from ansible_collections.alnair.alluxio.plugins.modules.ssh_trust import BEGIN, END, with_block
 
@@ -49,14 +49,10 @@ def test_the_script_reads_files_without_a_newline_at_their_end(tmp_path: Path) -
     assert read({"user": "root"}, lines)["allowed"] == ["ssh-ed25519 B b"]
 
 
-def test_logins_stand_in_the_script_until_it_would_be_too_long() -> None:
-    def script(count: int) -> str:
-        targets = [{"name": f"node-{number}.example.org", "host": f"10.10.{number // 250}.{number % 250}"} for number in range(count)]
-        return probe_script({"user": "ax", "home": "/home/ax", "targets": targets})
-
-    assert "ssh -o BatchMode=yes" in script(1)
-    assert len(script(MOST_TARGETS)) < 128 * 1024
-    assert "BatchMode" not in script(MOST_TARGETS + 1)
+def test_only_a_source_logs_in() -> None:
+    args = {"user": "ax", "home": "/home/ax"}
+    assert "BatchMode" not in probe_script(args)
+    assert "n 10.0.0.1 22" in probe_script({**args, "targets": [{"name": "n", "host": "10.0.0.1"}]})
 
 
 def host(**more: Any) -> dict[str, Any]:

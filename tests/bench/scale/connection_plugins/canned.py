@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +54,7 @@ def account(_host: str, _command: str, _hosts: int, _masters: int) -> list[str]:
     """Return what the probe of alluxio_user prints."""
     users = ["root:x:0:0:root:/root:/bin/bash", *(f"daemon{number}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin" for number in range(1, 30))]
     groups = ["root:x:0:", *(f"daemon{number}:x:{number}:" for number in range(1, 50))]
-    return ["# user", *users, f"{USER}:x:1000:1000::{HOME}:/bin/bash", "# group", *groups, f"{USER}:x:1000:", "# member", USER, "# home", HOME]
+    return ["# user", *users, f"{USER}:x:1000:1000::{HOME}:/bin/bash", "# group", *groups, f"{USER}:x:1000:", "# member", USER, "# writable", "/etc", "# home", HOME]
 
 
 def ssh(host: str, command: str, hosts: int, masters: int) -> list[str]:
@@ -73,23 +72,18 @@ def ssh(host: str, command: str, hosts: int, masters: int) -> list[str]:
 
 def directories(_host: str, _command: str, _hosts: int, _masters: int) -> list[str]:
     """Return what the probe of journal_directories prints."""
-    return [*(f"is directory|{mode}|1000|1000" for mode in (750, 750, 700, 770)), "kib 50000000", "inodes 3000000", "options rw,relatime"]
-
-
-def module(_host: str, _command: str, hosts: int, _masters: int) -> list[str]:
-    """Return what the modules print that hold and prove the trust of a source whose logins are too many for one probe."""
-    return [json.dumps({"changed": False, "reached": [name(number) for number in range(hosts)]})]
+    paths = {"": "41e8", "/datasets": "41e8", "/alluxio-journal": "41c0", "/domain-socket": "41f8"}
+    return [*(f"path {mode} 1000 1000 ? /mnt/fuse{path}" for path, mode in paths.items()), *["system ext4 rw,relatime 4000000 3000000 50000000 /"] * len(paths)]
 
 
 # A word that only this probe's script has, its name in the log, and its answer. It is looked for in the command and in what is piped to it.
 ANSWERS: tuple[tuple[str, str, Callable[[str, str, int, int], list[str]]], ...] = (
-    ("plugins.modules.ssh_", "module", module),
     ("getent passwd", "alluxio_user", account),
     ("ssh_host_", "passwordless_ssh", ssh),
-    ("df -Pk", "journal_directories", directories),
+    ("df -k", "journal_directories", directories),
 )
 # These are asked of every host.
-ROLES = [role for _word, role, _answer in ANSWERS if role != "module"]
+ROLES = [role for _word, role, _answer in ANSWERS]
 
 
 class Connection(ConnectionBase):
