@@ -23,7 +23,7 @@ def options(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_is_specified_and_defaults_to_what_is_said(role: str) -> None:
-    said = {name: option.get("default") for name, option in options(role).items()}
+    said = {name: option["default"] for name, option in options(role).items() if "default" in option}
     assert load(HOME / "roles" / role / "defaults" / "main.yml") == said
 
 
