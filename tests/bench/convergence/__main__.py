@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import rich.console
 
-from tests.bench.convergence import cases, cgroups, faults, hosts, measure, report
+from tests.bench.convergence import cgroups, commands, faults, hosts, measure, report
 
 RESULTS = hosts.HOME / "tests" / "bench" / "results" / "convergence.json"
 PICTURE = hosts.HOME / "docs" / "pictures" / "convergence.png"
@@ -38,9 +38,9 @@ def counts(_context: click.Context, _option: click.Parameter, text: str) -> list
 def names(_context: click.Context, _option: click.Parameter, text: str) -> list[str]:
     """Return the cases that were asked for."""
     words = list(dict.fromkeys(text.split(",")))
-    unknown = [word for word in words if word not in cases.NAMES]
+    unknown = [word for word in words if word not in commands.NAMES]
     if unknown:
-        raise click.BadParameter(f"there is no case {', '.join(unknown)}; the cases are {', '.join(cases.NAMES)}.")
+        raise click.BadParameter(f"there is no case {', '.join(unknown)}; the cases are {', '.join(commands.NAMES)}.")
     return words
 
 
@@ -56,19 +56,19 @@ class Raised:
         self.folder = Path(tempfile.mkdtemp(prefix="alnair-bench-", dir="/tmp"))
         self.hosts: hosts.Hosts = (hosts.Loopback if loopback else hosts.Containers)(self.folder, count)
 
-    def __enter__(self) -> tuple[hosts.Hosts, cases.Cases]:
+    def __enter__(self) -> tuple[hosts.Hosts, commands.Cases]:
         say(f"Start {len(self.hosts.members)} hosts: {'sshds on loopback addresses' if isinstance(self.hosts, hosts.Loopback) else 'node containers'}")
         try:
             hosts.make_access(self.folder)
-            ways = cases.Cases(self.folder, self.hosts.members)
-            ways.write()
+            cases = commands.Cases(self.folder, self.hosts.members)
+            cases.write()
             self.hosts.start()
-            ways.pin(self.hosts.everywhere("cat /etc/ssh/ssh_host_*_key.pub"))
+            cases.pin(self.hosts.everywhere("cat /etc/ssh/ssh_host_*_key.pub"))
         except BaseException:
             self.__exit__()
             raise
         say("They answer")
-        return self.hosts, ways
+        return self.hosts, cases
 
     def __exit__(self, *_: object) -> None:
         # A second ^C must not leave half of them.
@@ -86,7 +86,7 @@ def prepare() -> None:
     cgroups.demand()
     hosts.remove_leftovers()
     say("Packages of the bench")
-    cases.bench_venv()
+    commands.bench_venv()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -97,7 +97,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--hosts", "numbers", default="4,12,24,48,100", show_default=True, callback=counts, help="Numbers of hosts.")
-@click.option("--cases", "ways", default=",".join(cases.NAMES), show_default=True, callback=names, help="Cases to measure.")
+@click.option("--cases", "ways", default=",".join(commands.NAMES), show_default=True, callback=names, help="Cases to measure.")
 @click.option("--runs", default=5, show_default=True, type=click.IntRange(1, 100), help="Runs of each case; the figures are their medians.")
 @click.option("--loopback", is_flag=True, help=f"Use loopback sshds also up to {CONTAINERS_FIT} hosts, where node containers fit.")
 @click.option("--results", default=str(RESULTS), type=click.Path(dir_okay=False, path_type=Path), help="File of the rows; those measured anew are replaced.")
@@ -105,8 +105,8 @@ def run(numbers: list[int], ways: list[str], runs: int, results: Path, *, loopba
     """Measure first runs and no-op reruns, interleaved, and write rows, table and picture."""
     prepare()
     for count in numbers:
-        with Raised(count, loopback=loopback or count > CONTAINERS_FIT) as (members, commands):
-            rows = measure.series(measure.Meter(members), commands, ways, runs, say)
+        with Raised(count, loopback=loopback or count > CONTAINERS_FIT) as (members, cases):
+            rows = measure.series(measure.Meter(members), cases, ways, runs, say)
         old = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
         results.parent.mkdir(parents=True, exist_ok=True)
         lines = ",\n".join(f"  {json.dumps(row)}" for row in report.merge(old, rows))
@@ -121,7 +121,7 @@ def show(results: Path, picture: Path) -> None:
     rows = json.loads(results.read_text(encoding="utf-8"))
     console = rich.console.Console(width=150)
     console.print(report.table(rows), report.goals_table(rows))
-    cases.draw(results, picture)
+    commands.draw(results, picture)
     console.print(f"Picture: {picture}", highlight=False)
 
 
@@ -139,9 +139,9 @@ def report_(results: Path) -> None:
 def faulty(count: int, runs: int, limit: int) -> None:
     """Time the roles with 10 % of the hosts black-holed and 5 % hanging after login, against all of them healthy."""
     prepare()
-    with Raised(count, loopback=True) as (members, commands):
+    with Raised(count, loopback=True) as (members, cases):
         assert isinstance(members, hosts.Loopback)
-        faults.compare(members, commands, runs, limit, say)
+        faults.compare(members, cases, runs, limit, say)
 
 
 if __name__ == "__main__":

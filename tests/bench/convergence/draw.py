@@ -10,8 +10,8 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
-from matplotlib.ticker import ScalarFormatter  # noqa: E402
+from matplotlib import pyplot
+from matplotlib.ticker import ScalarFormatter
 
 LOOKS = {
     "alnair": ("#c1272d", "o", "Alnair's roles"), "plain": ("#0072b2", "s", "plain Ansible tasks, tuned"), "mitogen": ("#56b4e9", "D", "the same with mitogen"),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tests.bench.convergence import cgroups
-from tests.bench.convergence.cases import Cases
+from tests.bench.convergence.commands import Cases
 from tests.bench.convergence.hosts import HOME, Host, HostError, Loopback
 
 MOST = 1.2
@@ -35,14 +35,14 @@ def black_holes(members: list[Host]) -> Iterator[None]:
         yield
 
 
-def finish_times(commands: Cases, limit: float) -> tuple[dict[str, float], float]:
+def finish_times(cases: Cases, limit: float) -> tuple[dict[str, float], float]:
     """Run the roles and return when each host had its last task answered, and the time of the whole; hosts that failed are left out."""
     controller = cgroups.Group("controller")
-    environment = {**commands.environment("alnair"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"}
+    environment = {**cases.environment("alnair"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"}
     started = time.monotonic()
     last: dict[str, float] = {}
     failed: set[str] = set()
-    words = controller.command(["timeout", "--kill-after=5", str(limit), *commands.command("alnair")])
+    words = controller.command(["timeout", "--kill-after=5", str(limit), *cases.command("alnair")])
     with subprocess.Popen(words, cwd=HOME, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             for line in process.stdout or ():
@@ -57,18 +57,18 @@ def finish_times(commands: Cases, limit: float) -> tuple[dict[str, float], float
     return {name: when for name, when in last.items() if name not in failed}, time.monotonic() - started
 
 
-def compare(hosts: Loopback, commands: Cases, runs: int, limit: float, say: Callable[[str], None]) -> None:
+def compare(hosts: Loopback, cases: Cases, runs: int, limit: float, say: Callable[[str], None]) -> None:
     """Time healthy hosts alone and beside faulty ones, in turn, and print the ratio."""
     count = len(hosts.members)
     dead, hanging = hosts.members[-round(count * 0.1) :], hosts.members[1 : 1 + max(1, round(count * 0.05))]
     healthy = {host.name for host in hosts.members} - {host.name for host in dead + hanging}
     say("First run, not timed")
-    done, _all = finish_times(commands, limit)
+    done, _all = finish_times(cases, limit)
     if len(done) != count:
         raise HostError(f"Only {len(done)} of {count} hosts were done while all were healthy.")
     figures: dict[str, list[float]] = {"healthy": [], "faulty": []}
     for turn in range(runs):
-        done, whole = finish_times(commands, limit)
+        done, whole = finish_times(cases, limit)
         figures["healthy"].append(max(done[name] for name in healthy))
         say(f"Round {turn + 1} of {runs}, all healthy: the last of {len(healthy)} was done after {figures['healthy'][-1]:.1f} s, the run after {whole:.1f} s")
         hosts.end(dead + hanging)
@@ -76,7 +76,7 @@ def compare(hosts: Loopback, commands: Cases, runs: int, limit: float, say: Call
             hosts.launch(host, "-o", "ForceCommand=sleep 86400")
         with black_holes(dead):
             time.sleep(1)
-            done, whole = finish_times(commands, limit)
+            done, whole = finish_times(cases, limit)
         missing = healthy - set(done)
         figures["faulty"].append(max(done[name] for name in healthy & set(done)) if done else float("inf"))
         say(

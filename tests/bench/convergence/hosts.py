@@ -21,6 +21,7 @@ HOME = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair"
 # A start with a journal that somebody else owns: the first run has something to correct.
 PLANT = "mkdir -p /mnt/fuse/alluxio-journal/log && echo 1 > /mnt/fuse/alluxio-journal/log/0x0-0x1"
+INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 UNITS = "kubelet containerd etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy"
 
 
@@ -198,14 +199,14 @@ class Containers(Hosts):
 
     def __init__(self, folder: Path, count: int) -> None:
         super().__init__(folder, [Host(f"{self.LAB}-{i}", f"10.89.79.{i + 10}") for i in range(count)])
+        self.instances = int(INSTANCES.read_text())
 
     def lab_nodes(self, **args: object) -> None:
         """Bring the containers to a state with the lab's module."""
         environment = {**os.environ, "ANSIBLE_LIBRARY": str(HOME / "lab" / "library"), "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
         words = json.dumps({"lab": self.LAB, "subnet": self.SUBNET, **args})
-        done = subprocess.run(
-            [Path(sys.executable).with_name("ansible"), "localhost", "-m", "lab_nodes", "-a", words], capture_output=True, text=True, env=environment, check=False
-        )
+        command = [Path(sys.executable).with_name("ansible"), "localhost", "-m", "lab_nodes", "-a", words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise HostError(f"The node containers could not be brought to their state: {done.stdout[-1500:]}{done.stderr[-500:]}")
 
@@ -230,6 +231,8 @@ class Containers(Hosts):
         place = str(self.folder / "hosts" / "{name}")
         mounts = [f"{place}:/etc/lab:ro", f"{place}/log:/var/log/bench", f"{place}/sshd.conf:/etc/ssh/sshd_config.d/bench.conf:ro",
                   f"{place}/unit.conf:/etc/systemd/system/ssh.service.d/bench.conf:ro"]  # fmt: skip
+        # A systemd uses about ten; the kernel's default of 128 for all of root is too few.
+        INSTANCES.write_text(str(max(self.instances, 1024)))
         self.lab_nodes(image=node_image(), nodes=[dataclasses.asdict(host) for host in self.members], mounts=mounts, timeout=180)
         for host in self.members:
             self.pids[host.name] = int(run("podman", "inspect", "--format", "{{.State.Pid}}", host.name))
@@ -247,6 +250,7 @@ class Containers(Hosts):
     def stop(self) -> None:
         """Remove containers, volumes and network."""
         self.lab_nodes(state="absent")
+        INSTANCES.write_text(str(self.instances))
 
     def cpu(self) -> float:
         """Return the sum of the containers' CPU seconds."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.convergence import cgroups, state
-from tests.bench.convergence.cases import Cases
+from tests.bench.convergence.commands import Cases
 from tests.bench.convergence.hosts import HOME, Hosts
 
 LOGIN = re.compile(r"Accepted publickey for (\S+) from")
