@@ -205,7 +205,7 @@ class Containers(Hosts):
         """Bring the containers to a state with the lab's module."""
         environment = {**os.environ, "ANSIBLE_LIBRARY": str(HOME / "lab" / "library"), "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
         words = json.dumps({"lab": self.LAB, "subnet": self.SUBNET, **args})
-        command = [Path(sys.executable).with_name("ansible"), "localhost", "-m", "lab_nodes", "-a", words]
+        command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-m", "lab_nodes", "-a", words]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise HostError(f"The node containers could not be brought to their state: {done.stdout[-1500:]}{done.stderr[-500:]}")
@@ -228,9 +228,9 @@ class Containers(Hosts):
         # sshd reads the keys as the user who logs in.
         for path in (self.folder, self.folder / "hosts", *(self.folder / "hosts").iterdir()):
             path.chmod(0o711)
-        place = str(self.folder / "hosts" / "{name}")
-        mounts = [f"{place}:/etc/lab:ro", f"{place}/log:/var/log/bench", f"{place}/sshd.conf:/etc/ssh/sshd_config.d/bench.conf:ro",
-                  f"{place}/unit.conf:/etc/systemd/system/ssh.service.d/bench.conf:ro"]  # fmt: skip
+        node = self.folder / "hosts" / "{name}"
+        mounts = [f"{node}:/etc/lab:ro", f"{node}/log:/var/log/bench", f"{node}/sshd.conf:/etc/ssh/sshd_config.d/bench.conf:ro",
+                  f"{node}/unit.conf:/etc/systemd/system/ssh.service.d/bench.conf:ro"]  # fmt: skip
         # A systemd uses about ten; the kernel's default of 128 for all of root is too few.
         INSTANCES.write_text(str(max(self.instances, 1024)))
         self.lab_nodes(image=node_image(), nodes=[dataclasses.asdict(host) for host in self.members], mounts=mounts, timeout=180)

@@ -89,7 +89,7 @@ class Meter:
         )  # fmt: skip
 
 
-def tail(output: Path, size: int = 1500) -> str:
+def tail(output: Path, size: int = 3000) -> str:
     """Return the end of what a command printed."""
     return output.read_text(errors="replace")[-size:].strip()
 

@@ -4,13 +4,13 @@ from io import StringIO
 
 from pyinfra import host, inventory
 from pyinfra.api.exceptions import OperationError
+from pyinfra.facts.files import File
 from pyinfra.facts.server import Command
 from pyinfra.operations import files, python, server
 
 USER, SSH = "alluxio-user", "/home/alluxio-user/.ssh"
 OPTIONS = "no-agent-forwarding,no-port-forwarding,no-pty,no-X11-forwarding"
 HOST_KEYS = "cat /etc/ssh/ssh_host_*_key.pub"
-PUBLIC_KEY = f"cat {SSH}/id_ed25519.pub 2>/dev/null || true"
 DEEP = ["/mnt/fuse/alluxio-journal", "/mnt/fuse/domain-socket"]
 WRONG = f"find {' '.join(DEEP)} -xdev '(' ! -user 1000 -o ! -group 1000 ')' -print 2>/dev/null | head -n 1"
 PROOF = (
@@ -21,10 +21,15 @@ source = inventory.get_host(host.data.source)
 is_source = host.name == source.name
 
 
+def read() -> None:
+    """Read the source's key once it is there; all hosts asking for it at once would be more sessions than sshd allows."""
+    _done, answer = host.run_shell_command(f"cat {SSH}/id_ed25519.pub")
+    source.data.public_key = answer.stdout.strip()
+
+
 def allow() -> None:
-    """Allow the source's key, which a first run has only just made."""
-    _done, answer = source.run_shell_command(PUBLIC_KEY)
-    files.line(path=f"{SSH}/authorized_keys", line=f"{OPTIONS} {answer.stdout.strip()}")
+    """Allow the source's key."""
+    files.line(path=f"{SSH}/authorized_keys", line=f"{OPTIONS} {source.data.public_key}")
     files.file(path=f"{SSH}/authorized_keys", user=USER, group=USER, mode=600)
 
 
@@ -41,14 +46,11 @@ def known_hosts() -> StringIO:
 server.group(name="Make the group", group=USER, gid=1000)
 server.user(name="Make the user", user=USER, uid=1000, group=USER, shell="/bin/bash", home="/home/alluxio-user", create_home=True)
 files.directory(name="Make the ssh folder", path=SSH, user=USER, group=USER, mode=700)
-public_key = source.get_fact(Command, command=PUBLIC_KEY)
-if is_source and not public_key:
-    server.shell(name="Make the key pair", commands=[f"runuser -u {USER} -- ssh-keygen -q -t ed25519 -N '' -f {SSH}/id_ed25519"])
-if public_key:
-    files.line(name="Allow the source's key", path=f"{SSH}/authorized_keys", line=f"{OPTIONS} {public_key.strip()}")
-    files.file(name="Keep the allowed keys to the account", path=f"{SSH}/authorized_keys", user=USER, group=USER, mode=600)
-else:
-    python.call(name="Allow the source's new key", function=allow)
+if is_source:
+    if not host.get_fact(File, path=f"{SSH}/id_ed25519"):
+        server.shell(name="Make the key pair", commands=[f"runuser -u {USER} -- ssh-keygen -q -t ed25519 -N '' -f {SSH}/id_ed25519"])
+    python.call(name="Read its public half", function=read)
+python.call(name="Allow the source's key", function=allow)
 for path, mode in (("/mnt/fuse", 750), ("/mnt/fuse/datasets", 750), (DEEP[0], 700), (DEEP[1], 770)):
     files.directory(name=f"Make {path}", path=path, user=USER, group=USER, mode=mode)
 if host.get_fact(Command, command=WRONG):
