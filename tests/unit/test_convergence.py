@@ -11,6 +11,7 @@ import rich.console
 from click.testing import CliRunner
 
 from tests.bench.convergence import commands, report, state
+from tests.bench.convergence.faults import Outcome
 
 
 def row(case: str, run: str = "noop", count: int = 12, **more: Any) -> dict[str, Any]:
@@ -88,3 +89,9 @@ def test_every_case_has_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ways = commands.Cases(tmp_path, [])
     assert {ways.environment(name).get("ANSIBLE_STRATEGY") for name in commands.NAMES} == {None, "mitogen_linear"}
     assert len({tuple(ways.command(name)) for name in commands.NAMES}) == len(commands.NAMES) - 1
+
+
+def test_a_host_that_stopped_before_its_last_task_or_failed_is_not_done() -> None:
+    reference = Outcome({"a": ("last", 9.0), "b": ("last", 9.0), "c": ("last", 9.0)}, set(), 9.0)
+    found = Outcome({"a": ("last", 3.0), "b": ("first", 1.0), "c": ("last", 2.0)}, {"c"}, 90.0)
+    assert found.done({"a", "b", "c", "d"}, reference) == {"a": 3.0}

@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, ScalarFormatter
 
 LOOKS = {
     "alnair": ("#c1272d", "o", "Alnair's roles"), "plain": ("#0072b2", "s", "plain Ansible tasks, tuned"), "mitogen": ("#56b4e9", "D", "the same with mitogen"),
@@ -31,6 +31,7 @@ def main(rows: Path, picture: Path) -> None:
                 panel.plot([row["n"] for row in mine], values, color=colour, marker=marker, label=label, linewidth=2.4 if case == "alnair" else 1.4)
         counts = sorted({row["n"] for row in found})
         panel.set(title=title, xlabel="hosts", xscale="log", yscale="log", xticks=counts, xticklabels=counts)
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.minorticks_off()
         panel.yaxis.set_major_formatter(ScalarFormatter())
         panel.grid(visible=True, which="major", alpha=0.3)

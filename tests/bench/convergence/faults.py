@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
 import json
+import math
 import socket
 import statistics
 import subprocess
@@ -35,12 +38,31 @@ def black_holes(members: list[Host]) -> Iterator[None]:
         yield
 
 
-def finish_times(cases: Cases, limit: float) -> tuple[dict[str, float], float]:
-    """Run the roles and return when each host had its last task answered, and the time of the whole; hosts that failed are left out."""
+@dataclasses.dataclass
+class Outcome:
+    """What a run's events said.
+
+    Attributes:
+        last: Each host's last answered task that did not fail, and when it was answered.
+        failed: Hosts that failed or were not reached.
+        seconds: Time of the whole run.
+    """
+
+    last: dict[str, tuple[str, float]]
+    failed: set[str]
+    seconds: float
+
+    def done(self, names: set[str], reference: Outcome) -> dict[str, float]:
+        """Return when hosts were done: those that got as far as in another run."""
+        return {name: self.last[name][1] for name in names & set(self.last) - self.failed if self.last[name][0] == reference.last[name][0]}
+
+
+def outcome(cases: Cases, limit: float) -> Outcome:
+    """Run the roles and read their events."""
     controller = cgroups.Group("controller")
     environment = {**cases.environment("alnair"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"}
     started = time.monotonic()
-    last: dict[str, float] = {}
+    last: dict[str, tuple[str, float]] = {}
     failed: set[str] = set()
     words = controller.command(["timeout", "--kill-after=5", str(limit), *cases.command("alnair")])
     with subprocess.Popen(words, cwd=HOME, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -49,12 +71,12 @@ def finish_times(cases: Cases, limit: float) -> tuple[dict[str, float], float]:
                 event = json.loads(line) if line.startswith("{") else {}
                 kind, now = event.get("_event", ""), time.monotonic() - started
                 if kind in ("v2_runner_on_ok", "v2_runner_on_skipped"):
-                    last.update(dict.fromkeys(event["hosts"], now))
+                    last.update(dict.fromkeys(event["hosts"], (event["task"]["name"], now)))
                 elif kind in ("v2_runner_on_failed", "v2_runner_on_unreachable"):
                     failed.update(event["hosts"])
         finally:
             controller.end()
-    return {name: when for name, when in last.items() if name not in failed}, time.monotonic() - started
+    return Outcome(last, failed, time.monotonic() - started)
 
 
 def compare(hosts: Loopback, cases: Cases, runs: int, limit: float, say: Callable[[str], None]) -> None:
@@ -63,31 +85,36 @@ def compare(hosts: Loopback, cases: Cases, runs: int, limit: float, say: Callabl
     dead, hanging = hosts.members[-round(count * 0.1) :], hosts.members[1 : 1 + max(1, round(count * 0.05))]
     healthy = {host.name for host in hosts.members} - {host.name for host in dead + hanging}
     say("First run, not timed")
-    done, _all = finish_times(cases, limit)
-    if len(done) != count:
-        raise HostError(f"Only {len(done)} of {count} hosts were done while all were healthy.")
+    first = outcome(cases, max(limit, 10 * count))
+    if first.failed or len(first.last) != count:
+        raise HostError(f"Of {count} healthy hosts {len(first.last)} answered and {len(first.failed)} failed in the first run.")
     figures: dict[str, list[float]] = {"healthy": [], "faulty": []}
     for turn in range(runs):
-        done, whole = finish_times(cases, limit)
-        figures["healthy"].append(max(done[name] for name in healthy))
-        say(f"Round {turn + 1} of {runs}, all healthy: the last of {len(healthy)} was done after {figures['healthy'][-1]:.1f} s, the run after {whole:.1f} s")
+        title = f"Round {turn + 1} of {runs}"
+        reference = outcome(cases, limit)
+        figures["healthy"].append(max(when for name, (_task, when) in reference.last.items() if name in healthy))
+        say(f"{title}, all healthy: the last of {len(healthy)} was done after {figures['healthy'][-1]:.1f} s, the run after {reference.seconds:.1f} s")
         hosts.end(dead + hanging)
         for host in hanging:
             hosts.launch(host, "-o", "ForceCommand=sleep 86400")
+        hosts.find(hanging)
         with black_holes(dead):
             time.sleep(1)
-            done, whole = finish_times(cases, limit)
-        missing = healthy - set(done)
-        figures["faulty"].append(max(done[name] for name in healthy & set(done)) if done else float("inf"))
-        say(
-            f"Round {turn + 1} of {runs}, {len(dead)} black-holed, {len(hanging)} hanging: the last healthy one was done after {figures['faulty'][-1]:.1f} s, "
-            f"the run after {whole:.1f} s, {len(missing)} of the healthy failed"
-        )
+            found = outcome(cases, limit)
+        done = found.done(healthy, reference)
+        figures["faulty"].append(max(done.values()) if done.keys() == healthy else math.inf)
+        say(f"{title}, {len(dead)} black-holed, {len(hanging)} hanging: {len(done)} of {len(healthy)} healthy hosts were done, "
+            f"the last after {max(done.values(), default=0):.1f} s, the run after {found.seconds:.1f} s")  # fmt: skip
+        stopped = collections.Counter(found.last.get(name, ("before the first task", 0))[0] for name in healthy - done.keys())
+        for task, number in stopped.items():
+            say(f"  {number} healthy hosts were not done; the last task that they had answered: {task}")
         hosts.end(hanging)
         for host in dead + hanging:
             hosts.launch(host)
         hosts.find(dead + hanging)
         hosts.wait()
+        # They begin anew, so they are brought to the state again.
+        outcome(cases, limit)
     medians = {kind: statistics.median(values) for kind, values in figures.items()}
     ratio = medians["faulty"] / medians["healthy"]
     say(f"Healthy hosts alone {medians['healthy']:.1f} s, beside faulty ones {medians['faulty']:.1f} s: {ratio:.2f} x, "
