@@ -27,8 +27,9 @@ def test_the_median_is_of_the_sum_of_controller_and_hosts_in_each_run() -> None:
     assert report.cpu(row("alnair", cpu_controller=[12, 24, 0], cpu_hosts=[0, 12, 120])) == 3.0
 
 
-@pytest.mark.parametrize(("other", "run", "most"), [("pyinfra", "noop", 0.6), ("script", "noop", 2), ("plain", "noop", 0.1), ("mitogen", "first", 0.5),
-                                                    ("pyinfra", "first", 1)])
+@pytest.mark.parametrize(
+    ("other", "run", "most"), [("pyinfra", "noop", 0.6), ("script", "noop", 2), ("plain", "noop", 0.1), ("mitogen", "first", 0.5), ("pyinfra", "first", 1)]
+)
 def test_a_goal_is_reached_up_to_its_bound(other: str, run: str, most: float) -> None:
     text = f"CPU of the {report.RUNS[run]}, times that of {other}"
     for figure, holds in ((most * 0.99, True), (most * 1.01, False)):
@@ -73,8 +74,14 @@ def test_a_file_that_was_written_again_is_a_change() -> None:
     assert state.changes(before, {**before, "a": "/etc/passwd 13 2.0\n/home 2 1.0\n"}) == ["a: /etc/passwd 12 1.0", "a: /etc/passwd 13 2.0"]
 
 
-@pytest.mark.parametrize(("words", "expected"), [(["--cases", "alnair,puppet"], "there is no case puppet"), (["--hosts", "4,many"], '"4,many" is no list of numbers'),
-                                                 (["--hosts", "1"], '"1" is no list of numbers')])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--cases", "alnair,puppet"], "there is no case puppet"),
+        (["--hosts", "4,many"], '"4,many" is no list of numbers'),
+        (["--hosts", "1"], '"1" is no list of numbers'),
+    ],
+)
 def test_cases_and_hosts_that_are_not_there_are_named(words: list[str], expected: str) -> None:
     from tests.bench.convergence.__main__ import main
 
