@@ -53,5 +53,6 @@ test-all: test ## and what takes longer: the controller killed a hundred times
 	pytest -m long tests/e2e
 
 bench: lab-build ## the host roles beside what else could do their work, and the controller with thousands of hosts
-	python tests/bench/convergence
+	python -m tests.bench.convergence run
+	python -m tests.bench.convergence faulty
 	python tests/bench/scale/run.py
