@@ -52,6 +52,7 @@ for major in (3, 4):
     }
     proxy = pathlib.Path("go", module, "@v")
     proxy.mkdir(parents=True)
+    (proxy / "list").write_text(version)
     (proxy / f"{version}.info").write_text(f'{{"Version": "{version}"}}')
     (proxy / f"{version}.mod").write_text(files["go.mod"])
     with zipfile.ZipFile(proxy / f"{version}.zip", "w") as archive:
