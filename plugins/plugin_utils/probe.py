@@ -6,7 +6,7 @@ wanted" or "not surely": what is to be changed, and whether anything was, is the
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader, test_loader
 
@@ -30,8 +30,6 @@ class ProbeAction(ActionBase):
         try:
             script = f"LC_ALL=C; export LC_ALL; {script}"
             answer = self._low_level_execute_command(script) if len(script) < LONGEST else self._low_level_execute_command("sh", in_data=script.encode())
-        except AnsibleConnectionFailure:
-            raise
         except AnsibleError as error:
             # Ansible calls a shell that says nothing after the login a prompt that it waits for.
             if "privilege escalation prompt" not in str(error):
