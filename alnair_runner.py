@@ -177,8 +177,13 @@ class Alnair:
                 extravars=extra_vars or {}, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
                 # Its own one would take SIGINT and SIGTERM for itself and end less than all.
                 cancel_callback=lambda: False,
-                envvars={"ANSIBLE_CONFIG": str(HOME / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
-                         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                envvars={
+                    "ANSIBLE_CONFIG": str(HOME / "ansible.cfg"),
+                    # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
+                    "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+                    "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+                    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                },
             )
             try:
                 while thread.is_alive():
