@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +121,13 @@ def test_a_host_that_goes_down_in_the_middle(bare: Alnair) -> None:
 
 
 HARD = "PermitRootLogin no\\nPasswordAuthentication no\\nAllowTcpForwarding no\\nAllowAgentForwarding no\\nMaxAuthTries 2\\nMaxSessions 10\\nLoginGraceTime 30s\\n"
-ODD = {
+SLOW = f'-o ProxyCommand="{sys.executable} {Path(__file__).with_name("slow_proxy.py")} %h %p"'
+ODD: dict[str, tuple[str, str, dict[str, str]]] = {
     "sshd takes three logins at once": ("printf 'MaxStartups 3\\n' > /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh",
                                         "rm /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh", {}),
     "hardened as dev-sec does": (f"printf '{HARD}' > /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh; mount -t tmpfs -o noexec,nosuid,nodev tmpfs /tmp",
                                  "rm /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh; umount /tmp", {}),
-    "slow": ("tc qdisc add dev eth0 root netem delay 200ms", "tc qdisc del dev eth0 root", {}),
+    "slow": ("true", "true", {"ansible_ssh_extra_args": f"{{{{ '{SLOW}' if ansible_host == '10.89.80.12' else '' }}}}"}),
     "Python elsewhere": ("mkdir /opt/odd && mv /usr/bin/python3* /opt/odd", "mv /opt/odd/* /usr/bin && rmdir /opt/odd",
                          {"ansible_python_interpreter": "{{ '/opt/odd/python3' if ansible_host == '10.89.80.12' else '/usr/bin/python3' }}"}),
 }  # fmt: skip
