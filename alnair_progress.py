@@ -28,6 +28,9 @@ def tasks_of_list(tasks: list[dict[str, Any]], role: Path, variables: dict[str, 
     total = 0
     for task in tasks:
         keys = {key.rpartition(".")[2]: value for key, value in task.items()}
+        if keys.get("meta") == "end_role":
+            # Only hosts that differ go on from here.
+            return total + 1
         if "when" in keys and keys.keys() & {"block", *INCLUDES, *ROLES}:
             total += "block" not in keys
             continue
@@ -79,6 +82,7 @@ class Progress:
         self.play, self.task, self.number = "", "", 0
         self.expected = 0
         self.done: set[str] = set()
+        self.seen: set[str] = set()
         self.status = console.status("starting") if console.is_terminal and not quiet else None
         if self.status:
             self.status.start()
@@ -94,7 +98,9 @@ class Progress:
             self.play = data.get("name", "")
         elif kind == "playbook_on_task_start":
             self.task, self.done = data.get("name", ""), set()
-            self.number += 1
+            # A meta task starts anew for every host.
+            self.number += data.get("task_uuid") not in self.seen
+            self.seen.add(data.get("task_uuid", ""))
         elif kind.startswith("runner_on_") and kind != "runner_on_start":
             self.done.add(data.get("host", ""))
         self.show(new=kind == "playbook_on_task_start")

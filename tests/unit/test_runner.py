@@ -103,6 +103,19 @@ def test_failures_outrank_unreachable_hosts_and_ignored_ones_do_not_count() -> N
     assert (result.changed, result.hosts["node-2"]["failures"]) == (3, 1)
 
 
+def test_the_end_of_the_chain_is_no_failure_beside_its_reason() -> None:
+    gate = {"event": "runner_on_failed", "event_data": {"host": "node-1", "task": alnair_runner.GATE, "res": {"msg": "Not prepared: node-2"}}}
+    away = {"event": "runner_on_unreachable", "event_data": {"host": "node-2", "res": {"msg": "no route"}}}
+    result = Result()
+    for event in (away, gate):
+        alnair_runner.collect(result, event)
+    assert (result.failures, result.unreachable) == ([], {"node-2": "no route"})
+    alone = Result()
+    alnair_runner.collect(alone, gate)
+    assert [failure.message for failure in alone.failures] == ["Not prepared: node-2"]
+    assert f"- name: {alnair_runner.GATE}\n" in (HOME / "playbooks" / "prepare_hosts.yml").read_text(encoding="utf-8")
+
+
 def test_a_loop_that_failed_is_told_by_its_items() -> None:
     result = Result()
     items = [{"msg": "fine"}, {"failed": True, "msg": "a.yaml is no mapping"}]
@@ -130,6 +143,10 @@ def test_progress_tells_play_task_and_count_in_plain_lines() -> None:
     progress.expect(7)
     progress.event({"event": "playbook_on_play_start", "event_data": {"name": "Prepare"}})
     progress.event({"event": "playbook_on_task_start", "event_data": {"name": "alnair.alluxio.role : Make it"}})
+    for _host in range(3):
+        progress.event({"event": "playbook_on_task_start", "event_data": {"name": "alnair.alluxio.role : Leave it", "task_uuid": "meta"}})
+    assert "task 2 of 7  Prepare: Leave it" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert progress.number == 2
     assert "task 1 of 7  Prepare: Make it" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
