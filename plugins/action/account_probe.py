@@ -12,16 +12,18 @@ from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeA
 
 def probe_script(args: dict[str, Any]) -> str:
     """Return the sh script that tells what a host knows of an account, in sections that begin with ``# `` and their name."""
-    name, home = shlex.quote(args["name"]), shlex.quote(args["home"])
+    name, group, home, uid, gid = (shlex.quote(str(args[word])) for word in ("name", "group", "home", "uid", "gid"))
+    # A directory service tells of those who are asked for by name or number only, not in its lists.
     # Each program costs every host about 2 ms, so what may be had without one is, and what nobody asks for is not looked at.
-    lines = ["echo '# user'", "getent passwd", "echo '# group'", "getent group", "echo '# member'", f"id -nG -- {name} 2>/dev/null"]
+    lines = ["echo '# user'", "getent passwd", f"getent passwd {name} {uid}", "echo '# group'", "getent group", f"getent group {group} {gid}"]
+    lines.append(f"echo '# member'; id -nG -- {name} 2>/dev/null")
     lines.append("echo '# writable'; if [ -w /etc ]; then echo /etc; fi")
     lines.append(f"echo '# home'; if [ -d {home} ]; then echo {home}; fi")
     if args.get("password_digest"):
         lines.append(f"echo '# digest'; getent shadow {name} | cut -d: -f2 | tr -d '\\n' | sha256sum")
     if args.get("state") == "absent":
         data = " ".join(shlex.quote(path) for path in args.get("data", []))
-        files = f"for data in {data}; do find \"$data\" -xdev -user {name} -print 2>/dev/null; done | head -n 5" if data else ":"
+        files = f"for data in {data}; do find \"$data\" -xdev ! -type d -user {name} -print 2>/dev/null; done | head -n 5" if data else ":"
         lines.append(f"if id -u -- {name} >/dev/null 2>&1; then echo '# process'; ps -o pid=,comm= -u {name}; echo '# file'; {files}; fi")
     return "; ".join([*lines, "true"])
 
@@ -54,7 +56,7 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
         as_wanted, there, conflicts, used, processes and files; see the module's documentation.
     """
     found = sections(lines)
-    users, groups = ([line.split(":") for line in found.get(kind, [])] for kind in ("user", "group"))
+    users, groups = ([line.split(":") for line in dict.fromkeys(found.get(kind, []))] for kind in ("user", "group"))
     user = next((entry for entry in users if entry[0] == args["name"]), None)
     group = next((entry for entry in groups if entry[0] == args["group"]), None)
     numbers = [str(args["uid"]), str(args["gid"])]
@@ -68,7 +70,8 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
         "conflicts": conflicts(args, users, groups),
         "used": sorted({int(entry[2]) for entry in users + groups if 1000 <= int(entry[2]) < 60000}),
         "processes": found.get("process", []),
-        "files": found.get("file", []),
+        "files": list(dict.fromkeys(found.get("file", []))),
+        "members": sorted(set(group[3].split(",")) - {args["name"], ""}) if group else [],
     }  # fmt: skip
 
 

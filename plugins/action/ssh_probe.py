@@ -23,7 +23,7 @@ def probe_script(args: dict[str, Any]) -> str:
         # Root logs in as the account; without root the account has logged in itself.
         login = (
             f"timeout {2 * timeout} $BECOME ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} "
-            f'-o ControlPath=none -p "$2" {user}@"$1" true </dev/null >/dev/null 2>&1 && echo "reached:$0"'
+            f'-o ControlPath=none -o IdentityAgent=none -p "$2" {user}@"$1" true </dev/null >/dev/null 2>&1 && echo "reached:$0"'
         )
         words = " ".join(shlex.quote(str(word)) for target in targets for word in (target["name"], target["host"], target.get("port", 22)))
         lines.append(f'if [ "$(id -u)" = 0 ]; then export BECOME="runuser -u {user} --"; fi')

@@ -32,7 +32,7 @@ mine: "{{ hostvars[inventory_hostname] | alnair.alluxio.ssh_trust(sources=[hostv
 
 RETURN = r"""
 _value:
-  description: C(allowed) and C(pinned), the lines; C(whole), whether nothing is to be done.
+  description: C(allowed) and C(pinned), the lines; C(whole), whether nothing is to be done; C(sourceless), whether nobody could get in afterwards.
   type: dict
 """
 
@@ -66,14 +66,14 @@ def known_hosts(hosts: Iterable[Mapping[str, Any]], pinned: Iterable[str] = (), 
         lines += found
         told |= {target["name"]} if found else set()
     elsewhere = set(inventory) - told
-    return sorted(lines + [line for line in pinned if re.split(r"[],: ]", line.removeprefix("["), maxsplit=1)[0] in elsewhere])
+    return sorted(lines + [line for line in pinned if re.split(r"\]:" if line.startswith("[") else "[, ]", line.removeprefix("["), maxsplit=1)[0] in elsewhere])
 
 
 def own_keys(source: Mapping[str, Any]) -> list[str]:
     """Return a source's public keys, made just now or found: one, or two while its pair is changed."""
     made = source.get("passwordless_ssh_key", {})
     keys = [made.get("public_key") or source.get("passwordless_ssh_found", {}).get("public_key"), made.get("next_key")]
-    return [key for key in keys if key]
+    return list(dict.fromkeys(key for key in keys if key))
 
 
 def ssh_trust(
@@ -93,7 +93,7 @@ def ssh_trust(
     def lines(keys_of: Callable[[Mapping[str, Any]], list[str]]) -> list[str]:
         """Return the lines of the sources' keys; a source that told none keeps those that it has."""
         wanted = []
-        for source in [*sources, *([{"inventory_hostname": "controller", "passwordless_ssh_key": controller}] if controller else [])]:
+        for source in [*sources, *([{"inventory_hostname": "controller", "passwordless_ssh_key": controller, "passwordless_ssh_found": controller}] if controller else [])]:
             comment = f"{user}@{source['inventory_hostname']}"
             keys = keys_of(source)
             wanted += [" ".join([options, *key.split()[:2], comment]).strip() for key in keys]
@@ -101,12 +101,15 @@ def ssh_trust(
         return wanted if target else []
 
     pinned = known_hosts(targets, found["pinned"], inventory) if targets else []
-    told = [source["passwordless_ssh_found"] for source in sources if "passwordless_ssh_found" in source]
+    # A source that failed or went away has an answer without content.
+    told = [answer for source in sources if "exact" in (answer := source.get("passwordless_ssh_found", {}))]
+    wanted = lines(own_keys)
     return {
-        "allowed": lines(own_keys),
+        "allowed": wanted,
+        "sourceless": target and bool(sources) and not controller and not told and not wanted,
         "pinned": pinned,
         # Just what was found counts here, not what an earlier use of the role in the same run made.
-        "whole": found["exact"] and all(source["exact"] and source["public_key"] for source in told)
+        "whole": found["exact"] and bool(told or controller or wanted or not sources) and all(source["exact"] and source["public_key"] for source in told)
         and lines(lambda source: [key for key in [source.get("passwordless_ssh_found", {}).get("public_key")] if key]) == found["allowed"]
         and pinned == found["pinned"] and sorted(item["inventory_hostname"] for item in targets) == found["reached"],
     }  # fmt: skip

@@ -36,6 +36,7 @@ as_wanted: {description: Whether nothing is to be done., type: bool, returned: s
 there: {description: Whether the user or the group is there., type: bool, returned: success}
 conflicts: {description: "A sentence for each name or number that somebody else has.", type: list, elements: str, returned: success}
 used: {description: "The uids and gids from 1000 to 59999 that are given away.", type: list, elements: int, returned: success}
+members: {description: "Who else is in the group, as far as the group's own entry tells.", type: list, elements: str, returned: success}
 processes: {description: "Number and name of the account's processes.", type: list, elements: str, returned: when O(state=absent)}
 files: {description: "The first of the account's files below O(data).", type: list, elements: str, returned: when O(state=absent)}
 """

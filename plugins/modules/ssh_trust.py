@@ -101,7 +101,8 @@ def acting_as(account: pwd.struct_passwd) -> Iterator[None]:
 def read(path: str) -> str:
     """Return a file's text; nothing when it is not there."""
     try:
-        with open(path, encoding="utf-8") as file:
+        # Whatever stands in the lines of others comes out as it went in.
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
     except FileNotFoundError:
         return ""
@@ -124,7 +125,7 @@ def inside(lines: list[str]) -> list[str]:
 
 def with_block(text: str, lines: list[str]) -> str:
     """Return a text with the lines in the marked block, at its place or else the end; without the block when there are none."""
-    old = text.splitlines()
+    old = text.removesuffix("\n").split("\n") if text else []
     begin, end = block_of(old)
     block = [BEGIN, *lines, END] if lines else []
     return "".join(f"{line}\n" for line in [*old[:begin], *block, *old[end:]])
@@ -163,7 +164,9 @@ class Folder:
             # A link is the account's own affair: what it leads to is not given away by root.
             return
         pair = [self.params["name"], self.params["next_name"]] if self.params["identity"] else []
-        modes = {".": 0o700, "authorized_keys": 0o600, "known_hosts": 0o600, **dict.fromkeys(pair, 0o600)}
+        # A controller's key may lie in any folder, whose mode is somebody else's affair.
+        own = {".": 0o700} if os.path.basename(self.params["folder"]) == ".ssh" else {}
+        modes = {**own, "authorized_keys": 0o600, "known_hosts": 0o600, **dict.fromkeys(pair, 0o600)}
         for name, mode in modes.items():
             try:
                 file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
@@ -188,7 +191,7 @@ class Folder:
         """Hold the marked block of a file."""
         old = read(self.path(name))
         new = with_block(old, lines)
-        if old != new and self.differs(name, old, new):
+        if old != new and self.differs(name, inside(old.split("\n")), lines):
             if new:
                 self.write(name, new)
             else:
@@ -199,7 +202,8 @@ class Folder:
         temporary = self.path(f".{name}.new")
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        file_descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(file_descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -213,8 +217,9 @@ class Folder:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(left)
             self.keygen("-q", "-t", "ed25519", "-N", "", "-C", self.params["comment"], "-f", temporary)
-            os.replace(temporary, path)
+            # A public half without the private one is removed by the next run.
             os.replace(f"{temporary}.pub", f"{path}.pub")
+            os.replace(temporary, path)
         if os.path.exists(path) and not read(f"{path}.pub") and self.differs(f"{name}.pub", "absent", "present"):
             self.write(f"{name}.pub", self.keygen("-y", "-f", path), 0o644)
 
@@ -261,7 +266,7 @@ def hold(module: AnsibleModule, folder: Folder) -> None:
         for name, option in (("authorized_keys", "allowed"), ("known_hosts", "pinned")):
             if module.params[option] is not None:
                 folder.block(name, module.params[option])
-        pinned = inside(read(folder.path("known_hosts")).splitlines())
+        pinned = inside(read(folder.path("known_hosts")).split("\n"))
         keys = {"public_key": read(folder.path(f"{module.params['name']}.pub")), "next_key": read(folder.path(f"{module.params['next_name']}.pub"))}
     module.exit_json(
         changed=bool(folder.after),

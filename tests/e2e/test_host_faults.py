@@ -13,6 +13,7 @@ from fault_hosts import NODES, on_node, prepared
 from alnair_runner import Alnair, Result
 
 SICK = NODES[2]
+NO_MUX = {"ansible_ssh_args": "-o ControlMaster=no -o ServerAliveInterval=2 -o ServerAliveCountMax=2"}
 SHORT = {"ansible_ssh_timeout": 5, "alluxio_user_timeout": 8}
 
 
@@ -76,6 +77,19 @@ def test_a_fault_is_named_and_hurts_nobody_else(bare: Alnair, name: str) -> None
     all_is_well(bare)
 
 
+def test_the_source_itself_goes_down_in_the_middle(bare: Alnair) -> None:
+    all_is_well(bare)
+    cable: Any = PullsTheCable("Look at keys", NODES[0])
+    try:
+        result = bare.run("prepare_hosts", extra_vars={**SHORT, **NO_MUX}, progress=cable)
+    finally:
+        on_node(NODES[0], FAULTS["down"].lift)
+    assert cable.done
+    assert list(result.unreachable) == [NODES[0]]
+    assert [result.hosts[node]["failures"] for node in NODES[1:]] == [0, 0]
+    all_is_well(bare)
+
+
 def test_a_taken_number_stops_all_hosts_before_the_first_change(bare: Alnair) -> None:
     on_node(SICK, "useradd -u 1000 bob")
     try:
@@ -90,8 +104,8 @@ def test_a_taken_number_stops_all_hosts_before_the_first_change(bare: Alnair) ->
 class PullsTheCable:
     """Takes a host's network away when a task begins."""
 
-    def __init__(self, task: str) -> None:
-        self.task, self.done = task, False
+    def __init__(self, task: str, node: str = SICK) -> None:
+        self.task, self.node, self.done = task, node, False
 
     def expect(self, _count: int) -> None:
         """Take no notice."""
@@ -102,14 +116,14 @@ class PullsTheCable:
     def event(self, event: dict[str, Any]) -> None:
         """See a task begin."""
         if event["event"] == "playbook_on_task_start" and self.task in event["event_data"]["task"]:
-            on_node(SICK, "ip link set eth0 down")
+            on_node(self.node, "ip link set eth0 down")
             self.done = True
 
 
 def test_a_host_that_goes_down_in_the_middle(bare: Alnair) -> None:
     cable: Any = PullsTheCable("Look at keys")
     try:
-        result = bare.run("prepare_hosts", extra_vars={**SHORT, "ansible_ssh_args": "-o ControlMaster=no -o ServerAliveInterval=2 -o ServerAliveCountMax=2"}, progress=cable)
+        result = bare.run("prepare_hosts", extra_vars={**SHORT, **NO_MUX}, progress=cable)
     finally:
         on_node(SICK, FAULTS["down"].lift)
     assert cable.done

@@ -43,6 +43,15 @@ def test_an_account_that_shall_go_is_as_wanted_when_it_is_gone() -> None:
     assert not compare({**WANTED, "state": "absent"}, THERE)["as_wanted"]
 
 
+def test_who_shares_the_group_is_named() -> None:
+    assert compare(WANTED, [*FRESH, "# group", "ax:x:1000:ax,bob"])["members"] == ["bob"]
+
+
+def test_an_account_that_a_directory_service_tells_only_by_name_is_seen_once() -> None:
+    twice = [*FRESH, "# user", "bob:x:1000:100::/home/bob:/bin/sh", "bob:x:1000:100::/home/bob:/bin/sh"]
+    assert compare(WANTED, twice)["conflicts"] == ["uid 1000 belongs to user bob"]
+
+
 def test_a_host_whose_root_is_read_only_is_told_from_others() -> None:
     assert compare(WANTED, THERE)["writable"]
     assert not compare(WANTED, FRESH)["writable"]

@@ -22,20 +22,29 @@ class Module:
         raise RuntimeError(msg)
 
 
-def test_a_lock_that_is_held_is_said_and_one_of_a_killed_holder_is_free(tmp_path: Path) -> None:
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of a lock of this test."""
+    path = tmp_path / "lock"
+    path.touch()
+    monkeypatch.setattr(f"{host_lock.__module__}.ROOT_LOCK", str(path))
+    return str(path)
+
+
+def test_a_lock_that_is_held_is_said_and_one_of_a_killed_holder_is_free(lock: str) -> None:
     module: Any = Module()
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, lock], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout and holder.stdout.readline() == "held\n"
-        with pytest.raises(RuntimeError, match=f"Another run has been changing {tmp_path} for 0 s"), host_lock(module, str(tmp_path / "not" / "there"), 0.3):
+        with pytest.raises(RuntimeError, match=f"Another run has been changing this host, and holding {lock}, for 0 s"), host_lock(module, lock, 0.3):
             pytest.fail("the lock was given twice")
         holder.kill()
-    with host_lock(module, str(tmp_path), 5):
+    with host_lock(module, lock, 5):
         pass
 
 
-def test_a_check_does_not_wait(tmp_path: Path) -> None:
+def test_a_check_does_not_wait(lock: str) -> None:
     module: Any = Module()
-    with host_lock(module, str(tmp_path), 0.3):
+    with host_lock(module, lock, 0.3):
         module.check_mode = True
-        with host_lock(module, str(tmp_path), 0.3):
+        with host_lock(module, lock, 0.3):
             pass

@@ -92,7 +92,7 @@ def part(host: dict[str, Any], sources: list[dict[str, Any]], **more: Any) -> di
 
 
 def test_a_target_that_allows_just_the_sources_is_whole() -> None:
-    assert part(node("w"), [MASTER]) == {"allowed": [LINE], "pinned": [], "whole": True}
+    assert part(node("w"), [MASTER]) == {"allowed": [LINE], "pinned": [], "sourceless": False, "whole": True}
     assert not part(node("w", allowed=[LINE, "no-pty ssh-ed25519 OLD ax@m"]), [MASTER])["whole"]
     assert not part(node("w", allowed=["ssh-ed25519 K ax@m"]), [MASTER])["whole"]
     assert not part(node("w", exact=False), [MASTER])["whole"]
@@ -125,6 +125,34 @@ def test_what_an_earlier_use_of_the_role_in_the_same_run_made_does_not_count_as_
     assert not part(node("w"), [node("m", public_key="ssh-ed25519 K", exact=False)])["whole"]
 
 
+def test_a_source_that_failed_or_went_away_keeps_its_line() -> None:
+    gone = {"inventory_hostname": "m", "passwordless_ssh_found": {"unreachable": True, "msg": "no route"}}
+    assert part(node("w"), [gone])["allowed"] == [LINE]
+    assert part(node("w"), [gone])["whole"]
+
+
+def test_a_host_that_no_source_of_this_run_could_get_in_to_is_told() -> None:
+    away = {"inventory_hostname": "m"}
+    assert part(node("w", allowed=[]), [away])["sourceless"]
+    assert not part(node("w", allowed=[]), [away])["whole"]
+    assert not part(node("w"), [away])["sourceless"]
+    assert not part(node("w", allowed=[]), [node("m")])["sourceless"]
+    assert part(node("w", allowed=[]), [])["whole"]
+
+
+def test_a_name_that_is_an_address_of_ipv6_stays_pinned() -> None:
+    pinned = ["fd00::1 ssh-ed25519 A", "[fd00::2]:2222 ssh-ed25519 B"]
+    assert known_hosts([], pinned, ["fd00::1", "fd00::2"]) == sorted(pinned)
+
+
+def test_the_controllers_key_is_allowed_beside_the_masters() -> None:
+    both = part(node("w"), [MASTER], controller={"public_key": "ssh-ed25519 C"})
+    assert both["allowed"] == [LINE, "no-pty ssh-ed25519 C ax@controller"]
+    assert not both["whole"]
+    assert not part(node("w", allowed=[LINE, "no-pty ssh-ed25519 OLD ax@controller"]), [MASTER], controller={"public_key": "ssh-ed25519 C"})["whole"]
+    assert part(node("w", allowed=both["allowed"]), [MASTER], controller={"public_key": "ssh-ed25519 C"})["whole"]
+
+
 def test_the_controllers_key_is_allowed_too() -> None:
     assert part(node("w"), [], controller={"public_key": "ssh-ed25519 C"})["allowed"] == ["no-pty ssh-ed25519 C ax@controller"]
 
@@ -133,6 +161,8 @@ def test_a_block_takes_its_old_place_and_other_lines_stay() -> None:
     assert with_block("a\nb", ["x"]) == f"a\nb\n{BEGIN}\nx\n{END}\n"
     assert with_block(f"a\n{BEGIN}\nx\ny\n{END}\nb\n", ["z"]) == f"a\n{BEGIN}\nz\n{END}\nb\n"
     assert with_block(f"a\n{BEGIN}\nx\n{END}\n", []) == "a\n"
+    assert with_block("a\r\nb\x0c\udce4\n", ["x"]) == f"a\r\nb\x0c\udce4\n{BEGIN}\nx\n{END}\n"
+    assert with_block("", []) == ""
     assert with_block(f"a\n{BEGIN}\ncut off", ["z"]) == f"a\n{BEGIN}\nz\n{END}\ncut off\n"
 
 
