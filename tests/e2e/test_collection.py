@@ -24,7 +24,7 @@ def test_the_artifact_holds_what_users_need_and_nothing_of_the_lab(artifact: Pat
         names = archive.getnames()
     assert {Path(name).parts[0] for name in names} == {
         "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "alnair_processes.py", "alnair_progress.py", "alnair_runner.py",
-        "alnair_status.py", "ansible.cfg", "charts", "group_vars", "inventory", "meta", "playbooks", "plugins", "requirements.txt",
+        "alnair_status.py", "ansible.cfg", "charts", "docs", "group_vars", "inventory", "meta", "playbooks", "plugins", "requirements.txt",
         "requirements.yml", "roles", "site.yml",
     }  # fmt: skip
     assert not [name for name in names if name.startswith("inventory/") and not name.startswith("inventory/example")]

@@ -90,6 +90,18 @@ def test_the_source_itself_goes_down_in_the_middle(bare: Alnair) -> None:
     all_is_well(bare)
 
 
+def test_a_rotation_that_could_not_tell_every_host_is_refused(bare: Alnair) -> None:
+    all_is_well(bare)
+    before = on_node(NODES[0], "cat /home/alluxio-user/.ssh/id_ed25519.pub")
+    limited = bare.run("prepare_hosts", limit=NODES[0], extra_vars={"passwordless_ssh_rotate": True})
+    assert (limited.status, limited.changed) == ("failed", 0)
+    assert f"{NODES[1]}, {NODES[2]} cannot be told of the next keys now" in limited.failures[0].message
+    assert on_node(NODES[0], "cat /home/alluxio-user/.ssh/id_ed25519.pub") == before
+    assert bare.run("prepare_hosts", extra_vars={"passwordless_ssh_rotate": True}).status == "successful"
+    assert on_node(NODES[0], "cat /home/alluxio-user/.ssh/id_ed25519.pub") != before
+    all_is_well(bare)
+
+
 def test_a_taken_number_stops_all_hosts_before_the_first_change(bare: Alnair) -> None:
     on_node(SICK, "useradd -u 1000 bob")
     try:

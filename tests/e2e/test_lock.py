@@ -14,9 +14,9 @@ import pytest
 from alnair_runner import HOME, Alnair
 
 
-def start() -> subprocess.Popen[str]:
+def start(playbook: str, *more: str) -> subprocess.Popen[str]:
     """Start a run that takes some seconds."""
-    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory/lab", "playbooks/prepare_hosts.yml"]
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory/lab", f"playbooks/{playbook}.yml", *more]
     return subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -24,21 +24,22 @@ def until_locked(run: subprocess.Popen[str]) -> None:
     """Wait until a run has said that it has the lock."""
     assert run.stdout
     for line in run.stdout:
-        if "Prepare the hosts" in line:
+        if line.startswith("PLAY [") and "only one run" not in line:
             return
     pytest.fail("the run ended before it took the lock")
 
 
-def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair) -> None:
-    first = start()
+@pytest.mark.parametrize("limit", [(), ("--limit", "alnair-lab-1")])
+def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair, limit: tuple[str, ...]) -> None:
+    first = start("site")
     until_locked(first)
     started = time.monotonic()
-    second = start()
+    second = start("prepare_hosts", *limit)
     output, _ = second.communicate(timeout=30)
     took = time.monotonic() - started
     assert first.poll() is None, "the first run was over too early for this to say anything"
     assert second.returncode == 2
-    assert f"Another run on this inventory goes on: prepare_hosts.yml, process {first.pid} of" in " ".join(output.split())
+    assert f"Another run on this inventory goes on: site.yml, process {first.pid} of" in " ".join(output.split())
     assert "changed=0" in output
     first.communicate(timeout=60)
     assert first.returncode == 0
@@ -47,10 +48,10 @@ def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_the_lock_of_a_killed_run_frees_itself(how: signal.Signals) -> None:
-    first = start()
+    first = start("prepare_hosts")
     until_locked(first)
     os.kill(first.pid, how)
     first.communicate(timeout=60)
-    second = start()
+    second = start("prepare_hosts")
     output, _ = second.communicate(timeout=120)
     assert second.returncode == 0, output
