@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -84,6 +85,12 @@ def prepare() -> None:
     if os.geteuid():
         raise click.ClickException("The bench makes namespaces and cgroups: run it as root.")
     cgroups.demand()
+    # Kept open, and so held, until the bench ends.
+    lock = os.open("/run/alnair-bench.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise click.ClickException("Another bench runs on this machine, and both would measure each other. Wait for its end.") from error
     hosts.remove_leftovers()
     say("Packages of the bench")
     commands.bench_venv()
