@@ -69,6 +69,18 @@ def known_hosts(hosts: Iterable[Mapping[str, Any]], pinned: Iterable[str] = (), 
     return sorted(lines + [line for line in pinned if re.split(r"\]:" if line.startswith("[") else "[, ]", line.removeprefix("["), maxsplit=1)[0] in elsewhere])
 
 
+def ssh_told(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each host just what others need to know, so that nobody looks up all variables of all hosts once more."""
+    words = ("exact", "public_key", "host_keys")
+    return [
+        {
+            **{word: host[word] for word in ("inventory_hostname", "ansible_host", "ansible_port") if word in host},
+            **({"passwordless_ssh_found": {word: answer[word] for word in words}} if "exact" in (answer := host.get("passwordless_ssh_found", {})) else {}),
+        }
+        for host in hosts
+    ]
+
+
 def own_keys(source: Mapping[str, Any]) -> list[str]:
     """Return a source's public keys, made just now or found: one, or two while its pair is changed."""
     made = source.get("passwordless_ssh_key", {})
@@ -111,7 +123,7 @@ def ssh_trust(
         # Just what was found counts here, not what an earlier use of the role in the same run made.
         "whole": found["exact"] and bool(told or controller or wanted or not sources) and all(source["exact"] and source["public_key"] for source in told)
         and lines(lambda source: [key for key in [source.get("passwordless_ssh_found", {}).get("public_key")] if key]) == found["allowed"]
-        and pinned == found["pinned"] and sorted(item["inventory_hostname"] for item in targets) == found["reached"],
+        and pinned == found["pinned"] and {item["inventory_hostname"] for item in targets} <= set(found["reached"]),
     }  # fmt: skip
 
 
@@ -120,4 +132,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"ssh_targets": ssh_targets, "ssh_trust": ssh_trust}
+        return {"ssh_targets": ssh_targets, "ssh_told": ssh_told, "ssh_trust": ssh_trust}

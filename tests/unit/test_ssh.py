@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.alnair.alluxio.plugins.action.ssh_probe import probe_script, read
-from ansible_collections.alnair.alluxio.plugins.filter.ssh import known_hosts, ssh_targets, ssh_trust
+from ansible_collections.alnair.alluxio.plugins.filter.ssh import known_hosts, ssh_targets, ssh_told, ssh_trust
 from ansible_collections.alnair.alluxio.plugins.modules.ssh_trust import BEGIN, END, with_block
 
 KEY = "ssh-ed25519 K ax@m"
@@ -96,6 +96,18 @@ def test_a_target_that_allows_just_the_sources_is_whole() -> None:
     assert not part(node("w", allowed=[LINE, "no-pty ssh-ed25519 OLD ax@m"]), [MASTER])["whole"]
     assert not part(node("w", allowed=["ssh-ed25519 K ax@m"]), [MASTER])["whole"]
     assert not part(node("w", exact=False), [MASTER])["whole"]
+
+
+def test_others_are_told_no_more_of_a_host_than_they_need() -> None:
+    hosts = [{**MASTER, "ansible_port": 2222, "other": 1}, {"inventory_hostname": "away"}, {"inventory_hostname": "gone", "passwordless_ssh_found": {"msg": "no"}}]
+    small = ssh_told(hosts)
+    assert small == [
+        {"inventory_hostname": "m", "ansible_port": 2222,
+         "passwordless_ssh_found": {"exact": True, "public_key": "ssh-ed25519 K whatever", "host_keys": ["ssh-ed25519 m"]}},
+        {"inventory_hostname": "away"}, {"inventory_hostname": "gone"},
+    ]  # fmt: skip
+    assert part(node("w"), small[:1])["whole"]
+    assert known_hosts(small) == known_hosts(hosts) == ["[m]:2222 ssh-ed25519 m"]
 
 
 def test_nobody_is_whole_while_a_source_has_no_key() -> None:
