@@ -1,3 +1,7 @@
+{{- define "alluxio.name" -}}
+{{ .Values.fullnameOverride | default .Release.Name }}
+{{- end -}}
+
 {{- define "alluxio.labels" -}}
 app: alluxio
 release: {{ .Release.Name }}
@@ -14,71 +18,10 @@ release: {{ (index . 0).Release.Name }}
 role: alluxio-{{ index . 1 }}
 {{- end -}}
 
-{{/* Java options of one part as one line. Argument: [properties, jvmOptions]. */}}
-{{- define "alluxio.options" -}}
-{{- $words := list -}}
-{{- range $key, $value := index . 0 -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
-{{- join " " (concat $words (index . 1)) -}}
-{{- end -}}
-
-{{- define "alluxio.masterAddresses" -}}
-{{- $addresses := list -}}
-{{- range $i := until (int .Values.master.count) -}}
-{{- $addresses = append $addresses (printf "%s-master-%d:%d" $.Values.fullnameOverride $i (int $.Values.master.ports.embedded)) -}}
-{{- end -}}
-{{- join "," $addresses -}}
-{{- end -}}
-
-{{/* What every pod has. Argument: [root, extra node selector]. */}}
-{{- define "alluxio.podDefaults" -}}
-{{- $root := index . 0 -}}
-automountServiceAccountToken: false
-{{- with $root.Values.serviceAccount }}
-serviceAccountName: {{ . }}
-{{- end }}
-{{- with merge (dict) (index . 1) $root.Values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $root.Values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $root.Values.hostAliases }}
-hostAliases: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
-{{- end -}}
-
-{{- define "alluxio.image" -}}
-image: {{ .Values.image }}:{{ .Values.imageTag }}
-imagePullPolicy: {{ .Values.imagePullPolicy }}
-{{- end -}}
-
-{{/* The restricted profile's container settings. */}}
-{{- define "alluxio.containerSecurity" -}}
-securityContext:
-  allowPrivilegeEscalation: false
-  capabilities: {drop: [ALL]}
-{{- end -}}
-
-{{- define "alluxio.podSecurity" -}}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: {{ int .Values.user }}
-  runAsGroup: {{ int .Values.group }}
-  {{- with .Values.fsGroup }}
-  fsGroup: {{ int . }}
-  fsGroupChangePolicy: OnRootMismatch
-  {{- end }}
-  seccompProfile: {type: RuntimeDefault}
-{{- end -}}
-
-{{- define "alluxio.mountVolumes" -}}
-{{- range .Values.mounts }}
+{{/* Volumes that all Java parts have. Argument: [root, secrets and configmaps of: master or worker]. */}}
+{{- define "alluxio.sharedVolumes" -}}
+{{- $v := (index . 0).Values -}}{{- $kind := index . 1 -}}
+{{- range $v.mounts }}
 - name: {{ .name }}
   {{- if .hostPath }}
   hostPath: {path: {{ .hostPath }}, type: Directory}
@@ -86,12 +29,42 @@ securityContext:
   persistentVolumeClaim: {claimName: {{ .name }}}
   {{- end }}
 {{- end }}
+{{- with $v.sitePropertiesSecret }}
+- {name: site-properties, secret: {secretName: {{ . }}, defaultMode: 0440}}
+{{- end }}
+{{- if $v.metrics.enabled }}
+- {name: metrics, configMap: {name: {{ include "alluxio.name" (index . 0) }}-metrics}}
+{{- end }}
+{{- range $name, $folder := (get $v.secrets $kind | default dict) }}
+- {name: secret-{{ $name }}, secret: {secretName: {{ $name }}, defaultMode: 0440}}
+{{- end }}
+{{- range $name, $folder := (get $v.configmaps $kind | default dict) }}
+- {name: configmap-{{ $name }}, configMap: {name: {{ $name }}}}
+{{- end }}
 {{- end -}}
 
-{{- define "alluxio.mountMounts" -}}
-{{- range .Values.mounts }}
+{{- define "alluxio.sharedMounts" -}}
+{{- $v := (index . 0).Values -}}{{- $kind := index . 1 -}}
+{{- range $v.mounts }}
 - {name: {{ .name }}, mountPath: {{ .path }}}
 {{- end }}
+{{- /* One of the folders where Alluxio looks for its properties, the command line in the pod too. */ -}}
+{{- if $v.sitePropertiesSecret }}
+- {name: site-properties, mountPath: /etc/alluxio, readOnly: true}
+{{- end }}
+{{- if $v.metrics.enabled }}
+- {name: metrics, mountPath: /config/metrics, readOnly: true}
+{{- end }}
+{{- range $name, $folder := (get $v.secrets $kind | default dict) }}
+- {name: secret-{{ $name }}, mountPath: /secrets/{{ $folder }}, readOnly: true}
+{{- end }}
+{{- range $name, $folder := (get $v.configmaps $kind | default dict) }}
+- {name: configmap-{{ $name }}, mountPath: /configmaps/{{ $folder }}, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "alluxio.domainClaim" -}}
+{{ .Values.shortCircuit.pvcName | default (printf "%s-worker-domain-socket" (include "alluxio.name" .)) }}
 {{- end -}}
 
 {{- define "alluxio.domainVolume" -}}
@@ -99,28 +72,8 @@ securityContext:
   {{- if eq .Values.shortCircuit.volumeType "hostPath" }}
   hostPath: {path: {{ .Values.shortCircuit.hostPath }}, type: Directory}
   {{- else }}
-  persistentVolumeClaim: {claimName: {{ .Values.shortCircuit.pvcName }}}
+  persistentVolumeClaim: {claimName: {{ include "alluxio.domainClaim" . }}}
   {{- end }}
-{{- end -}}
-
-{{- define "alluxio.workerEnvironment" -}}
-envFrom:
-  - configMapRef: {name: {{ .Values.fullnameOverride }}-config}
-env:
-  - name: ALLUXIO_WORKER_HOSTNAME
-    valueFrom: {fieldRef: {fieldPath: status.hostIP}}
-  - name: ALLUXIO_WORKER_CONTAINER_HOSTNAME
-    valueFrom: {fieldRef: {fieldPath: status.podIP}}
-{{- end -}}
-
-{{- define "alluxio.workerMounts" -}}
-{{- if .Values.shortCircuit.enabled }}
-- {name: alluxio-domain, mountPath: /opt/domain}
-{{- end }}
-{{- include "alluxio.mountMounts" . }}
-{{- range .Values.tieredstore.levels }}
-- {name: tier-{{ .level }}, mountPath: {{ .path }}}
-{{- end }}
 {{- end -}}
 
 {{/* Workers and FUSE end themselves when no master answers: waiting here costs no restart and no back-off. */}}
@@ -129,9 +82,25 @@ env:
   {{- include "alluxio.image" . | nindent 2 }}
   command: [/bin/bash, -c]
   args:
-    - 'until for host in {{ range $i := until (int .Values.master.count) }}{{ $.Values.fullnameOverride }}-master-{{ $i }} {{ end }}; do (exec 3<>"/dev/tcp/$host/{{ int .Values.master.ports.rpc }}") 2>/dev/null && exit 0; done; false; do sleep 1; done'
+    - 'until for host in {{ range $i := until (int .Values.master.count) }}{{ include "alluxio.name" $ }}-master-{{ $i }} {{ end }}; do (exec 3<>"/dev/tcp/$host/{{ int .Values.master.ports.rpc }}") 2>/dev/null && exit 0; done; false; do sleep 1; done'
   {{- include "alluxio.containerSecurity" . | nindent 2 }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
     limits: {memory: 64Mi}
+{{- end -}}
+
+{{/* A mount whose process died answers nothing but "not connected" and would hide the new one. */}}
+{{- define "alluxio.cleanStaleMount" -}}
+- name: clean-stale-mount
+  {{- include "alluxio.image" . | nindent 2 }}
+  command: [/bin/bash, -c]
+  args: ['while grep -q " $0 fuse" /proc/mounts; do umount -l "$0"; done; mkdir -p "$0"', {{ .Values.fuse.mountPoint | quote }}]
+  securityContext: {privileged: true, runAsUser: 0, runAsGroup: 0, runAsNonRoot: false}
+  volumeMounts:
+    - {name: alluxio-fuse-mount, mountPath: {{ dir .Values.fuse.mountPoint }}, mountPropagation: Bidirectional}
+{{- end -}}
+
+{{/* Whether the mount answers: that the folder exists would prove nothing. */}}
+{{- define "alluxio.mountAnswers" -}}
+exec: {command: [/bin/bash, -c, 'grep -q " $0 fuse" /proc/mounts && timeout 20 stat "$0" >/dev/null', {{ .Values.fuse.mountPoint | quote }}]}
 {{- end -}}

@@ -1,0 +1,129 @@
+{{/* Java options of one part as one line. Argument: [properties, jvmOptions]. */}}
+{{- define "alluxio.options" -}}
+{{- $words := list -}}
+{{- range $key, $value := index . 0 -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
+{{- join " " (concat $words (index . 1)) -}}
+{{- end -}}
+
+{{- define "alluxio.masterAddresses" -}}
+{{- $addresses := list -}}
+{{- range $i := until (int .Values.master.count) -}}
+{{- $addresses = append $addresses (printf "%s-master-%d:%d" (include "alluxio.name" $) $i (int $.Values.master.ports.embedded)) -}}
+{{- end -}}
+{{- join "," $addresses -}}
+{{- end -}}
+
+{{/* A quota in Alluxio's words: its G is 2^30, Kubernetes' G 10^9. What is no whole number of Ki, Mi, Gi or Ti is given in bytes and fits the volume. */}}
+{{- define "alluxio.quota" -}}
+{{- $quota := toString . -}}
+{{- if regexMatch "^[0-9]+[KMGT]i$" $quota -}}{{- $quota | replace "i" "B" -}}{{- else -}}{{- include "alluxio.bytes" $quota -}}{{- end -}}
+{{- end -}}
+
+{{- define "alluxio.options.common" -}}
+{{- $v := .Values -}}
+{{- /* A worker that comes back has another address: until the masters forget the old one, clients wait for it in vain. */ -}}
+{{- $p := dict "alluxio.security.stale.channel.purge.interval" "365d" "alluxio.master.worker.timeout" "30s" -}}
+{{- if eq (int $v.master.count) 1 -}}
+{{- $_ := set $p "alluxio.master.hostname" (printf "%s-master-0" (include "alluxio.name" .)) -}}
+{{- else -}}
+{{- $_ := set $p "alluxio.master.embedded.journal.addresses" (include "alluxio.masterAddresses" .) -}}
+{{- end -}}
+{{- $_ := set $p "alluxio.master.rpc.port" $v.master.ports.rpc -}}
+{{- $_ := set $p "alluxio.master.web.port" $v.master.ports.web -}}
+{{- $_ := set $p "alluxio.master.embedded.journal.port" $v.master.ports.embedded -}}
+{{- $_ := set $p "alluxio.job.master.rpc.port" $v.jobMaster.ports.rpc -}}
+{{- $_ := set $p "alluxio.job.master.web.port" $v.jobMaster.ports.web -}}
+{{- $_ := set $p "alluxio.job.master.embedded.journal.port" $v.jobMaster.ports.embedded -}}
+{{- if not $v.shortCircuit.enabled -}}{{- $_ := set $p "alluxio.user.short.circuit.enabled" false -}}{{- end -}}
+{{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.metrics.conf.file" "/config/metrics/metrics.properties" -}}{{- end -}}
+{{- include "alluxio.options" (list (merge (dict) $v.properties $p) $v.jvmOptions) -}}
+{{- end -}}
+
+{{/* What masters and job masters are told, and nobody else restarts for. */}}
+{{- define "alluxio.masterProperties" -}}
+alluxio.master.journal.type: {{ .Values.journal.type }}
+alluxio.master.journal.folder: {{ .Values.journal.folder }}
+{{- if gt (int .Values.master.count) 1 }}
+alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
+{{- end }}
+{{- end -}}
+
+{{- define "alluxio.options.master" -}}
+{{- $v := .Values -}}
+{{- $p := include "alluxio.masterProperties" . | fromYaml -}}
+{{- if $v.metastore.mountPath -}}
+{{- $_ := set $p "alluxio.master.metastore" "ROCKS" -}}
+{{- $_ := set $p "alluxio.master.metastore.dir" $v.metastore.mountPath -}}
+{{- end -}}
+{{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.standby.master.web.enabled" true -}}{{- end -}}
+{{- $_ := set $p "alluxio.master.backup.directory" $v.backup.directory -}}
+{{- if $v.backup.daily.enabled -}}
+{{- $_ := set $p "alluxio.master.daily.backup.enabled" true -}}
+{{- $_ := set $p "alluxio.master.daily.backup.time" $v.backup.daily.time -}}
+{{- $_ := set $p "alluxio.master.daily.backup.files.retained" (int $v.backup.daily.keep) -}}
+{{- end -}}
+{{- include "alluxio.options" (list (merge (dict) $v.master.properties $p) $v.master.jvmOptions) -}}
+{{- end -}}
+
+{{- define "alluxio.options.jobMaster" -}}
+{{- $p := include "alluxio.masterProperties" . | fromYaml -}}
+{{- include "alluxio.options" (list (merge (dict) .Values.jobMaster.properties $p) .Values.jobMaster.jvmOptions) -}}
+{{- end -}}
+
+{{- define "alluxio.options.worker" -}}
+{{- $v := .Values -}}
+{{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.worker.rpc.port" $v.worker.ports.rpc "alluxio.worker.web.port" $v.worker.ports.web -}}
+{{- if not $v.worker.hostNetwork -}}{{- $_ := set $p "alluxio.worker.container.hostname" "${ALLUXIO_WORKER_CONTAINER_HOSTNAME}" -}}{{- end -}}
+{{- if $v.shortCircuit.enabled -}}
+{{- $_ := set $p "alluxio.worker.data.server.domain.socket.address" "/opt/domain" -}}
+{{- $_ := set $p "alluxio.worker.data.server.domain.socket.as.uuid" (eq $v.shortCircuit.policy "uuid") -}}
+{{- end -}}
+{{- $_ := set $p "alluxio.worker.tieredstore.levels" (len $v.tieredstore.levels) -}}
+{{- range $v.tieredstore.levels -}}
+{{- $prefix := printf "alluxio.worker.tieredstore.level%d" (int .level) -}}
+{{- $quotas := list -}}
+{{- range splitList "," (toString .quota) -}}{{- $quotas = append $quotas (include "alluxio.quota" (trim .)) -}}{{- end -}}
+{{- $_ := set $p (printf "%s.alias" $prefix) .alias -}}
+{{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) .mediumtype -}}
+{{- $_ := set $p (printf "%s.dirs.path" $prefix) .path -}}
+{{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
+{{- $_ := set $p (printf "%s.watermark.high.ratio" $prefix) .high -}}
+{{- $_ := set $p (printf "%s.watermark.low.ratio" $prefix) .low -}}
+{{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
+{{- end -}}
+{{- if $v.worker.fuseEnabled -}}
+{{- $_ := set $p "alluxio.worker.fuse.enabled" true -}}
+{{- $_ := set $p "alluxio.fuse.mount.point" $v.fuse.mountPoint -}}
+{{- $_ := set $p "alluxio.fuse.mount.alluxio.path" $v.fuse.alluxioPath -}}
+{{- $_ := set $p "alluxio.fuse.mount.options" $v.fuse.mountOptions -}}
+{{- $_ := set $p "alluxio.fuse.jnifuse.libfuse.version" 3 -}}
+{{- end -}}
+{{- include "alluxio.options" (list (merge (dict) $v.worker.properties $p) $v.worker.jvmOptions) -}}
+{{- end -}}
+
+{{- define "alluxio.options.jobWorker" -}}
+{{- $ports := .Values.jobWorker.ports -}}
+{{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.job.worker.rpc.port" $ports.rpc "alluxio.job.worker.data.port" $ports.data "alluxio.job.worker.web.port" $ports.web -}}
+{{- include "alluxio.options" (list (merge (dict) .Values.jobWorker.properties $p) .Values.jobWorker.jvmOptions) -}}
+{{- end -}}
+
+{{- define "alluxio.options.fuse" -}}
+{{- $p := dict "alluxio.user.hostname" "${ALLUXIO_CLIENT_HOSTNAME}" "alluxio.user.metadata.cache.enabled" true "alluxio.user.metadata.cache.max.size" 200000 -}}
+{{- $_ := set $p "alluxio.user.metadata.cache.expiration.time" "1h" -}}
+{{- $_ := set $p "alluxio.user.update.file.accesstime.disabled" true -}}
+{{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
+{{- include "alluxio.options" (list (merge (dict) .Values.fuse.properties $p) .Values.fuse.jvmOptions) -}}
+{{- end -}}
+
+{{- define "alluxio.options.proxy" -}}
+{{- $p := dict "alluxio.proxy.web.port" .Values.proxy.ports.web -}}
+{{- include "alluxio.options" (list (merge (dict) .Values.proxy.properties $p) .Values.proxy.jvmOptions) -}}
+{{- end -}}
+
+{{/* Changes with the options of just the parts that a pod runs, so that only their pods restart. Argument: [root, part...]. */}}
+{{- define "alluxio.checksum" -}}
+{{- $root := first . -}}
+{{- $texts := list (include "alluxio.options.common" $root) (toYaml $root.Values.metrics) -}}
+{{- range rest . -}}{{- $texts = append $texts (include (printf "alluxio.options.%s" .) $root) -}}{{- end -}}
+checksum/config: {{ join "\n" $texts | sha256sum }}
+{{- end -}}

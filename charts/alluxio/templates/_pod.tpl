@@ -1,0 +1,100 @@
+{{/* What stands above a pod's spec. Argument: [root, role, values of the part, parts it runs...]. */}}
+{{- define "alluxio.podMetadata" -}}
+{{- $root := index . 0 -}}
+labels: {{- include "alluxio.selector" (list $root (index . 1)) | nindent 2 }}
+annotations:
+  {{- include "alluxio.checksum" (concat (list $root) (slice . 3)) | nindent 2 }}
+  {{- if and $root.Values.metrics.enabled $root.Values.metrics.prometheusMetricsServlet.enabled }}
+  {{- with merge (dict) $root.Values.metrics.podAnnotations $root.Values.metrics.prometheusMetricsServlet.podAnnotations }}{{ toYaml . | nindent 2 }}{{ end }}
+  {{- end }}
+  {{- with (index . 2).podAnnotations }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end -}}
+
+{{/* What every pod has. Argument: [root, values of the part, node selector]. */}}
+{{- define "alluxio.podDefaults" -}}
+{{- $root := index . 0 -}}{{- $part := index . 1 -}}
+automountServiceAccountToken: false
+serviceAccountName: {{ $part.serviceAccount | default $root.Values.serviceAccount | default (include "alluxio.name" $root) }}
+{{- with $part.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- if $part.hostNetwork }}
+hostNetwork: true
+dnsPolicy: {{ $part.dnsPolicy | replace "ClusterFirstWithHostNet" "ClusterFirst" | replace "ClusterFirst" "ClusterFirstWithHostNet" }}
+{{- else }}
+dnsPolicy: {{ $part.dnsPolicy | replace "ClusterFirstWithHostNet" "ClusterFirst" }}
+{{- end }}
+{{- if $part.hostPID }}
+hostPID: true
+{{- end }}
+{{- if $part.shareProcessNamespace }}
+shareProcessNamespace: true
+{{- end }}
+{{- with merge (dict) (index . 2) $root.Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with concat $root.Values.tolerations $part.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.hostAliases }}
+hostAliases: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "alluxio.image" -}}
+image: {{ .Values.image }}:{{ .Values.imageTag }}
+imagePullPolicy: {{ .Values.imagePullPolicy }}
+{{- end -}}
+
+{{/* The restricted profile's container settings. */}}
+{{- define "alluxio.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "alluxio.podSecurity" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ int .Values.user }}
+  runAsGroup: {{ int .Values.group }}
+  {{- with .Values.fsGroup }}
+  fsGroup: {{ int . }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
+  seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* Variables of a container. Argument: [root, map of names and field paths, env of the part]. */}}
+{{- define "alluxio.environment" -}}
+envFrom:
+  - configMapRef: {name: {{ include "alluxio.name" (index . 0) }}-config}
+{{- if or (index . 1) (index . 2) }}
+env:
+  {{- range $name, $path := index . 1 }}
+  - name: {{ $name }}
+    valueFrom: {fieldRef: {fieldPath: {{ $path }}}}
+  {{- end }}
+  {{- range $name, $value := index . 2 }}
+  - {name: {{ $name }}, value: {{ $value | quote }}}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The three probes of a part on a port. Argument: [values of the part, port]. */}}
+{{- define "alluxio.probes" -}}
+{{- $part := index . 0 -}}{{- $port := index . 1 -}}
+{{- range $name := tuple "readinessProbe" "livenessProbe" "startupProbe" }}
+{{- with get $part $name }}
+{{ $name }}:
+  tcpSocket: {port: {{ $port }}}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}

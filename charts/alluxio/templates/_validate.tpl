@@ -1,0 +1,88 @@
+{{/* Bytes of a quantity such as 4Gi, 512Mi, 1G or Java's 1g, as a whole number. Helm writes large numbers as 1.07e+09. */}}
+{{- define "alluxio.bytes" -}}
+{{- $text := toString . -}}
+{{- $number := regexFind "^[0-9.]+(e[+][0-9]+)?" $text | float64 -}}
+{{- $suffix := regexReplaceAll "^[0-9.]+(e[+][0-9]+)?" $text "" | lower -}}
+{{- $factors := dict "" 1 "k" 1e3 "m" 1e6 "g" 1e9 "t" 1e12 "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 -}}
+{{- printf "%.0f" (mulf $number (get $factors $suffix | default 1)) -}}
+{{- end -}}
+
+{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20. Argument: [options, -Xmx or the like]. */}}
+{{- define "alluxio.javaBytes" -}}
+{{- $found := "0" -}}
+{{- $start := index . 1 -}}
+{{- range index . 0 -}}
+{{- if hasPrefix $start . -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix $start .)) -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* Fails where a container's limit does not hold what its process may take. Argument: [root, part, bytes of its tiers in memory]. */}}
+{{- define "alluxio.validateMemory" -}}
+{{- $part := get (index . 0).Values (index . 1) -}}
+{{- $limit := ((($part.resources).limits).memory) -}}
+{{- if $limit -}}
+{{- $options := concat (index . 0).Values.jvmOptions $part.jvmOptions -}}
+{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx") | float64 -}}
+{{- $direct := include "alluxio.javaBytes" (list $options "-XX:MaxDirectMemorySize=") | float64 -}}
+{{- $need := addf $heap $direct (index . 2) -}}
+{{- if ge $need (include "alluxio.bytes" $limit | float64) -}}
+{{- fail (printf "%s.resources.limits.memory is %v, but heap, direct memory and tiers in memory may take %.0f MiB and the process some more: the container would be killed. Raise the limit, or lower -Xmx, -XX:MaxDirectMemorySize or the quota in tieredstore.levels." (index . 1) $limit (divf $need 1048576)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "alluxio.validate" -}}
+{{- $v := .Values -}}
+{{- $count := int $v.master.count -}}
+{{- if eq (mod $count 2) 0 -}}
+{{- fail (printf "master.count is %d, which is no better than %d: a quorum needs a majority, so it is lost with one master less. Use 1, 3 or 5." $count (sub $count 1)) -}}
+{{- end -}}
+{{- if and (gt $count 1) (eq $v.journal.type "UFS") -}}
+{{- fail (printf "master.count is %d with journal.type UFS: several masters share a journal only as a quorum. Set journal.type to EMBEDDED." $count) -}}
+{{- end -}}
+{{- $inMemory := 0.0 -}}
+{{- range $v.tieredstore.levels -}}
+{{- $media := splitList "," .mediumtype -}}
+{{- range $i, $quota := splitList "," (toString .quota) -}}
+{{- if eq (trim (index $media (min $i (sub (len $media) 1) | int))) "MEM" -}}{{- $inMemory = addf $inMemory (include "alluxio.bytes" (trim $quota) | float64) -}}{{- end -}}
+{{- end -}}
+{{- if and (contains "persistentVolumeClaim" .type) (not .name) -}}
+{{- fail (printf "tieredstore.levels: level %v is of type persistentVolumeClaim but has no name. Name the claim that it lies on." .level) -}}
+{{- end -}}
+{{- end -}}
+{{- include "alluxio.validateMemory" (list . "master" 0.0) -}}
+{{- include "alluxio.validateMemory" (list . "jobMaster" 0.0) -}}
+{{- include "alluxio.validateMemory" (list . "worker" $inMemory) -}}
+{{- include "alluxio.validateMemory" (list . "jobWorker" 0.0) -}}
+{{- if $v.fuse.enabled -}}{{- include "alluxio.validateMemory" (list . "fuse" 0.0) -}}{{- end -}}
+{{- if $v.proxy.enabled -}}{{- include "alluxio.validateMemory" (list . "proxy" 0.0) -}}{{- end -}}
+{{- range $what, $instead := dict "csi" "pods use the FUSE mount by hostPath (fuse.enabled)" "logserver" "kubectl logs reads what the pods write" -}}
+{{- if ((get $v $what | default dict).enabled) -}}
+{{- fail (printf "%s.enabled is true, but this chart has none: set it to false; %s." $what $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- range $sink := tuple "consoleSink" "csvSink" "jmxSink" "graphiteSink" "slf4jSink" -}}
+{{- if ((get $v.metrics $sink | default dict).enabled) -}}
+{{- fail (printf "metrics.%s.enabled is true, but this chart has the Prometheus servlet only: set it to false and scrape the pods." $sink) -}}
+{{- end -}}
+{{- end -}}
+{{- range $what := tuple "serviceMonitor" "dashboard" -}}
+{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.prometheusMetricsServlet.enabled)) -}}
+{{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.prometheusMetricsServlet.enabled to true too." $what) -}}
+{{- end -}}
+{{- end -}}
+{{- range $where, $properties := dict "properties" $v.properties "master.properties" $v.master.properties "jobMaster.properties" $v.jobMaster.properties "worker.properties" $v.worker.properties "jobWorker.properties" $v.jobWorker.properties "fuse.properties" $v.fuse.properties "proxy.properties" $v.proxy.properties -}}
+{{- range $key, $value := $properties -}}
+{{- if regexMatch "(?i)((access|secret)_?key(id|secret)?|secret\\.(key|id)|secretaccesskey|password|account\\.key\\..*)$" $key -}}
+{{- fail (printf "%s.%s would stand in a ConfigMap, where everybody who may read those reads it. Put it into a Secret under the key alluxio-site.properties and name that in sitePropertiesSecret." $where $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.fuse.enabled $v.worker.fuseEnabled -}}
+{{- fail "fuse.enabled and worker.fuseEnabled are both true: two processes would mount the same path. Set one of them to false." -}}
+{{- end -}}
+{{- if eq (dir $v.fuse.mountPoint) "/" -}}
+{{- fail (printf "fuse.mountPoint is %s: the folder above it is shared with the node's pods, which / cannot be. Use a path like /mnt/alluxio-fuse." $v.fuse.mountPoint) -}}
+{{- end -}}
+{{- end -}}

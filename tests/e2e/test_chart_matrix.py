@@ -1,0 +1,166 @@
+"""The chart installed by helm alone, once for each set of objects that its values make: all pods become Ready and do their work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import kubernetes
+import pytest
+import yaml
+from conftest import HOME
+
+from alnair_runner import Alnair
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+
+CHART = HOME / "charts" / "alluxio"
+UFS = "/srv/alluxio-ufs"
+SMALL = {"resources": {"requests": {"cpu": "10m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}}
+MOUNT = {"mountPoint": "/mnt/chart-matrix/alluxio", "jvmOptions": ["-Xmx300m", "-XX:MaxDirectMemorySize=128m"], **SMALL}
+TIER = {"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": "64Mi", "high": 0.95, "low": 0.7}
+
+ROWS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "all": {
+        "proxy": {"enabled": True, "ports": {"web": 38999}, "jvmOptions": [], **SMALL},
+        "master": {"ports": {"rpc": 18998, "web": 18999, "embedded": 18200}, "extraContainers": [
+            {"name": "helper", "image": "localhost/alluxio:2.9.4", "command": ["sleep", "infinity"], "volumeMounts": [{"name": "scratch", "mountPath": "/s"}]}],
+            "extraVolumes": [{"name": "scratch", "emptyDir": {}}], "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}], **SMALL},
+        "worker": {"ports": {"rpc": 28999, "web": 28000}, **SMALL},
+        "metastore": {"volumeType": "emptyDir", "mountPath": "/metastore"},
+        "tieredstore": {"levels": [TIER, {**TIER, "level": 1, "alias": "SSD", "mediumtype": "SSD,HDD", "path": "/ssd,/hdd", "quota": "100M,0.1G"}]},
+        "secrets": {"master": {"extra": "extra"}, "worker": {"extra": "extra"}},
+        "configmaps": {"master": {"extra": "extra"}, "worker": {"extra": "extra"}},
+        "sitePropertiesSecret": "site",
+        "metrics": {"enabled": True, "dashboard": {"enabled": True}},
+        "networkPolicy": {"enabled": True, "namespaces": [{"kubernetes.io/metadata.name": "kube-system"}]},
+        "backup": {"daily": {"enabled": True}},
+    },
+    "fuse": {"fuse": {"enabled": True, **MOUNT}},
+    "worker-fuse": {"worker": {"fuseEnabled": True, **SMALL}, "fuse": MOUNT},
+    "three-masters": {"master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"}, "metrics": {"enabled": True}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def helm(cluster: Alnair) -> Callable[..., str]:
+    variables = cluster.variables()
+    access = HOME / "inventory" / "lab" / ".access"
+
+    def run(*words: str, values: dict[str, Any] | None = None) -> str:
+        answer = subprocess.run([str(access / "bin" / "helm"), "--kubeconfig", variables["alluxio_kubeconfig"], *words], input=yaml.safe_dump(values),
+                                capture_output=True, text=True, check=False)  # fmt: skip
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout
+
+    return run
+
+
+@pytest.fixture
+def installed(helm: Callable[..., str], core: Any) -> Callable[[str], Any]:
+    node = max(item.metadata.name for item in core.list_node().items)
+
+    @contextmanager
+    def install(row: str) -> Iterator[str]:
+        """A release of this row's values in a namespace of its own; yields the name of both."""
+        name = f"chart-{row}"
+        common: dict[str, Any] = {
+            "image": "localhost/alluxio", "imageTag": "2.9.4", "jvmOptions": ["-Xmx300m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+            "properties": {"alluxio.master.mount.table.root.ufs": UFS, "alluxio.underfs.allow.set.owner.failure": "true"},
+            "mounts": [{"name": "ufs", "path": UFS, "hostPath": UFS}], "journal": {"volumeType": "emptyDir"}, "shortCircuit": {"enabled": False},
+            "master": SMALL, "jobMaster": SMALL, "worker": SMALL, "jobWorker": SMALL, "tieredstore": {"levels": [TIER]},
+        }  # fmt: skip
+        values = {**common, **ROWS[row]}
+        values["worker"] = {**values["worker"], "nodeSelector": {"kubernetes.io/hostname": node}}
+        core.create_namespace({"metadata": {"name": name}})
+        try:
+            core.create_namespaced_secret(name, {"metadata": {"name": "site"}, "stringData": {"alluxio-site.properties": "alluxio.user.block.size.bytes.default=3MB\n"}})
+            core.create_namespaced_secret(name, {"metadata": {"name": "extra"}, "stringData": {"word": "secret"}})
+            core.create_namespaced_config_map(name, {"metadata": {"name": "extra"}, "data": {"word": "open"}})
+            helm("install", name, str(CHART), "--namespace", name, "--wait", "--timeout", "6m", "--values", "-", values=values)
+            yield name
+        finally:
+            helm("uninstall", name, "--namespace", name, "--ignore-not-found", "--wait", "--timeout", "3m")
+            core.delete_namespace(name)
+            gone(core, name)
+
+    return install
+
+
+def gone(core: Any, namespace: str) -> None:
+    deadline = time.monotonic() + 120
+    while any(item.metadata.name == namespace for item in core.list_namespace().items):
+        assert time.monotonic() < deadline, f"namespace {namespace} is still there after 120 s"
+        time.sleep(2)
+
+
+def pod_of(core: Any, name: str, role: str) -> str:
+    (pod,) = core.list_namespaced_pod(name, label_selector=f"release={name},role=alluxio-{role}").items
+    return str(pod.metadata.name)
+
+
+def test_alluxios_own_tests_pass(installed: Any, helm: Callable[..., str], execute: Callable[..., str]) -> None:
+    with installed("plain") as name:
+        assert "Succeeded" in helm("test", name, "--namespace", name, "--timeout", "5m")
+        execute(f"{name}-master-0", "alluxio fs rm -R /default_tests_files", "alluxio-master", name)
+
+
+def test_every_further_object_does_its_work(installed: Any, core: Any, execute: Callable[..., str]) -> None:
+    with installed("all") as name:
+        master, worker = f"{name}-master-0", pod_of(core, name, "worker")
+        for pod, container in ((master, "alluxio-master"), (worker, "alluxio-worker")):
+            assert execute(pod, "cat /secrets/extra/word /configmaps/extra/word", container, name) == "secretopen"
+        assert execute(master, "alluxio getConf alluxio.user.block.size.bytes.default", "alluxio-master", name).strip() == "3MB"
+        assert execute(master, "touch /scratch/here && ls /metastore", "alluxio-master", name)
+        assert "here" in execute(master, "ls /s", "helper", name)
+        report = execute(master, "alluxio fsadmin report capacity", "alluxio-master", name)
+        # 64 MiB of memory; 100 MB and 0.1 GB of disk.
+        assert re.search(r"Tier: MEM\s+Size: 64\.00MB", report), report
+        assert re.search(r"Tier: SSD\s+Size: 190\.73MB", report), report
+        shown = execute(master, "curl -sf localhost:18999/metrics/prometheus/", "alluxio-master", name)
+        assert "\nCluster_Workers 1.0" in shown
+        proxy = core.read_namespaced_pod(pod_of(core, name, "proxy"), name).status.pod_ip
+        execute(master, f"curl -sf http://{proxy}:38999/metrics/prometheus/ | grep -q heap_used", "alluxio-master", name)
+
+
+@pytest.mark.parametrize(("row", "role"), [("fuse", "fuse"), ("worker-fuse", "worker")])
+def test_a_file_is_read_and_written_through_the_mount(installed: Any, core: Any, execute: Callable[..., str], row: str, role: str) -> None:
+    with installed(row) as name:
+        pod, path = pod_of(core, name, role), f"{MOUNT['mountPoint']}/chart-matrix-{row}"
+        execute(pod, f"echo written > {path} && cat {path}", f"alluxio-{role}", name)
+        assert "written" in execute(f"{name}-master-0", f"alluxio fs cat /chart-matrix-{row}", "alluxio-master", name)
+        execute(pod, f"rm {path}", f"alluxio-{role}", name)
+
+
+def test_three_masters_go_on_when_the_leader_is_killed(installed: Any, core: Any, execute: Callable[..., str], cluster: Alnair) -> None:
+    def ask(line: str, but: str = "") -> str:
+        pod = min({f"{name}-master-{i}" for i in range(3)} - {but})
+        return execute(pod, f"timeout 90 alluxio fs {line}", "alluxio-master", name)
+
+    def leader(but: str = "") -> str:
+        (found,) = re.findall(r"leader master: ([\w-]+)", ask("masterInfo", but))
+        return str(found)
+
+    with installed("three-masters") as name:
+        pods = core.list_namespaced_pod(name, label_selector="role=alluxio-master").items
+        assert len({pod.spec.node_name for pod in pods}) == 3
+        before = leader()
+        ask("mkdir /chart-matrix-kept")
+        core.delete_namespaced_pod(before, name, grace_period_seconds=0)
+        start = time.monotonic()
+        assert "/chart-matrix-kept" in ask("ls /", before)
+        print(f"the name space was served again after {time.monotonic() - start:.1f} s, the start of the command included")
+        assert leader(before) != before
+        ask("rm -R /chart-matrix-kept", before)
+        client = kubernetes.client.AppsV1Api(kubernetes.config.new_client_from_config(cluster.variables()["alluxio_kubeconfig"]))
+        deadline = time.monotonic() + 180
+        while (client.read_namespaced_stateful_set(f"{name}-master", name).status.ready_replicas or 0) < 3:
+            assert time.monotonic() < deadline, "the killed master did not join again within 180 s"
+            time.sleep(2)
+        for i in range(3):
+            execute(f"{name}-master-{i}", "curl -sf localhost:19999/metrics/prometheus/ | grep -q heap_used", "alluxio-master", name)

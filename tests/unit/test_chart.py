@@ -1,0 +1,33 @@
+"""What the chart renders is what Kubernetes takes, for every form of values that it knows."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from chart_matrix import MATRIX
+from chart_tools import complaints, find, render
+
+
+@pytest.mark.parametrize("row", MATRIX)
+def test_every_object_holds_to_the_schema_of_kubernetes(row: str) -> None:
+    assert [text for manifest in render(MATRIX[row]) for text in complaints(manifest)] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda spec: spec.update(replica=1), "'replica' was unexpected"),
+        (lambda spec: spec.update(replicas="1"), "'1' is not of type 'integer'"),
+        (lambda spec: spec["template"]["spec"]["containers"][0].update(volumeMount=[]), "'volumeMount' was unexpected"),
+        (lambda spec: spec["template"]["spec"]["volumes"].clear(), "which is no volume"),
+        (lambda spec: spec["template"]["spec"]["containers"][0]["resources"]["limits"].update(memory="4 GB"), "4 GB is no quantity"),
+        (lambda spec: spec["template"]["spec"]["containers"][0]["ports"].clear(), "which the container does not name"),
+        (lambda spec: spec["template"]["spec"]["containers"][0]["ports"][0].update(name="job-embedded-port"), "longer than 15"),
+    ],
+)
+def test_the_schema_is_strict(change: Any, complaint: str) -> None:
+    manifest = copy.deepcopy(find(render({"journal": {"volumeType": "emptyDir"}}), "StatefulSet", "alluxio-master"))
+    change(manifest["spec"])
+    assert complaint in "\n".join(complaints(manifest))

@@ -1,0 +1,111 @@
+"""Values that cannot work are refused before anything is installed, with a sentence that says what to do; those of the public chart are taken."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from chart_matrix import TIERS
+from chart_tools import find, options, refused, render
+
+
+def tier(**fields: Any) -> dict[str, Any]:
+    return {"tieredstore": {"levels": [{**TIERS[0], **fields}]}}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"masters": {}}, "'masters' not allowed"),
+        ({"master": {"cuont": 3}}, "'cuont' not allowed"),
+        ({"tieredstore": {"levels": [{**TIERS[0], "qouta": "1Gi"}]}}, "'qouta' not allowed"),
+        ({"master": {"count": 2}, "journal": {"type": "EMBEDDED"}}, "master.count is 2, which is no better than 1: a quorum needs a majority"),
+        ({"master": {"count": 4}, "journal": {"type": "EMBEDDED"}}, "master.count is 4, which is no better than 3"),
+        ({"master": {"count": 0}}, "master/count"),
+        ({"master": {"count": 3}}, "Set journal.type to EMBEDDED."),
+        (tier(quota="4Gi"), "worker.resources.limits.memory is 4Gi, but heap, direct memory and tiers in memory may take 4096 MiB"),
+        ({"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}}, "worker.resources.limits.memory is 4Gi, but heap, direct memory and tiers in memory may take 4096 MiB"),
+        ({"master": {"jvmOptions": ["-Xmx8g"]}}, "master.resources.limits.memory is 8Gi"),
+        ({"jobMaster": {"resources": {"limits": {"memory": "512Mi"}}}, "jvmOptions": ["-Xmx600m"]}, "jobMaster.resources.limits.memory is 512Mi"),
+        ({"fuse": {"enabled": True, "resources": {"limits": {"memory": "2Gi"}}}}, "fuse.resources.limits.memory is 2Gi"),
+        ({"proxy": {"enabled": True, "jvmOptions": ["-Xmx4096m"]}}, "proxy.resources.limits.memory is 4Gi"),
+        ({"fuse": {"enabled": True}, "worker": {"fuseEnabled": True}}, "two processes would mount the same path"),
+        ({"fuse": {"enabled": True, "mountPoint": "/alluxio"}}, "Use a path like /mnt/alluxio-fuse."),
+        ({"fuse": {"mountPoint": "mnt/fuse"}}, "fuse/mountPoint"),
+        (tier(type="persistentVolumeClaim"), "Name the claim that it lies on."),
+        (tier(quota="1 Gi"), "quota"),
+        (tier(mediumtype="NVME"), "mediumtype"),
+        ({"tieredstore": {"levels": []}}, "tieredstore/levels"),
+        ({"worker": {"ports": {"rpc": 70000}}}, "worker/ports/rpc"),
+        ({"journal": {"type": "NOOP"}}, "journal/type"),
+        ({"journal": {"size": "10 GB"}}, "journal/size"),
+        ({"backup": {"daily": {"enabled": True, "time": "5:00"}}}, "backup/daily/time"),
+        ({"backup": {"daily": {"enabled": True, "keep": 0}}}, "backup/daily/keep"),
+        ({"csi": {"enabled": True}}, "csi.enabled is true, but this chart has none: set it to false; pods use the FUSE mount"),
+        ({"logserver": {"enabled": True}}, "logserver.enabled is true, but this chart has none: set it to false; kubectl logs"),
+        ({"metrics": {"jmxSink": {"enabled": True}}}, "metrics.jmxSink.enabled is true, but this chart has the Prometheus servlet only"),
+        ({"networkPolicy": {"enabled": True, "namespaces": [{}]}}, "networkPolicy/namespaces/0"),
+        ({"properties": {"s3a.secretKey": "hush"}}, "properties.s3a.secretKey would stand in a ConfigMap"),
+        ({"master": {"properties": {"aws.secretKey": "hush"}}}, "master.properties.aws.secretKey would stand in a ConfigMap"),
+        ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled is true, but there is nothing to scrape"),
+        ({"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, Any], sentence: str) -> None:
+    text = refused(values)
+    assert sentence in text or sentence.replace("/", ".") in text, text
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"csi": {"enabled": False}, "logserver": {"enabled": False}, "metrics": {"jmxSink": {"enabled": False}, "consoleSink": {"enabled": False}}},
+        {"master": {"replicas": 1}, "journal": {"runFormat": False}, "fuse": {"args": ["fuse"], "clientEnabled": True}},
+        {"master": {"count": 5}, "journal": {"type": "EMBEDDED"}},
+        tier(quota="3900Mi"),
+        {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
+        {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json"}},
+    ],
+)
+def test_values_that_work_are_taken(values: dict[str, Any]) -> None:
+    assert refused(values) == ""
+
+
+# The keys and sizes of the value files of Alnair's storage-caching, in order.
+RESOURCES = {"requests": {"cpu": 1, "memory": "10G"}, "limits": {"cpu": 4, "memory": "40G"}}
+ALNAIR: dict[str, Any] = {
+    "image": "alluxio/alluxio",
+    "imageTag": "2.8.1",
+    "imagePullPolicy": "IfNotPresent",
+    "user": 1000,
+    "group": 1000,
+    "fsGroup": 1000,
+    "properties": {"alluxio.user.metrics.collection.enabled": "true", "alluxio.security.stale.channel.purge.interval": "365d"},
+    "master": {"count": 1, "replicas": 1, "args": ["master-only", "--no-format"], "resources": {**RESOURCES, "limits": {"cpu": 4, "memory": "80G"}}},
+    "journal": {"type": "UFS", "ufsType": "local", "folder": "/journal", "volumeType": "persistentVolumeClaim", "size": "100Gi", "storageClass": "standard",
+                "accessModes": ["ReadWriteOnce"], "format": {"runFormat": False}},
+    "worker": {"resources": RESOURCES, "fuseEnabled": False},
+    "jobWorker": {"resources": RESOURCES},
+    "tieredstore": {"levels": [
+        {"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": "50G", "high": 0.95, "low": 0.7}]},
+    "shortCircuit": {"enabled": True, "policy": "uuid", "volumeType": "persistentVolumeClaim", "pvcName": "alluxio-worker-domain-socket", "size": "10G",
+                     "accessModes": ["ReadWriteOnce"], "storageClass": "standard"},
+    "fuse": {"enabled": True, "clientEnabled": True, "global": True, "image": "alluxio/alluxio-fuse", "imageTag": "2.4.0-SNAPSHOT",
+             "imagePullPolicy": "IfNotPresent", "hostNetwork": True, "hostPID": True, "dnsPolicy": "ClusterFirstWithHostNet", "user": 1000, "group": 1000,
+             "fsGroup": 1000, "args": ["fuse", "--fuse-opts=allow_other"], "mountPath": "/mnt/alluxio-fuse", "resources": {}},
+}
+
+
+def test_alnairs_own_values_are_refused_for_what_cannot_work_and_taken_when_that_is_mended() -> None:
+    assert "worker.resources.limits.memory is 40G" in refused(ALNAIR)
+    mended = copy.deepcopy(ALNAIR)
+    mended["tieredstore"]["levels"][0]["quota"] = "30G"
+    manifests = render(mended)
+    assert options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")["alluxio.worker.ramdisk.size"] == "30000000000"
+    claim = find(manifests, "PersistentVolumeClaim", "alluxio-worker-domain-socket")
+    assert claim["spec"]["resources"]["requests"]["storage"] == "10G"
+    (journal,) = find(manifests, "StatefulSet", "alluxio-master")["spec"]["volumeClaimTemplates"]
+    assert journal["metadata"]["name"] == "alluxio-journal"
+    assert journal["spec"]["resources"]["requests"]["storage"] == "100Gi"
