@@ -18,9 +18,9 @@ from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeA
 STATE = "stat -c 'path %f %u %g {context} %n' -- {paths} 2>/dev/null"
 MOUNTS = (
     'set --; for path in {paths}; do while [ ! -d "$path/" ]; do path=${{path%/*}}; done; set -- "$@" "$path/"; done; '
-    'df -k --output=target,itotal,iavail,avail -- "$@" | awk \'NR == FNR {{kind[$2] = $3; options[$2] = $4; next}} FNR > 1 '
-    '{{point = $0; sub(/( +[^ ]+)( +[^ ]+)( +[^ ]+)$/, "", point); gsub(/ /, "\\\\040", point); '
-    'print "system", (point in kind ? kind[point] " " options[point] : "? ?"), $(NF - 2), $(NF - 1), $NF, point}}\' /proc/self/mounts -'
+    'df -k --output=target,itotal,iavail,avail,size -- "$@" | awk \'NR == FNR {{kind[$2] = $3; options[$2] = $4; next}} FNR > 1 '
+    '{{point = $0; sub(/( +[^ ]+)( +[^ ]+)( +[^ ]+)( +[^ ]+)$/, "", point); gsub(/ /, "\\\\040", point); '
+    'print "system", (point in kind ? kind[point] " " options[point] : "? ?"), $(NF - 3), $(NF - 2), $(NF - 1), $NF, point}}\' /proc/self/mounts -'
 )
 BELOW = "find {paths} -xdev \\( ! -uid {owner} -o ! -gid {group} \\) \\( ! -type d -links +1 -printf 'linked ' -ls -o -printf 'wrong\\n' -quit \\) 2>/dev/null"
 
@@ -73,7 +73,7 @@ def probe_script(args: dict[str, Any]) -> str:
 
 def unfit(args: dict[str, Any], path: str, system: list[str]) -> tuple[list[str], list[str]]:
     """Return why a directory cannot be on its file system, and what to know about it."""
-    _kind, options, inodes, free_inodes, kib, point = system
+    _kind, options, inodes, free_inodes, kib, _size, point = system
     flags, mib = set(options.split(",")), int(kib) // 1024
     name = "The file system of {}, mounted on {},".format(path, point.replace(r"\040", " "))
     failures: list[str] = []
@@ -90,6 +90,14 @@ def unfit(args: dict[str, Any], path: str, system: list[str]) -> tuple[list[str]
     if "noexec" in flags:
         warnings.append(f"{name} is mounted noexec: Alluxio does not mind, but programs kept there will not start.")
     return failures, warnings
+
+
+def too_small(args: dict[str, Any], item: dict[str, Any], system: list[str]) -> list[str]:
+    """Return why a file system can never hold what a directory is for."""
+    mib, point = int(system[5]) // 1024, system[6].replace(r"\040", " ")
+    if args["state"] == "absent" or mib >= item["size_mib"]:
+        return []
+    return [f"The file system of {item['path']}, mounted on {point}, has {mib} MiB in all, {item['size_mib']} MiB are asked for. Name a larger disk or a smaller size."]
 
 
 def fleeting(args: dict[str, Any], item: dict[str, Any], kind: str) -> tuple[list[str], list[str]]:
@@ -120,13 +128,14 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     """
     items = each(args["directories"])
     there = {path: fields for *fields, path in (line.split(" ", 5)[1:] for line in lines if line.startswith("path "))}
-    systems = [line.split(" ", 6)[1:] for line in lines if re.match(r"system( \S+){4} \d+ /", line)]
+    systems = [line.split(" ", 7)[1:] for line in lines if re.match(r"system( \S+){4} \d+ \d+ /", line)]
     if len(systems) != len(items):
         paths = " ".join(item["path"] for item in items)
         return {"failures": [f"The file systems could not be read. Is one of them stale? Try on the host: df {paths}"], "warnings": [], "as_wanted": False}
     # One report per mount, about the first directory that lies on it.
-    firsts = {system[5]: (item["path"], system) for item, system in reversed([*zip(items, systems, strict=True)])}
+    firsts = {system[6]: (item["path"], system) for item, system in reversed([*zip(items, systems, strict=True)])}
     reports = [unfit(args, path, system) for path, system in firsts.values()]
+    reports += [(too_small(args, item, system), []) for item, system in zip(items, systems, strict=True)]
     reports += [fleeting(args, item, system[0]) for item, system in zip(items, systems, strict=True)]
     failures = [text for report in reports for text in report[0]]
     warnings = [text for report in reports for text in report[1]]

@@ -27,6 +27,7 @@ options:
       paths: {description: Absolute paths., type: list, elements: str, required: true}
       mode: {description: Octal mode of four digits., type: str, required: true}
       recurse: {description: Whether the owner of everything below is corrected too., type: bool, default: false}
+      size_mib: {description: "Size in MiB that the file system must have in all, full or not.", type: int, default: 0}
       durable: {description: Whether a file system that forgets or lies on other machines is warned of., type: bool, default: false}
   owner:
     description: Number of the owner.
@@ -113,6 +114,7 @@ ARGUMENTS = {
             "mode": {"type": "str", "required": True},
             "recurse": {"type": "bool", "default": False},
             "durable": {"type": "bool", "default": False},
+            "size_mib": {"type": "int", "default": 0},
         },
     },
     "owner": {"type": "int", "required": True},

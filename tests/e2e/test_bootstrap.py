@@ -36,9 +36,14 @@ def password(core: Any, cluster: Alnair) -> Iterator[str]:
     core.create_namespace(spec)
     core.create_namespaced_secret("bootstrap", kubernetes.client.V1Secret(metadata=kubernetes.client.V1ObjectMeta(name=SECRET), string_data={"ALLUXIO_PASS": canary}))
     yield canary
-    core.delete_namespace("bootstrap")
     for node in NODES:
         on_node(node, "usermod --lock alluxio-user")
+    core.delete_namespace("bootstrap")
+    # The next test makes one of the same name.
+    deadline = time.monotonic() + 60
+    while any(item.metadata.name == "bootstrap" for item in core.list_namespace().items):
+        assert time.monotonic() < deadline, "the namespace bootstrap is still there 60 s after its removal"
+        time.sleep(0.5)
 
 
 class Watch(threading.Thread):
@@ -51,14 +56,13 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(0.02):
             self.looks += 1
-            for path in Path("/proc").glob("[0-9]*/*"):
-                if path.name in ("cmdline", "environ"):
-                    try:
-                        content = path.read_bytes()
-                    except OSError:
-                        continue
-                    if self.word in content:
-                        self.found.add(f"{path.name} of {content[:60]!r}")
+            for path in (entry / name for entry in Path("/proc").glob("[0-9]*") for name in ("cmdline", "environ")):
+                try:
+                    content = path.read_bytes()
+                except OSError:
+                    continue
+                if self.word in content:
+                    self.found.add(f"{path.name} of {content[:60]!r}")
 
 
 def run(folder: Path, **extra: Any) -> tuple[str, str]:
@@ -100,8 +104,8 @@ def test_the_secrets_password_gets_the_masters_in_and_stands_nowhere(password: s
 def test_the_watch_sees_what_it_looks_for() -> None:
     watch = Watch("seen-by-everybody")
     watch.start()
-    subprocess.run(["sh", "-c", "sleep 1", "seen-by-everybody"], check=True)
-    subprocess.run(["sleep", "1"], env={"PASS": "seen-by-everybody"}, check=True)
+    subprocess.run(["sh", "-c", "sleep 3", "seen-by-everybody"], check=True)
+    subprocess.run(["sleep", "3"], env={"PASS": "seen-by-everybody"}, check=True)
     watch.ended.set()
     watch.join()
     assert {found.split()[0] for found in watch.found} == {"cmdline", "environ"}

@@ -14,7 +14,7 @@ from alnair_runner import Alnair, Result
 
 SICK = NODES[2]
 NO_MUX = {"ansible_ssh_args": "-o ControlMaster=no -o ServerAliveInterval=2 -o ServerAliveCountMax=2"}
-SHORT = {"ansible_ssh_timeout": 5, "alluxio_user_timeout": 8}
+SHORT = {"ansible_ssh_timeout": 5, "alluxio_user_timeout": 8, "journal_directories_timeout": 30}
 
 
 def all_is_well(cluster: Alnair) -> None:
@@ -44,6 +44,13 @@ class Fault:
 
 
 FULL = "mount -t tmpfs -o size=64k tmpfs {0} && (cat /dev/zero > {0}/full || true) 2>/dev/null"
+# A file system whose daemon has mounted it and then never answers.
+HANGING = """mkdir -p /mnt/fuse && setsid python3 -c '# mounts-and-sleeps
+import ctypes, os, time
+handle = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={handle},rootmode=40000,user_id=0,group_id=0".encode()
+assert not ctypes.CDLL(None).mount(b"none", b"/mnt/fuse", b"fuse", 0, options)
+time.sleep(600)' >/dev/null 2>&1 & sleep 1; grep -q "/mnt/fuse fuse" /proc/mounts"""
 FAULTS = {
     "down": Fault("ip link set eth0 down", "ip link set eth0 up; ip route replace default via 10.89.80.1", "10.89.80.12 port 22", "unreachable"),
     "hangs after the login": Fault("printf '#!/bin/sh\\nexec sleep 60\\n' > /hang; chmod 755 /hang; usermod -s /hang admin", "usermod -s /bin/bash admin",
@@ -51,6 +58,7 @@ FAULTS = {
     "full disk": Fault(FULL.format("/home"), "umount /home", "No space left on device"),
     "full disk below the root of the directories": Fault(FULL.format("/mnt"), "umount /mnt", "MiB free, 512 MiB are asked for"),
     "out of inodes": Fault("mount -t tmpfs -o size=1g,nr_inodes=2 tmpfs /mnt && touch /mnt/last", "umount /mnt", "inode"),
+    "a mount that answers nothing": Fault(HANGING, "pkill -f [m]ounts-and-sleeps; umount -l /mnt/fuse", "Timed out"),
     "read-only root": Fault("mount -o remount,ro /", "mount -o remount,rw /", "read-only"),
     "no Python": Fault("mkdir /hidden && mv /usr/bin/python3* /hidden", "mv /hidden/* /usr/bin && rmdir /hidden", "python"),
     "sudo asks for a password": Fault("sed -i s/NOPASSWD:// /etc/sudoers.d/admin", "echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin",

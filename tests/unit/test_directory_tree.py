@@ -26,8 +26,8 @@ def args(tmp_path: Path) -> dict[str, Any]:
     root.chmod(0o750)
     journal.chmod(0o700)
     wanted = [
-        {"paths": [str(journal)], "mode": "0700", "recurse": True, "durable": True},
-        {"paths": [str(root)], "mode": "0750", "recurse": False, "durable": False},
+        {"paths": [str(journal)], "mode": "0700", "recurse": True, "durable": True, "size_mib": 0},
+        {"paths": [str(root)], "mode": "0750", "recurse": False, "durable": False, "size_mib": 0},
     ]
     return {
         "state": "present", "owner": OWNER, "group": GROUP, "setype": "", "free_mib": 1, "free_inodes": 1, "refused_kinds": [], "purge": False,
@@ -102,7 +102,7 @@ def test_too_little_space_is_told_with_figures(args: dict[str, Any]) -> None:
 def answer(journal: str, context: str = "?", *, mode: str = "41c0") -> list[str]:
     """What a host prints whose root is on ext4 and whose journal is on the file system given."""
     good = f"41e8 {OWNER} {GROUP} {context}"
-    return [f"path {good} /r", f"path {mode} {OWNER} {GROUP} {context} /r/j", "system ext4 rw,relatime 9 9 9999 /", f"system {journal} /r/j"]
+    return [f"path {good} /r", f"path {mode} {OWNER} {GROUP} {context} /r/j", "system ext4 rw,relatime 9 9 9999 99999 /", f"system {journal} /r/j"]
 
 
 @pytest.fixture
@@ -114,16 +114,16 @@ def made(args: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("system", "failure", "warning"),
     [
-        ("ext4 rw 9 9 9999", "", ""),
-        ("btrfs rw 0 0 9999", "", ""),
-        ("ext4 ro,relatime 9 9 9999", "of /r/j, mounted on /r/j, is mounted read-only", ""),
-        ("ext4 rw 9 0 9999", "of /r/j, mounted on /r/j, has 0 inodes free, 1 are asked for", ""),
-        ("ext4 rw 9 9 1023", "of /r/j, mounted on /r/j, has 0 MiB free, 1 MiB are asked for", ""),
-        ("ext4 rw,noexec 9 9 9999", "", "of /r/j, mounted on /r/j, is mounted noexec"),
-        ("tmpfs rw 9 9 9999", "", "is tmpfs, which keeps its files in memory"),
-        ("overlay rw 9 9 9999", "", "is overlay, which belongs to a container"),
-        ("nfs4 rw 9 9 9999", "", "is nfs4, which lies on other machines"),
-        ("fuse.sshfs rw 0 0 9999", "", "is fuse.sshfs, which lies on other machines"),
+        ("ext4 rw 9 9 9999 99999", "", ""),
+        ("btrfs rw 0 0 9999 99999", "", ""),
+        ("ext4 ro,relatime 9 9 9999 99999", "of /r/j, mounted on /r/j, is mounted read-only", ""),
+        ("ext4 rw 9 0 9999 99999", "of /r/j, mounted on /r/j, has 0 inodes free, 1 are asked for", ""),
+        ("ext4 rw 9 9 1023 99999", "of /r/j, mounted on /r/j, has 0 MiB free, 1 MiB are asked for", ""),
+        ("ext4 rw,noexec 9 9 9999 99999", "", "of /r/j, mounted on /r/j, is mounted noexec"),
+        ("tmpfs rw 9 9 9999 99999", "", "is tmpfs, which keeps its files in memory"),
+        ("overlay rw 9 9 9999 99999", "", "is overlay, which belongs to a container"),
+        ("nfs4 rw 9 9 9999 99999", "", "is nfs4, which lies on other machines"),
+        ("fuse.sshfs rw 0 0 9999 99999", "", "is fuse.sshfs, which lies on other machines"),
         ("", "could not be read", ""),
     ],
 )
@@ -133,16 +133,25 @@ def test_what_a_file_system_is_told_of(made: dict[str, Any], system: str, failur
         assert [text in sentence for sentence in sentences] == ([True] if text else [])
 
 
+def test_a_disk_that_can_never_hold_the_journal_is_named_with_both_figures(made: dict[str, Any]) -> None:
+    made["directories"][0]["size_mib"] = 97
+    assert compare(made, answer("ext4 rw 9 9 9999 99328"))["failures"] == []
+    assert compare(made, answer("ext4 rw 9 9 9999 99327"))["failures"] == [
+        "The file system of /r/j, mounted on /r/j, has 96 MiB in all, 97 MiB are asked for. Name a larger disk or a smaller size."
+    ]
+    assert compare({**made, "state": "absent"}, answer("ext4 rw 9 9 9999 99327"))["failures"] == []
+
+
 def test_a_mount_point_with_a_blank_is_shown_as_it_is(made: dict[str, Any]) -> None:
-    lines = [line.replace("9999 /r/j", r"9999 /my\040disk") for line in answer("ext4 ro 9 9 9999")]
+    lines = [line.replace("99999 /r/j", r"99999 /my\040disk") for line in answer("ext4 ro 9 9 9999 99999")]
     assert "of /r/j, mounted on /my disk, is mounted read-only" in compare(made, lines)["failures"][0]
 
 
 def test_a_doubtful_kind_is_refused_where_asked_and_only_for_what_must_last(made: dict[str, Any]) -> None:
     refusing = {**made, "refused_kinds": ["tmpfs"]}
-    assert "is tmpfs, which is refused" in compare(refusing, answer("tmpfs rw 9 9 9999"))["failures"][0]
+    assert "is tmpfs, which is refused" in compare(refusing, answer("tmpfs rw 9 9 9999 99999"))["failures"][0]
     made["directories"][0]["durable"] = False
-    assert compare(refusing, answer("tmpfs rw 9 9 9999")) == {"failures": [], "warnings": [], "as_wanted": True}
+    assert compare(refusing, answer("tmpfs rw 9 9 9999 99999")) == {"failures": [], "warnings": [], "as_wanted": True}
 
 
 @pytest.mark.parametrize(
@@ -155,13 +164,13 @@ def test_a_doubtful_kind_is_refused_where_asked_and_only_for_what_must_last(made
     ],
 )
 def test_the_selinux_type_counts_where_selinux_is_on(made: dict[str, Any], context: str, kind: str, wanted: bool) -> None:
-    lines = answer(f"{kind} rw 9 9 9999", context)
+    lines = answer(f"{kind} rw 9 9 9999 99999", context)
     assert compare({**made, "setype": "container_file_t"}, lines)["as_wanted"] is wanted
     assert compare(made, lines)["as_wanted"]
 
 
 def test_selinux_type_of_a_network_file_system_is_that_of_its_mount(made: dict[str, Any]) -> None:
-    lines = [line.replace("?", "system_u:object_r:nfs_t:s0").replace("ext4", "nfs4") for line in answer("nfs4 rw 9 9 9999")]
+    lines = [line.replace("?", "system_u:object_r:nfs_t:s0").replace("ext4", "nfs4") for line in answer("nfs4 rw 9 9 9999 99999")]
     assert compare({**made, "setype": "container_file_t"}, lines)["as_wanted"]
 
 

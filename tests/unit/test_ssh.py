@@ -65,6 +65,11 @@ def test_hosts_are_pinned_by_name_address_and_port() -> None:
     ]  # fmt: skip
 
 
+def test_every_key_of_a_host_is_pinned() -> None:
+    several = {"inventory_hostname": "n", "passwordless_ssh_found": {"host_keys": ["ecdsa-sha2-nistp256 E", "ssh-ed25519 A", "ssh-rsa R"]}}
+    assert known_hosts([several]) == ["n ecdsa-sha2-nistp256 E", "n ssh-ed25519 A", "n ssh-rsa R"]
+
+
 def test_hosts_outside_this_run_stay_pinned_and_those_that_left_the_inventory_go() -> None:
     pinned = ["n ssh-ed25519 OLD", "other,10.0.0.2 ssh-ed25519 O", "[third]:2222,[10.0.0.3]:2222 ssh-ed25519 T", "left ssh-ed25519 L"]
     assert known_hosts([host()], pinned, ["n", "other", "third"]) == [pinned[2], "n ssh-ed25519 A", pinned[1]]

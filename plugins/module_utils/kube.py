@@ -1,0 +1,107 @@
+"""The Kubernetes API for modules: a client from a module's parameters, and calls that outlast a moment without an API server."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+try:
+    import kubernetes
+    import urllib3
+except ImportError:
+    kubernetes = None
+
+# For argument_spec: where the API is.
+ARGUMENTS = {"kubeconfig": {"type": "path", "required": True}, "context": {"type": "str", "default": ""}}
+# An answer takes milliseconds; a server that was cut off in the middle of one never gives it.
+ANSWER_SECONDS = 15.0
+
+
+class ClusterAway(Exception):
+    """The API server did not answer for as long as a call may wait; the message says where and how."""
+
+
+def client(params: dict[str, Any]) -> Any:
+    """Return an ApiClient.
+
+    Args:
+        params: Parameters of a module with :data:`ARGUMENTS`.
+
+    Raises:
+        ClusterAway: the kubeconfig cannot be read or has no such context.
+    """
+    path = params["kubeconfig"]
+    if not os.path.exists(path):
+        raise ClusterAway(
+            f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment, to the file that kubectl uses for "
+            "this cluster."
+        )
+    try:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(path, context=params["context"] or None, client_configuration=configuration)
+    except (kubernetes.config.ConfigException, OSError) as error:
+        raise ClusterAway(f"The kubeconfig {path} cannot be used: {error}. Name another with alluxio_kubeconfig or alluxio_kube_context.") from error
+    # Whether to try again is the matter of retried() alone.
+    configuration.retries = False
+    api = kubernetes.client.ApiClient(configuration)
+    api.kubeconfig = path
+    return api
+
+
+def passing(error: Exception) -> bool:
+    """Tell whether an error is one of a server that restarts, which the next try may not meet."""
+    if isinstance(error, kubernetes.client.ApiException):
+        return error.status in (0, 429) or error.status >= 500
+    return isinstance(error, urllib3.exceptions.HTTPError)
+
+
+def patient(work: Callable[[], Any], api: Any, seconds: float = 60) -> Any:
+    """Do work that may be begun again, again while the server is away: refused, reset, 5xx or too many requests.
+
+    Args:
+        work: What asks the API.
+        api: The ApiClient that it asks by.
+        seconds: How long to try.
+
+    Raises:
+        kubernetes.client.ApiException: the server answered with an error that the next try would meet too.
+        ClusterAway: the server did not answer in time.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.5
+    while True:
+        try:
+            return work()
+        except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
+            if not passing(error):
+                raise
+            if time.monotonic() + pause > deadline:
+                path, why = api.kubeconfig, " ".join(str(getattr(error, "reason", None) or error).split())
+                raise ClusterAway(
+                    f"The Kubernetes API server that {path} names does not answer; tried for {seconds:.0f} s: {why}. Try: kubectl --kubeconfig {path} get nodes"
+                ) from error
+        time.sleep(pause)
+        pause = min(pause * 2, 5)
+
+
+def retried(call: Callable[..., Any], *args: Any, seconds: float = 60, missing: Any = ..., **options: Any) -> Any:
+    """Call the API as :func:`patient` does.
+
+    Args:
+        call: A method of one of the client's API classes.
+        args: Its arguments.
+        seconds: How long to try.
+        missing: What to return where the object does not exist; without it that is an error.
+        options: Its keyword arguments.
+
+    Raises:
+        kubernetes.client.ApiException: the server answered with an error that the next try would meet too.
+        ClusterAway: the server did not answer in time.
+    """
+    try:
+        return patient(lambda: call(*args, _request_timeout=ANSWER_SECONDS, **options), call.__self__.api_client, seconds)  # type: ignore[attr-defined]
+    except kubernetes.client.ApiException as error:
+        if missing is not ... and error.status == 404:
+            return missing
+        raise

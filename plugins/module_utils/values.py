@@ -1,0 +1,39 @@
+"""Values of a chart as helm merges them, and the quantities in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+# Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+SUFFIXES: dict[str, Decimal | int] = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+                                      "P": 10**15, "m": Decimal("0.001")}
+
+
+def quantity(text: str | float, key: str = "") -> Decimal:
+    """Return the number that a Kubernetes quantity stands for: bytes of memory, or cores.
+
+    Args:
+        text: The quantity.
+        key: Where it stands, for the reader of an error.
+
+    Raises:
+        ValueError: it is no quantity.
+    """
+    words = str(text).strip()
+    suffix = next((end for end in sorted(SUFFIXES, key=len, reverse=True) if words.endswith(end)), "")
+    try:
+        return Decimal(words.removesuffix(suffix)) * SUFFIXES.get(suffix, 1)
+    except ArithmeticError as error:
+        raise ValueError(f'{key or "A value"} is "{text}", which is no quantity; write it like 512Mi or 50Gi, cores like 500m or 2') from error
+
+
+def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return values merged as helm merges its values files: mappings deeply, a null removes, all else by the later layer."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged([result[key], value]) if both else value
+    return {key: value for key, value in result.items() if value is not None}

@@ -1,0 +1,65 @@
+"""Calls of the API outlast a server that restarts, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes
+import pytest
+import urllib3
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+
+Refused = kubernetes.client.ApiException
+
+
+class Api:
+    """Stands for an API class; answers with errors, then with a word."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.api_client = kubernetes.client.ApiClient()
+        self.api_client.kubeconfig = "/home/me/config"
+        self.errors = list(errors)
+
+    def read(self, name: str, _request_timeout: float) -> str:
+        if self.errors:
+            raise self.errors.pop(0)
+        return name
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(kube.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(kube.time, "monotonic", lambda: clock[0])
+
+
+def test_a_server_that_restarts_is_waited_for() -> None:
+    nothing: Any = None
+    slow, refused = urllib3.exceptions.ReadTimeoutError(nothing, "", "slow"), urllib3.exceptions.NewConnectionError(nothing, "refused")
+    errors = [Refused(status=503), Refused(status=0), urllib3.exceptions.ProtocolError("reset"), slow, refused, Refused(status=429)]
+    assert kube.retried(Api(*errors).read, "pod") == "pod"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 422])
+def test_what_the_server_refuses_is_not_asked_again(status: int) -> None:
+    api = Api(Refused(status=status))
+    with pytest.raises(Refused):
+        kube.retried(api.read, "pod")
+    assert kube.retried(api.read, "pod") == "pod"
+
+
+def test_what_is_missing_may_have_a_value() -> None:
+    assert kube.retried(Api(Refused(status=404)).read, "pod", missing=None) is None
+    with pytest.raises(Refused):
+        kube.retried(Api(Refused(status=403)).read, "pod", missing=None)
+
+
+def test_a_server_that_stays_away_is_named() -> None:
+    with pytest.raises(kube.ClusterAway, match="server that /home/me/config names does not answer; tried for 20 s: Service Unavailable"):
+        kube.retried(Api(*[Refused(status=503, reason="Service Unavailable")] * 99).read, "pod", seconds=20)
+    assert kube.time.monotonic() <= 20
+
+
+def test_a_kubeconfig_that_is_not_there_is_named() -> None:
+    with pytest.raises(kube.ClusterAway, match="There is no kubeconfig at /no/where"):
+        kube.client({"kubeconfig": "/no/where", "context": ""})

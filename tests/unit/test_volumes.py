@@ -1,0 +1,83 @@
+"""What keeps a volume and a claim from fitting is named with both figures; what of a volume can be changed is changed, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.alnair.alluxio.plugins.filter.cluster import journal_volumes
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, misfits, obstacles
+
+NAME, CLAIM = "r-journal-0", "alluxio-journal-r-master-0"
+
+
+def wanted(path: str = "/journal", size: str = "1Gi", node: str = "a", storage_class: str = "standard", kind: str = "local", release: str = "r") -> dict[str, Any]:
+    return journal_volumes([{"inventory_hostname": node}], release, "ns", path, size, storage_class, kind)[0]
+
+
+def there(volume: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Return a volume as the cluster has it after its claim was bound."""
+    spec = {"spec": {"claimRef": {"uid": "1", "resourceVersion": "2"}}, "status": {"phase": "Bound"}}
+    return merged([volume or wanted(), spec, more])
+
+
+def claim(size: str = "1Gi", storage_class: str | None = "standard", modes: tuple[str, ...] = ("ReadWriteOnce",), **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": CLAIM}, "spec": {"storageClassName": storage_class, "accessModes": [*modes], "resources": {"requests": {"storage": size}}, **spec}}
+
+
+def said(volume: dict[str, Any], *found: dict[str, Any], claims: Any = (), values: Any = None) -> str:
+    asked = claims_of_chart([volume], values or {"journal": {"volumeType": "emptyDir"}})
+    return "; ".join(obstacles([volume], {item["metadata"]["name"]: item for item in found}, [*claims], asked))
+
+
+def test_what_fits_is_silent() -> None:
+    assert said(wanted(), there(), claims=[claim(volumeName=NAME)]) == ""
+    assert said(wanted(size="2Gi"), claims=[claim("1Gi")]) == ""
+    assert misfits(wanted(size="1024Mi"), claim("1Gi")) == []
+    assert said(wanted(), values={"journal": {"size": "1Gi", "storageClass": "standard"}}) == ""
+
+
+@pytest.mark.parametrize(("other", "text"), [
+    (claim("2Gi"), f"claim {CLAIM} asks for 2Gi, volume {NAME} has 1Gi"),
+    (claim(storage_class="fast"), f'claim {CLAIM} asks for storage class "fast", volume {NAME} has "standard"'),
+    (claim(modes=("ReadWriteMany",)), f"claim {CLAIM} asks for access mode ReadWriteMany, volume {NAME} has ReadWriteOnce"),
+    (claim(volumeName="else"), f"claim {CLAIM} is bound to volume else, not to {NAME}"),
+])  # fmt: skip
+def test_a_claim_that_does_not_fit_is_named_with_both_figures(other: dict[str, Any], text: str) -> None:
+    assert said(wanted(), claims=[other]) == text
+
+
+def test_what_the_chart_will_ask_for_counts_until_there_is_a_claim() -> None:
+    values = {"journal": {"size": "5Gi", "storageClass": "standard"}}
+    assert said(wanted(), values=values) == f"claim {CLAIM} asks for 5Gi, volume {NAME} has 1Gi"
+    assert said(wanted(), claims=[claim()], values=values) == ""
+
+
+@pytest.mark.parametrize(("volume", "text"), [
+    (wanted(path="/else"), f"volume {NAME} is local /journal, wanted is local /else. Kubernetes cannot change that."),
+    (wanted(kind="hostPath"), f"volume {NAME} is local /journal, wanted is hostPath /journal."),
+    (wanted(node="b"), f"volume {NAME} lies on a, wanted is b."),
+])  # fmt: skip
+def test_what_cannot_be_changed_is_named_with_the_remedy(volume: dict[str, Any], text: str) -> None:
+    assert text in said(volume, there())
+    assert "copy the directory" in said(volume, there())
+
+
+def test_volumes_of_others_are_left_alone() -> None:
+    assert "belongs to somebody else" in said(wanted(), there(metadata={"labels": {"release": "other"}}))
+    assert "is for claim else/alluxio-journal-r-master-0" in said(wanted(), there(spec={"claimRef": {"namespace": "else"}}))
+    assert "is being removed (finalizers: kubernetes.io/pv-protection)" in said(
+        wanted(), there(metadata={"deletionTimestamp": "now", "finalizers": ["kubernetes.io/pv-protection"]})
+    )
+
+
+def test_a_volume_as_wanted_is_not_changed() -> None:
+    assert change(wanted(), there()) == {}
+    assert change(wanted(size="1024Mi"), there()) == {}
+
+
+def test_what_differs_is_changed_and_a_released_volume_is_freed() -> None:
+    assert change(wanted(size="2Gi"), there()) == {"spec": {"capacity": {"storage": "2Gi"}}}
+    assert change(wanted(), there(spec={"persistentVolumeReclaimPolicy": "Delete"})) == {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
+    assert change(wanted(), there(status={"phase": "Released"})) == {"spec": {"claimRef": {"uid": None, "resourceVersion": None}}}
