@@ -25,7 +25,7 @@ KUBERNETES = "1.34.4"
 HELM = "3.19.5"
 ALLUXIO = ("2.9.4", "2.9.3")
 SUITE = "bookworm"
-DEBIAN_TOOLS = ("buildah", "iptables", "mmdebstrap", "netavark", "podman", "runc")
+DEBIAN_TOOLS = ("buildah", "docker-registry", "iptables", "mmdebstrap", "netavark", "podman", "runc")
 CLIENT_PACKAGES = "ca-certificates,curl,fuse3,iproute2,procps,python3-minimal,tini"
 NODE_PACKAGES = (
     "ca-certificates,conntrack,containerd,containernetworking-plugins,curl,dbus,fuse3,iproute2,iptables,kmod,mount,"

@@ -1,16 +1,17 @@
-"""Filters: objects of the cluster from hosts of the inventory, and what fits on its nodes."""
+"""Filters: objects of the cluster from hosts of the inventory, and who uses the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
+
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
 
 DOCUMENTATION = r"""
 name: cluster
 short_description: Objects of the cluster from hosts of the inventory
 description:
-  - Names of nodes, journal volumes and shortfalls of memory, from the variables of hosts and what the API says of nodes.
+  - Names of nodes, journal volumes, labels and users of the cache, from the variables of hosts and what the API says of nodes.
 options:
   _input:
     description: Variables of the hosts.
@@ -29,27 +30,10 @@ _value:
   type: list
 """
 
-# Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-SUFFIXES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
-
-def quantity(text: str | float) -> int:
-    """Return the bytes that a Kubernetes quantity of memory stands for.
-
-    Raises:
-        ValueError: it is no quantity.
-    """
-    words = str(text).strip()
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if words.endswith(suffix):
-            number, factor = words.removesuffix(suffix), SUFFIXES[suffix]
-            break
-    else:
-        number, factor = words, 1
-    try:
-        return int(Decimal(number) * factor)
-    except ArithmeticError as error:
-        raise ValueError(f'"{text}" is no quantity of memory; write it like 512Mi or 50Gi') from error
+def mebibytes(size: str) -> int:
+    """Return the MiB that a Kubernetes quantity stands for."""
+    return int(quantity(size) // 2**20)
 
 
 def node_names(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -57,8 +41,18 @@ def node_names(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str(host.get("alluxio_node_name", host["inventory_hostname"])) for host in hosts]
 
 
-def journal_volumes(hosts: Iterable[Mapping[str, Any]], release: str, namespace: str, path: str, size: str, storage_class: str) -> list[dict[str, Any]]:
-    """Return a local volume per master, bound beforehand to the claim of that master's pod."""
+def journal_volumes(hosts: Iterable[Mapping[str, Any]], release: str, namespace: str, path: str, size: str, storage_class: str, kind: str) -> list[dict[str, Any]]:
+    """Return a volume per master, bound beforehand to the claim of that master's pod and to its node.
+
+    Args:
+        hosts: Variables of the masters' hosts, in order.
+        release: Name of the release.
+        namespace: Namespace of the claims.
+        path: Directory of the journal on the hosts.
+        size: Size of a volume, such as 10Gi.
+        storage_class: Name of the storage class.
+        kind: ``local`` or ``hostPath``.
+    """
     return [
         {
             "apiVersion": "v1",
@@ -73,7 +67,8 @@ def journal_volumes(hosts: Iterable[Mapping[str, Any]], release: str, namespace:
                     "name": f"alluxio-journal-{release}-master-{index}",
                     "namespace": namespace,
                 },
-                "local": {"path": path},
+                # A pod shall wait for a directory that is missing, not get an empty one of root.
+                kind: {"path": path, **({"type": "Directory"} if kind == "hostPath" else {})},
                 "nodeAffinity": {
                     "required": {
                         "nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}]}]
@@ -103,56 +98,10 @@ def label_patches(nodes: Iterable[Mapping[str, Any]], wanted: Mapping[str, list[
     return patches
 
 
-def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return values merged as helm merges its values files: mappings deeply, all else by the later layer."""
-    result: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-            result[key] = merged([result[key], value]) if both else value
-    return result
-
-
-# The public chart's own figures for what nobody says.
-CHART_RESOURCES = {
-    "worker": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "4Gi"}}},
-    "jobWorker": {"resources": {"requests": {"memory": "1Gi"}}},
-}
-
-
-def memory_shortfalls(
-    nodes: Iterable[Mapping[str, Any]], names: list[str], defaults: Mapping[str, Any], files: list[Mapping[str, Any]], last: Mapping[str, Any]
-) -> list[str]:
-    """Return a sentence for each worker's node whose memory cannot hold what its pods may use.
-
-    The memory tier is a volume in memory, which counts against the container's limit, so the limit must hold the quota too.
-
-    Args:
-        nodes: Nodes as the API returns them.
-        names: Names of the workers' nodes.
-        defaults: Values that the role makes.
-        files: Values of the user's files, in order.
-        last: Values that win over the files.
-    """
-    values = merged([CHART_RESOURCES, defaults, *files, last])
-    quota = sum(quantity(level["quota"]) for level in values["tieredstore"]["levels"] if level.get("mediumtype") == "MEM")
-    requests = sum(quantity(values[part]["resources"]["requests"]["memory"]) for part in ("worker", "jobWorker"))
-    sentences = []
-    limit = values["worker"]["resources"].get("limits", {}).get("memory")
-    if limit is not None and quantity(limit) <= quota:
-        sentences.append(
-            f"the worker's memory limit {limit} does not hold its memory tier of {quota // 2**20} MiB: raise worker.resources.limits.memory or "
-            "lower the quota in tieredstore.levels"
-        )
-    for node in nodes:
-        if node["metadata"]["name"] in names:
-            allocatable = quantity(node["status"]["allocatable"]["memory"])
-            if quota + requests > allocatable:
-                sentences.append(
-                    f"node {node['metadata']['name']} has {allocatable // 2**20} MiB allocatable, the workers ask for {requests // 2**20} MiB beside a "
-                    f"memory tier of {quota // 2**20} MiB: lower the quota in tieredstore.levels"
-                )
-    return sentences
+def losing_label(nodes: Iterable[Mapping[str, Any]], label: str, wanted: Mapping[str, list[str]]) -> list[str]:
+    """Return the names of the nodes that have a label now and shall not have it."""
+    named = [node["metadata"]["name"] for node in nodes if (node["metadata"].get("labels") or {}).get(label) == "true"]
+    return [name for name in named if name not in wanted[label]]
 
 
 def cache_consumers(pods: Iterable[Mapping[str, Any]], mount_point: str, namespace: str, release: str) -> list[str]:
@@ -177,6 +126,7 @@ class FilterModule:
             "cache_consumers": cache_consumers,
             "journal_volumes": journal_volumes,
             "label_patches": label_patches,
-            "memory_shortfalls": memory_shortfalls,
+            "losing_label": losing_label,
+            "mebibytes": mebibytes,
             "node_names": node_names,
         }

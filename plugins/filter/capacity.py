@@ -1,0 +1,231 @@
+"""Filters: whether a release of Alluxio fits on the cluster's nodes, told before anything is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
+
+DOCUMENTATION = r"""
+name: capacity
+short_description: What of a release does not fit on the nodes
+description:
+  - Holds requests, limits, heaps and tiers of all parts against what each node can give and other pods have asked for; names nodes that take no pods.
+options:
+  _input:
+    description: Layers of values of the chart, its defaults first.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+lines: "{{ [chart['values'], mine] | alnair.alluxio.shortfalls(nodes.resources, pods.resources, {'master': ['a'], 'worker': ['b']}, 'alluxio', 'alluxio') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each thing that falls short.
+  type: raw
+"""
+
+# Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+# Which parts run on which nodes.
+PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse")}
+HEAP, DIRECT = re.compile(r"-Xmx(\d+[kmgtKMGT]?)"), re.compile(r"-XX:MaxDirectMemorySize=(\d+[kmgtKMGT]?)")
+
+
+class Wanted:
+    """What the merged values of a chart ask for."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+        self.levels: list[Mapping[str, Any]] = (values.get("tieredstore") or {}).get("levels") or []
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """Return the values of a part."""
+        return self.values.get(name) or {}
+
+    def parts(self, kind: str) -> list[str]:
+        """Return the parts that run on the nodes of masters or of workers."""
+        return [name for name in PARTS[kind] if name != "fuse" or self.part("fuse").get("enabled")]
+
+    def resource(self, part: str, which: str, resource: str) -> Decimal | None:
+        """Return a part's request or limit, if it has one."""
+        text = ((self.part(part).get("resources") or {}).get(which) or {}).get(resource)
+        return None if text is None else quantity(text, f"{part}.resources.{which}.{resource}")
+
+    def request(self, part: str, resource: str) -> Decimal:
+        """Return what a part asks for; the limit stands for a request that is not there, as Kubernetes has it."""
+        found = self.resource(part, "requests", resource)
+        return (self.resource(part, "limits", resource) if found is None else found) or Decimal(0)
+
+    def tier(self, memory: bool, kind: str = "") -> Decimal:
+        """Return the bytes of the tiers in memory or on disk, of one type of volume or of all."""
+        total = Decimal(0)
+        for index, level in enumerate(self.levels):
+            if (level.get("mediumtype") == "MEM") == memory and kind in ("", level.get("type")):
+                # A level of several folders has a quota for each.
+                total += sum(quantity(text, f"tieredstore.levels[{index}].quota") for text in str(level.get("quota", 0)).split(","))
+        return total
+
+    def java(self, part: str) -> Decimal:
+        """Return the bytes of heap and direct memory that a part's options of Java name."""
+        options: list[str] = []
+        for given in (self.values.get("jvmOptions"), self.part(part).get("jvmOptions")):
+            options += given.split() if isinstance(given, str) else given or []
+        total = Decimal(0)
+        for pattern in (HEAP, DIRECT):
+            found = [match[1] for option in options if (match := pattern.fullmatch(str(option)))]
+            # The JVM counts in powers of two; of several the last one holds.
+            total += quantity(re.sub(r"[a-zA-Z]$", lambda letter: f"{letter[0].upper()}i", found[-1])) if found else 0
+        return total
+
+    def memory(self, part: str) -> Decimal:
+        """Return the memory that a part takes: what it asks for, or more where its heap and its tier come to more."""
+        return max(self.request(part, "memory"), self.java(part) + (self.tier(memory=True) if part == "worker" else 0))
+
+    def tolerated(self, part: str, taint: Mapping[str, Any]) -> bool:
+        """Tell whether a part's pods may be where a taint is."""
+        tolerations = [*(self.values.get("tolerations") or []), *(self.part(part).get("tolerations") or [])]
+        return any(
+            item.get("effect") in (None, "", taint["effect"])
+            and (not item.get("key") or item["key"] == taint["key"])
+            and (item.get("operator") == "Exists" or item.get("value", "") == taint.get("value", ""))
+            for item in tolerations
+        )
+
+
+def mib(size: Decimal) -> str:
+    """Return bytes in words."""
+    return f"{size / 2**20:.0f} MiB"
+
+
+def asked(pod: Mapping[str, Any], resource: str) -> Decimal:
+    """Return what the scheduler counts for a pod."""
+
+    def of(container: Mapping[str, Any]) -> Decimal:
+        return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+
+    spec = pod["spec"]
+    first = spec.get("initContainers") or []
+    beside = sum((of(item) for item in first if item.get("restartPolicy") == "Always"), Decimal(0))
+    together = beside + sum(of(item) for item in spec["containers"])
+    return max([together, *[of(item) for item in first]]) + quantity((spec.get("overhead") or {}).get(resource, 0))
+
+
+def limits_too_small(wanted: Wanted) -> list[str]:
+    """Return a sentence for each limit that its own part breaks."""
+    sentences = []
+    for part in [*wanted.parts("master"), *wanted.parts("worker")]:
+        tier = wanted.tier(memory=True) if part == "worker" else Decimal(0)
+        need, limit = wanted.java(part) + tier, wanted.resource(part, "limits", "memory")
+        # The memory tier is a volume in memory, which counts against the container's limit.
+        if limit is not None and need and limit <= need:
+            what = f"its memory tier of {mib(tier)} and heap and direct memory of {mib(wanted.java(part))}" if tier else f"its heap and direct memory of {mib(need)}"
+            lower = "or lower alluxio_chart_quota" if tier else f"or lower {part}.jvmOptions"
+            sentences.append(f"the limit of {mib(limit)} does not hold {part} with {what}: raise {part}.resources.limits.memory {lower}")
+        for resource in ("cpu", "memory"):
+            request, most = wanted.resource(part, "requests", resource), wanted.resource(part, "limits", resource)
+            if request is not None and most is not None and request > most:
+                sentences.append(f"{part}.resources asks for more {resource} than its limit, which Kubernetes refuses: lower requests.{resource} or raise limits")
+    return sentences
+
+
+def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> list[str]:
+    """Return why a node does not take the pods that shall run there."""
+    name, reasons = node["metadata"]["name"], []
+    conditions = {item["type"]: item for item in node["status"].get("conditions") or []}
+    ready = conditions.get("Ready", {"status": "True"})
+    if ready["status"] != "True":
+        reasons.append(f"is not Ready ({ready.get('message') or ready.get('reason') or 'no reason given'}): see kubectl describe node {name}")
+    reasons += [f"reports {kind} ({conditions[kind].get('message', '')}): free some of it first"
+                for kind in ("MemoryPressure", "DiskPressure", "PIDPressure") if conditions.get(kind, {}).get("status") == "True"]
+    # Workers and FUSE are DaemonSets, which Kubernetes puts on cordoned nodes too.
+    if node.get("spec", {}).get("unschedulable") and "master" in kinds:
+        reasons.append(f"is cordoned, so no master can start there: kubectl uncordon {name}")
+    for taint in node.get("spec", {}).get("taints") or []:
+        own = taint["key"].startswith("node.kubernetes.io/")
+        parts = [part for kind in kinds for part in wanted.parts(kind) if part in ("master", "worker", "fuse") and not wanted.tolerated(part, taint)]
+        if parts and not own and taint["effect"] in ("NoSchedule", "NoExecute"):
+            mark = f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"
+            reasons.append(f"has the taint {mark}, which {' and '.join(parts)} do not tolerate: add it to tolerations in alluxio_chart_values, or take it off")
+    return reasons
+
+
+def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others: list[Mapping[str, Any]], shm: Mapping[str, Any]) -> list[str]:
+    """Return what a node has too little of."""
+    name, has = node["metadata"]["name"], node["status"]["allocatable"]
+    parts = [part for kind in kinds for part in wanted.parts(kind)]
+    remedies = {"memory": "alluxio_chart_quota or resources.requests.memory", "cpu": "resources.requests.cpu"}
+    reasons = []
+    for resource, remedy in remedies.items():
+        if resource not in has:
+            continue
+        need = sum((wanted.memory(part) if resource == "memory" else wanted.request(part, resource) for part in parts), Decimal(0))
+        used = sum((asked(pod, resource) for pod in others), Decimal(0))
+        free = quantity(has[resource]) - used
+        words = mib if resource == "memory" else lambda cores: f"{cores.normalize():f} cores"
+        if need > free:
+            reasons.append(f"has {words(free)} of {resource} free ({words(quantity(has[resource]))} allocatable, {words(used)} asked for by other pods), "
+                           f"{', '.join(parts)} need {words(need)}: lower {remedy}, or move other pods away")
+    disk = wanted.tier(memory=False, kind="emptyDir")
+    room = quantity(has["ephemeral-storage"]) if "ephemeral-storage" in has else None
+    if "worker" in kinds and room is not None and disk > room:
+        reasons.append(f"has {mib(room)} of ephemeral storage, the tiers on disk need {mib(disk)}: lower their quota in tieredstore.levels, or put them on a "
+                       "disk of their own with type hostPath")
+    memory = wanted.tier(memory=True, kind="hostPath")
+    if "worker" in kinds and name in shm and memory > quantity(shm[name]):
+        reasons.append(f"has a /dev/shm of {mib(quantity(shm[name]))}, the memory tier needs {mib(memory)}: lower its quota, use type emptyDir, or "
+                       f"mount -o remount,size={memory / 2**20:.0f}m /dev/shm on the host")
+    return reasons
+
+
+def shortfalls(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]], kinds: Mapping[str, list[str]],
+               release: str, namespace: str, shm: Mapping[str, Any] | None = None) -> list[str]:
+    """Return a line for each limit and each node that a release does not fit.
+
+    Args:
+        layers: Values of the chart, its defaults first.
+        nodes: Nodes as the API returns them.
+        pods: Pods of all namespaces that have not ended.
+        kinds: Names of the nodes of "master" and "worker".
+        release: Name of the release, whose own pods are not counted.
+        namespace: Namespace of the release.
+        shm: Bytes of /dev/shm by node, where the memory tier is there.
+    """
+    wanted = Wanted(merged(layers))
+    others: dict[str, list[Mapping[str, Any]]] = {}
+    for pod in pods:
+        metadata = pod["metadata"]
+        if metadata["namespace"] != namespace or (metadata.get("labels") or {}).get("release") != release:
+            others.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
+    lines = limits_too_small(wanted)
+    count = int(wanted.part("master").get("count") or 1)
+    if count % 2 == 0:
+        lines.append(f"{count} masters tolerate the loss of {(count - 1) // 2} of them, no more than {count - 1} do, and elect no leader without a majority: "
+                     "name 1, 3 or 5 hosts in alluxio_masters")
+    for node in nodes:
+        name = node["metadata"]["name"]
+        mine = [kind for kind in PARTS if name in kinds[kind]]
+        reasons = [*takes_no_pods(node, wanted, mine), *too_little(node, wanted, mine, others.get(name, []), shm or {})] if mine else []
+        if reasons:
+            lines.append(f"node {name} {'; it '.join(reasons)}")
+    return lines
+
+
+def host_memory_tier(layers: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether the memory tier lies in the hosts' own /dev/shm."""
+    return any(level.get("mediumtype") == "MEM" and level.get("type") == "hostPath" and str(level.get("path", "")).startswith("/dev/shm")
+               for level in Wanted(merged(layers)).levels)
+
+
+class FilterModule:
+    """Register the filters."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {"host_memory_tier": host_memory_tier, "shortfalls": shortfalls}

@@ -1,0 +1,129 @@
+"""What of a release does not fit is told for each node, with what it needs, what there is and what to do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.alnair.alluxio.plugins.filter.capacity import host_memory_tier, quantity, shortfalls
+
+CHART = yaml.safe_load((Path(__file__).parents[2] / "charts" / "alluxio" / "values.yaml").read_text(encoding="utf-8"))
+# The fuse part is on, as the role has it.
+ROLE = {"fuse": {"enabled": True}}
+KINDS = {"master": ["m"], "worker": ["w"]}
+
+
+def node(name: str, memory: str = "64Gi", cpu: str = "16", disk: str = "100Gi", taints: list[dict[str, str]] | None = None, cordoned: bool = False,
+         **conditions: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name},
+        "spec": {"unschedulable": cordoned, "taints": taints},
+        "status": {
+            "allocatable": {"memory": memory, "cpu": cpu, "ephemeral-storage": disk},
+            "conditions": [{"type": kind, "status": status, "message": "because"} for kind, status in {"Ready": "True", **conditions}.items()],
+        },
+    }
+
+
+def pod(where: str, memory: str, cpu: str = "100m", name: str = "other", **labels: str) -> dict[str, Any]:
+    container = {"resources": {"requests": {"memory": memory, "cpu": cpu}}}
+    return {"metadata": {"name": name, "namespace": "ns", "labels": labels}, "spec": {"nodeName": where, "containers": [container]}}
+
+
+def found(*values: dict[str, Any], nodes: list[dict[str, Any]] | None = None, pods: list[dict[str, Any]] | None = None, **more: Any) -> list[str]:
+    return shortfalls([CHART, ROLE, *values], nodes or [node("m"), node("w")], pods or [], more.pop("kinds", KINDS), "r", "ns", **more)
+
+
+def tier(quota: str, **more: str) -> dict[str, Any]:
+    level = {"level": 0, "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": quota, **more}
+    return {"tieredstore": {"levels": [level]}, "worker": {"resources": {"limits": {"memory": "900Gi"}}}}
+
+
+def test_gi_and_g_and_cores_are_what_kubernetes_says() -> None:
+    assert quantity("1Gi") == 2**30
+    assert quantity("1G") == 10**9
+    assert quantity("0.5Gi") == 2**29
+    assert quantity("250m") == Decimal("0.25")
+    with pytest.raises(ValueError, match="worker.resources.limits.memory is \"50Gib\""):
+        found({"worker": {"resources": {"limits": {"memory": "50Gib"}}}})
+
+
+def test_what_fits_is_silent() -> None:
+    assert found() == []
+    assert found(tier("50Gi"), tier("1Gi")) == []
+
+
+def test_a_quota_above_a_nodes_memory_is_named_with_the_node_alone() -> None:
+    lines = found(tier("20Gi"), nodes=[node("m", "8Gi"), node("w", "16Gi"), node("big")], kinds={"master": ["m"], "worker": ["w", "big"]})
+    assert len(lines) == 1
+    assert lines[0] == (
+        "node w has 16384 MiB of memory free (16384 MiB allocatable, 0 MiB asked for by other pods), worker, jobWorker, fuse need 23552 MiB: "
+        "lower alluxio_chart_quota or resources.requests.memory, or move other pods away"
+    )
+
+
+def test_other_pods_count_and_those_of_the_release_do_not() -> None:
+    nodes = [node("m"), node("w", "8Gi")]
+    assert found(nodes=nodes, pods=[pod("w", "3Gi", release="r")]) == []
+    assert found(nodes=nodes, pods=[pod("m", "3Gi")]) == []
+    assert "asked for by other pods" in found(nodes=nodes, pods=[pod("w", "6Gi")])[0]
+
+
+def test_a_node_of_a_master_and_a_worker_holds_both() -> None:
+    both = {"master": ["w"], "worker": ["w"]}
+    assert found(nodes=[node("w", "5Gi")], kinds={"master": [], "worker": ["w"]}) == []
+    assert "master, jobMaster, worker, jobWorker, fuse need 7168 MiB" in found(nodes=[node("w", "5Gi")], kinds=both)[0]
+
+
+def test_cores_are_counted() -> None:
+    line = found(nodes=[node("m"), node("w", cpu="2")])[0]
+    assert "has 2 cores of cpu free" in line
+    assert "need 2.5 cores: lower resources.requests.cpu" in line
+
+
+def test_a_limit_holds_heap_direct_memory_and_memory_tier() -> None:
+    assert found({"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=512m"]}}) == []
+    line = found({"jvmOptions": ["-Xmx1g"], "worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}})[0]
+    assert line.startswith("the limit of 4096 MiB does not hold worker with its memory tier of 1024 MiB and heap and direct memory of 3072 MiB: raise")
+    assert any("does not hold jobMaster" in line for line in found({"jobMaster": {"jvmOptions": "-Xmx9g"}}))
+
+
+def test_a_request_above_its_limit_is_named() -> None:
+    assert "fuse.resources asks for more memory than its limit" in found({"fuse": {"resources": {"requests": {"memory": "5Gi"}}}})[0]
+
+
+def test_a_tier_on_disk_is_held_against_the_disk_and_no_memory() -> None:
+    assert found(tier("80Gi", mediumtype="SSD")) == []
+    assert "ephemeral storage, the tiers on disk need 204800 MiB" in found(tier("100Gi,100Gi", mediumtype="SSD"))[0]
+    assert found(tier("200Gi", mediumtype="SSD", type="hostPath")) == []
+
+
+def test_a_tier_in_the_hosts_memory_file_system_needs_its_room() -> None:
+    values = tier("10Gi", type="hostPath")
+    assert host_memory_tier([CHART, values])
+    assert not host_memory_tier([CHART])
+    assert found(values, shm={"w": str(20 * 2**30)}) == []
+    assert "node w has a /dev/shm of 4096 MiB, the memory tier needs 10240 MiB" in found(values, shm={"w": str(4 * 2**30)})[0]
+
+
+def test_a_node_that_takes_no_pods_is_named_with_the_reason() -> None:
+    assert "node w is not Ready (because)" in found(nodes=[node("m"), node("w", Ready="Unknown")])[0]
+    assert "node w reports DiskPressure" in found(nodes=[node("m"), node("w", DiskPressure="True")])[0]
+    assert "kubectl uncordon m" in found(nodes=[node("m", cordoned=True), node("w")])[0]
+    assert found(nodes=[node("m"), node("w", cordoned=True), node("idle", Ready="False")]) == []
+
+
+def test_a_taint_that_nobody_tolerates_is_named() -> None:
+    nodes = [node("m"), node("w", taints=[{"key": "gpu", "value": "a100", "effect": "NoSchedule"}])]
+    assert "has the taint gpu=a100:NoSchedule, which worker and fuse do not tolerate" in found(nodes=nodes)[0]
+    assert found({"tolerations": [{"key": "gpu", "operator": "Exists"}]}, nodes=nodes) == []
+    assert found({"tolerations": [{"key": "gpu", "value": "h100", "effect": "NoSchedule"}]}, nodes=nodes) != []
+    assert "which fuse do not tolerate" in found({"worker": {"tolerations": [{"operator": "Exists"}]}}, nodes=nodes)[0]
+
+
+def test_two_masters_are_refused_with_the_reason() -> None:
+    assert "2 masters tolerate the loss of 0 of them, no more than 1 do" in found({"master": {"count": 2}})[0]
+    assert found({"master": {"count": 3}}) == []
