@@ -103,6 +103,9 @@ class Progress:
             self.seen.add(data.get("task_uuid", ""))
         elif kind.startswith("runner_on_") and kind != "runner_on_start":
             self.done.add(data.get("host", ""))
+            if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and not self.quiet:
+                # What goes is said before it goes.
+                self.console.print((data.get("res") or {}).get("msg", ""), markup=False, highlight=False, soft_wrap=True)
         self.show(new=kind == "playbook_on_task_start")
 
     def show(self, *, new: bool) -> None:

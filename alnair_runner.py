@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+__all__ = ["Alnair", "Failure", "Result", "UsageError"]
 HOME = Path(__file__).resolve().parent
 try:
     import ansible_runner
@@ -38,75 +39,13 @@ except ImportError as missing:
 import alnair_processes
 import alnair_progress
 import alnair_status
+from alnair_result import Failure, Result, collect
 
-EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 CONTROLLER = "alluxio_controller:localhost"
-# The task of playbooks/prepare_hosts.yml that ends the chain where a host failed or is away.
-GATE = "Stop where a host is not prepared"
 
 
 class UsageError(Exception):
     """What was asked for cannot be run; nothing was changed."""
-
-
-@dataclasses.dataclass
-class Failure:
-    """A task that failed on a host."""
-
-    host: str
-    task: str
-    message: str
-
-
-@dataclasses.dataclass
-class Result:
-    """What a run did.
-
-    Attributes:
-        status: ``successful``, ``failed``, ``unreachable`` or ``interrupted``.
-        hosts: Counts of tasks by host: ok, changed, failures, unreachable, skipped.
-        changed: Number of changed tasks on all hosts.
-        failures: Tasks that failed, with their messages.
-        unreachable: Hosts that did not answer, with the reason.
-        messages: What the playbook said by debug tasks.
-        duration: Seconds.
-    """
-
-    status: str = "failed"
-    hosts: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
-    changed: int = 0
-    failures: list[Failure] = dataclasses.field(default_factory=list)
-    unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
-    messages: list[str] = dataclasses.field(default_factory=list)
-    duration: float = 0.0
-
-    @property
-    def exit_code(self) -> int:
-        """Return the command line's exit code; failures outrank unreachable hosts."""
-        codes = {"successful": EXIT_FINE, "failed": EXIT_FAILED, "unreachable": EXIT_UNREACHABLE, "interrupted": EXIT_INTERRUPTED}
-        return codes[self.status]
-
-
-def collect(result: Result, event: dict[str, Any]) -> None:
-    """Add what an event says to a result."""
-    kind, data = event["event"], event.get("event_data", {})
-    answer = data.get("res") or {}
-    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
-    text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
-    if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
-        # It ends the chain because of what stands there already.
-        return
-    if kind == "runner_on_failed" and not data.get("ignore_errors"):
-        result.failures.append(Failure(data.get("host", ""), data.get("task", ""), text))
-    elif kind == "runner_on_unreachable":
-        result.unreachable[data.get("host", "")] = text
-    elif kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and isinstance(answer.get("msg"), str):
-        result.messages.append(answer["msg"])
-    elif kind == "playbook_on_stats":
-        for host in data.get("processed", {}):
-            result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in
-                                  (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))}
-        result.changed = sum(counts["changed"] for counts in result.hosts.values())
 
 
 class Alnair:
@@ -210,6 +149,40 @@ class Alnair:
         """Run the whole chain; options as for :meth:`run`."""
         return self.run("site", **options)
 
+    def upgrade(self, **options: Any) -> Result:
+        """Bring a release that is there to what the inventory says, with a backup before and the way back when it does not become Ready."""
+        return self.run("upgrade", **options)
+
+    def rollback(self, *, revision: int = 0, journal: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Put an earlier revision back.
+
+        Args:
+            revision: Its number; 0 for the newest one that was Ready before.
+            journal: Whether the journal is restored from that revision's backup too; files made since vanish.
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        more = {"alluxio_chart_revision": revision, "alluxio_chart_rollback_journal": journal}
+        return self.run("rollback", extra_vars={**(extra_vars or {}), **more}, **options)
+
+    def scale(self, **options: Any) -> Result:
+        """Bring masters and workers to what the inventory's groups say."""
+        return self.run("scale", **options)
+
+    def backup(self, **options: Any) -> Result:
+        """Back the journal up and prove that a master starts from the backup."""
+        return self.run("backup", **options)
+
+    def restore(self, source: str | Path, *, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Start the masters from a backup; the journals that are there are kept aside.
+
+        Args:
+            source: The backup, a file on the controller.
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        return self.run("restore", extra_vars={**(extra_vars or {}), "alluxio_chart_restore_from": str(Path(source).expanduser().resolve())}, **options)
+
     def verify(self, **options: Any) -> Result:
         """Run Alluxio's own tests and read a file through FUSE on every worker."""
         return self.run("verify", **options)
@@ -250,8 +223,6 @@ def report(console: rich.console.Console, verb: str, result: Result, *, as_json:
     if as_json:
         click.echo(json.dumps({"verb": verb, **dataclasses.asdict(result)}, indent=2))
         return
-    for message in result.messages:
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
     table = rich.table.Table("host", "ok", "changed", "failed", "unreachable")
     for host, counts in sorted(result.hosts.items()):
         table.add_row(host, *(str(counts[key]) for key in ("ok", "changed", "failures", "unreachable")))
@@ -324,6 +295,44 @@ def deploy(inventory: str | None, **options: Any) -> None:
 def verify(inventory: str | None, **options: Any) -> None:
     """Run Alluxio's own tests and read a file through FUSE on every worker."""
     perform("verify", inventory, options)
+
+
+@main.command()
+@common
+def upgrade(inventory: str | None, **options: Any) -> None:
+    """Change the release that is there, with a backup before and the way back."""
+    perform("upgrade", inventory, options)
+
+
+@main.command()
+@common
+@click.option("--revision", default=0, type=click.IntRange(0), help="Revision to put back; the newest that was Ready before by default.")
+@click.option("--journal", is_flag=True, help="Restore that revision's journal too: files made since vanish.")
+def rollback(inventory: str | None, *, revision: int, journal: bool, **options: Any) -> None:
+    """Put an earlier revision back."""
+    perform("rollback", inventory, options, revision=revision, journal=journal)
+
+
+@main.command()
+@common
+def scale(inventory: str | None, **options: Any) -> None:
+    """Bring masters and workers to what the inventory's groups say."""
+    perform("scale", inventory, options)
+
+
+@main.command()
+@common
+def backup(inventory: str | None, **options: Any) -> None:
+    """Back the journal up to this machine and prove that a master starts from it."""
+    perform("backup", inventory, options)
+
+
+@main.command()
+@common
+@click.option("--from", "source", required=True, type=click.Path(exists=True, dir_okay=False), help="The backup that the masters start from.")
+def restore(inventory: str | None, *, source: str, **options: Any) -> None:
+    """Start the masters from a backup; their journals are kept aside."""
+    perform("restore", inventory, options, source=source)
 
 
 @main.command()

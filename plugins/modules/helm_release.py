@@ -7,18 +7,30 @@ module: helm_release
 short_description: Hold a Helm release in a state
 description:
   - Renders what would be applied on the server and compares it, its values and its state with what is deployed; nothing is applied when they are the same.
-  - A release that a killed helm left pending is rolled back to its last deployed revision, or removed when there is none, and then installed; a
+  - Asks the API server beforehand whether it would take each object. What it refuses because a field cannot be changed is recreated with its pods kept,
+    or with them replaced where its selector changes; claims are never recreated. All else that it refuses is told before anything is changed.
+  - A release that a killed helm left pending is rolled back to its last Ready or deployed revision, or removed when there is none, and then installed; a
     removal that was cut off is ended first.
+  - A release of the same name that is not of Alluxio's chart is refused.
   - Values reach helm by files, never by its command line; Secrets are masked in diffs.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
-  state: {description: Whether the release shall be there., type: str, choices: [present, absent], default: present}
+  state:
+    description: Whether the release shall be there; V(rolled_back) puts an earlier revision back, V(repaired) does nothing but free a release in mid-flight.
+    type: str
+    choices: [present, absent, rolled_back, repaired]
+    default: present
   name: {description: Name of the release., type: str, required: true}
   namespace: {description: Namespace of the release., type: str, required: true}
-  chart: {description: "Folder or tarball of a chart, an oci:// reference, or the chart's name in O(repository).", type: str}
-  repository: {description: URL of a chart repository., type: str}
-  version: {description: Version of the chart in a repository., type: str}
+  chart: {description: Folder or tarball of a chart., type: path}
+  revision:
+    description:
+      - With V(rolled_back), the revision to put back; 0 for the newest one that was Ready before the current one.
+      - With V(present), a revision whose stored chart and values are taken in the place of O(chart), O(defaults) and O(values_files); V(-1) for the
+        current one.
+    type: int
+    default: 0
   values_files: {description: Values files in order; later ones win., type: list, elements: path, default: []}
   defaults: {description: Values below those of the files., type: dict, default: {}}
   values: {description: Values above those of the files., type: dict, default: {}}
@@ -39,147 +51,152 @@ EXAMPLES = r"""
     chart: charts/alluxio
     kubeconfig: ~/.kube/config
     values: {fuse: {enabled: true}}
+
+- name: Put the last Ready revision back
+  alnair.alluxio.helm_release: {state: rolled_back, name: alluxio, namespace: alluxio, kubeconfig: ~/.kube/config}
 """
 
 RETURN = r"""
 revision: {description: Revision after the run., type: int, returned: success}
 differs: {description: Whether what is deployed differs from what is wanted; the same as changed., type: bool, returned: success}
+installed: {description: Whether a revision was deployed before., type: bool, returned: success}
+ready_revision: {description: "Newest revision before the current one that was Ready, or else deployed; 0 for none.", type: int, returned: success}
+restarts: {description: "Workloads whose pods are replaced, as kind/name.", type: list, elements: str, returned: success}
+recreated: {description: "Objects that are recreated because a field of them cannot be changed, as kind/name.", type: list, elements: str, returned: success}
+effective: {description: The chart's values as they are used., type: dict, returned: when state is present or rolled_back}
+effective_before: {description: The chart's values as they were used before., type: dict, returned: when a revision was deployed}
 repaired: {description: What was done to a release that was in mid-flight., type: str, returned: when it was}
 """
 
 import difflib
 import json
-import os
-import tempfile
-import time
 
 import yaml
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm as helms
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
-# What helm prints when the API server or a repository is away for a moment.
-PASSING = ("connection refused", "connection reset", "EOF", "TLS handshake timeout", "i/o timeout", "the server is currently unable")
-
-
-def masked(manifest: str) -> list[str]:
-    """Return the lines of a manifest with the values of Secrets hidden, in an order of their own.
-
-    Raises:
-        yaml.YAMLError: it is no YAML.
-    """
-    objects = [item for item in yaml.safe_load_all(manifest) if item]
-    for item in objects:
-        if item.get("kind") == "Secret":
-            for part in ("data", "stringData"):
-                item[part] = dict.fromkeys(item.get(part) or {}, "(masked)")
-    objects.sort(key=lambda item: (item.get("kind", ""), item.get("metadata", {}).get("name", "")))
-    return yaml.safe_dump_all(objects, sort_keys=True).splitlines(keepends=True)
+try:
+    import kubernetes
+except ImportError:
+    kubernetes = None
 
 
-class Helm:
-    """The program helm, bound to a cluster, a namespace and a release."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.params = module.params
-        self.base = [self.params["helm"], "--kubeconfig", self.params["kubeconfig"], "--namespace", self.params["namespace"]]
-        if self.params["context"]:
-            self.base += ["--kube-context", self.params["context"]]
-
-    def __call__(self, *words: str, missing_is_none: bool = False) -> str | None:
-        for attempt in range(4):
-            code, out, err = self.module.run_command([*self.base, *words])
-            if not code:
-                return out
-            if missing_is_none and "not found" in err:
-                return None
-            if not any(text in err for text in PASSING):
-                break
-            time.sleep(2**attempt)
-        return self.module.fail_json(msg=f"helm {words[0]} {self.params['name']}: {err.strip() or out.strip()}")
-
-    def history(self) -> list[dict[str, object]]:
-        """Return the revisions, oldest first."""
-        out = self("history", self.params["name"], "--max", "50", "--output", "json", missing_is_none=True)
-        return json.loads(out) if out else []
-
-    def values_file(self, values: dict[str, object]) -> str:
-        """Return the path of a file with values that only this user can read."""
-        handle, path = tempfile.mkstemp(prefix="values-", suffix=".yaml", dir=self.module.tmpdir)
-        with os.fdopen(handle, "w") as target:
-            yaml.safe_dump(values, target)
-        return path
-
-    def upgrade(self, *words: str) -> dict[str, object]:
-        """Install or upgrade, or with --dry-run=server render; return the release."""
-        chart = ["--repo", self.params["repository"]] if self.params["repository"] else []
-        chart += ["--version", self.params["version"]] if self.params["version"] else []
-        files = [self.values_file(self.params["defaults"]), *self.params["values_files"], self.values_file(self.params["values"])]
-        out = self("upgrade", "--install", self.params["name"], self.params["chart"], *chart, "--reset-values", "--output", "json",
-                   "--timeout", f"{self.params['timeout']}s", *[word for path in files for word in ("--values", path)], *words)
-        return json.loads(out or "{}")
+def refuse_foreign(helm: helms.Helm, history: list[dict[str, object]]) -> None:
+    """Fail when a release of this name is of another chart."""
+    if history and not str(history[-1]["chart"]).startswith("alluxio-"):
+        helm.module.fail_json(
+            msg=f"Namespace {helm.params['namespace']} has a release {helm.params['name']} of chart {history[-1]['chart']}, which is not Alluxio's. Nothing was "
+            "changed. Give this one another name (alluxio_release) or another namespace (alluxio_namespace)."
+        )
 
 
-def repair(helm: Helm, history: list[dict[str, object]]) -> str:
-    """Free a release that a killed helm left in mid-flight; return what was done."""
-    if history[-1]["status"] == "uninstalling":
-        if not helm.module.check_mode:
-            helm("uninstall", helm.params["name"])
-        return "ended the removal that was cut off"
-    deployed = [item["revision"] for item in history if item["status"] in ("deployed", "superseded")]
-    if deployed:
-        if not helm.module.check_mode:
-            helm("rollback", helm.params["name"], str(deployed[-1]))
-        return f"rolled back to revision {deployed[-1]}"
-    if not helm.module.check_mode:
-        helm("uninstall", helm.params["name"])
-    return "removed what the first install left behind"
-
-
-def present(module: AnsibleModule, helm: Helm) -> None:
+def present(module: AnsibleModule, helm: helms.Helm) -> None:
     """Install or upgrade the release when it differs."""
     history = helm.history()
-    result: dict[str, object] = {}
-    if history and str(history[-1]["status"]).startswith(("pending", "uninstalling")):
-        result["repaired"] = repair(helm, history)
+    refuse_foreign(helm, history)
+    result: dict[str, object] = {"restarts": [], "recreated": []}
+    if done := helm.repair(history):
+        result["repaired"] = done
         if module.check_mode:
             # Helm renders nothing for a release in this state, not even to look.
-            module.exit_json(changed=True, differs=True, revision=history[-1]["revision"], **result)
+            module.exit_json(changed=True, differs=True, installed=True, revision=history[-1]["revision"], ready_revision=helm.good_revision(history),
+                             effective={}, **result)  # fmt: skip
         history = helm.history()
-    wanted = helm.upgrade("--dry-run=server", "--hide-notes")
-    before: list[str] = []
+    chart, defaults, files = module.params["chart"], module.params["defaults"], module.params["values_files"]
+    if module.params["revision"]:
+        number = module.params["revision"] if module.params["revision"] > 0 or not history else int(str(history[-1]["revision"]))
+        (chart, defaults), files = helm.stored(number), []
+    wanted = helm.upgrade(chart, defaults, files, "--dry-run=server", "--hide-notes")
+    result["effective"] = merged([wanted.get("chart", {}).get("values") or {}, wanted.get("config") or {}])
+    before = ""
     same = False
     if history:
-        before = masked(helm("get", "manifest", module.params["name"]) or "")
-        now = json.loads(helm("get", "values", module.params["name"], "--output", "json") or "{}") or {}
-        same = now == (wanted.get("config") or {}) and history[-1]["status"] == "deployed"
-    after = masked(str(wanted["manifest"]))
-    changed = bool(not same or before != after or result)
+        before = helm("get", "manifest", module.params["name"]) or ""
+        release = helm.release(int(str(history[-1]["revision"])))
+        same = (release.get("config") or {}) == (wanted.get("config") or {}) and history[-1]["status"] == "deployed"
+        result["effective_before"] = merged([release["chart"].get("values") or {}, release.get("config") or {}])
+    after = str(wanted["manifest"])
+    lines = helms.masked(before), helms.masked(after)
+    changed = bool(not same or lines[0] != lines[1] or "repaired" in result)
+    recreated: list[dict[str, object]] = []
+    if changed:
+        recreated = helm.unchangeable(after)
+        result["recreated"] = [helms.title(item) for item in recreated]
+        result["restarts"] = helms.restarted(before, after)
     if module._diff and changed:
-        result["diff"] = {"prepared": "".join(difflib.unified_diff(before, after, "deployed", "wanted", n=2))}
+        result["diff"] = {"prepared": "".join(difflib.unified_diff(*lines, "deployed", "wanted", n=2))}
+    good = helm.good_revision(history)
     if changed and not module.check_mode:
-        helm.upgrade("--hide-notes")
+        helm.make_way(recreated)
+        helm.upgrade(chart, defaults, files, "--hide-notes")
         history = helm.history()
-    module.exit_json(changed=changed, differs=changed, revision=history[-1]["revision"] if history else 0, **result)
+    module.exit_json(changed=changed, differs=changed, installed=bool(before), ready_revision=good,
+                     revision=history[-1]["revision"] if history else 0, **result)  # fmt: skip
 
 
-def absent(module: AnsibleModule, helm: Helm) -> None:
+def rolled_back(module: AnsibleModule, helm: helms.Helm) -> None:
+    """Put an earlier revision back."""
+    history = helm.history()
+    refuse_foreign(helm, history)
+    if not history:
+        module.fail_json(msg=f"There is no release {module.params['name']} in namespace {module.params['namespace']}, so there is nothing to roll back.")
+    numbers = [int(str(item["revision"])) for item in history]
+    # A revision that a killed helm left pending is not the current one: the user saw it come as little as helm does.
+    settled = [item for item in history if not str(item["status"]).startswith("pending")]
+    target = module.params["revision"] or helm.good_revision(settled[:-1])
+    # The current one can be asked for too: what changed its objects past helm, such as masters that were stopped, is undone.
+    if target not in (numbers if module.params["revision"] else numbers[:-1]):
+        module.fail_json(msg=f"Release {module.params['name']} has no revision {target or 'that was Ready before'} to go back to; it has {numbers}. See helm history.")
+    before, after = helm("get", "manifest", module.params["name"]) or "", helm("get", "manifest", module.params["name"], "--revision", str(target)) or ""
+    recreated = helm.unchangeable(after)
+    release, now = helm.release(target), helm.release(numbers[-1])
+    result: dict[str, object] = {
+        "effective_before": merged([now["chart"].get("values") or {}, now.get("config") or {}]),
+        "restarts": helms.restarted(before, after),
+        "recreated": [helms.title(item) for item in recreated],
+        "effective": merged([release["chart"].get("values") or {}, release.get("config") or {}]),
+    }
+    if module._diff:
+        lines = helms.masked(before), helms.masked(after)
+        result["diff"] = {"prepared": "".join(difflib.unified_diff(*lines, "deployed", f"revision {target}", n=2))}
+    if not module.check_mode:
+        helm.make_way(recreated)
+        helm("rollback", module.params["name"], str(target), "--timeout", f"{module.params['timeout']}s")
+        settled = helm.history()
+    module.exit_json(changed=True, differs=True, installed=True, ready_revision=target, revision=(settled or history)[-1]["revision"], **result)
+
+
+def repaired(module: AnsibleModule, helm: helms.Helm) -> None:
+    """Free the release where a helm that was cut off left it in mid-flight."""
+    history = helm.history()
+    refuse_foreign(helm, history)
+    done = helm.repair(history)
+    if done and not module.check_mode:
+        history = helm.history()
+    module.exit_json(changed=bool(done), differs=bool(done), installed=bool(history), ready_revision=helm.good_revision(history), restarts=[], recreated=[],
+                     revision=history[-1]["revision"] if history else 0, **({"repaired": done} if done else {}))  # fmt: skip
+
+
+def absent(module: AnsibleModule, helm: helms.Helm) -> None:
     """Remove the release."""
     history = helm.history()
+    refuse_foreign(helm, history)
     if history and not module.check_mode:
         helm("uninstall", module.params["name"])
-    module.exit_json(changed=bool(history), differs=bool(history), revision=0)
+    module.exit_json(changed=bool(history), differs=bool(history), installed=bool(history), ready_revision=0, revision=0, restarts=[], recreated=[])
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"choices": ["present", "absent"], "default": "present"},
+            "state": {"choices": ["present", "absent", "rolled_back", "repaired"], "default": "present"},
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
-            "chart": {"type": "str"},
-            "repository": {"type": "str"},
-            "version": {"type": "str"},
+            "chart": {"type": "path"},
+            "revision": {"type": "int", "default": 0},
             "values_files": {"type": "list", "elements": "path", "default": []},
             "defaults": {"type": "dict", "default": {}},
             "values": {"type": "dict", "default": {}},
@@ -188,10 +205,16 @@ def main() -> None:
             "context": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 300},
         },
-        required_if=[("state", "present", ["chart"])],
         supports_check_mode=True,
     )
-    (present if module.params["state"] == "present" else absent)(module, Helm(module))
+    if kubernetes is None:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    if module.params["state"] == "present" and not (module.params["chart"] or module.params["revision"]):
+        module.fail_json(msg="state=present needs chart, or revision for a stored one.")
+    try:
+        {"present": present, "absent": absent, "rolled_back": rolled_back, "repaired": repaired}[module.params["state"]](module, helms.Helm(module))
+    except (kube.ClusterAway, kubernetes.client.ApiException, yaml.YAMLError, json.JSONDecodeError) as error:
+        module.fail_json(msg=f"Release {module.params['name']}: {str(error)[:500]}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ DOCUMENTATION = r"""
 module: release_ready
 short_description: Wait until all pods of a release are Ready
 description:
-  - Waits until every StatefulSet, DaemonSet and Deployment of a release runs what it was last told to, with all pods Ready.
+  - Waits until every StatefulSet, DaemonSet and Deployment of a release runs what it was last told to, with all pods Ready, and until the leading master
+    counts as many live workers as there shall be.
   - At the end of its time it fails with each pod's own reason, such as the scheduler's sentence, the image that cannot be pulled, or the last lines of the log.
-  - Changes nothing, so it also runs in check mode.
+    A pod that cannot become Ready without a change, because it ended for the fourth time or its image's name is none, ends the wait at once.
+  - A pod that waits to be started again after it ended is made anew at once, because the reason may have been mended; Kubernetes would wait up to five minutes.
+  - With O(revision), remembers at helm's Secret of that revision that it was Ready, so that a later run knows what it can go back to.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
@@ -17,9 +20,10 @@ options:
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
   timeout: {description: Seconds to wait., type: int, default: 300}
+  revision: {description: Revision of the release that is remembered as Ready; 0 for none., type: int, default: 0}
 attributes:
-  check_mode: {description: Changes nothing., support: full}
-  diff_mode: {description: Changes nothing., support: none}
+  check_mode: {description: Waits all the same but makes nothing anew and remembers nothing., support: full}
+  diff_mode: {description: Has nothing to compare., support: none}
 """
 
 EXAMPLES = r"""
@@ -28,18 +32,28 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+anew: {description: Pods that were made anew because they waited to be started again., type: list, elements: str, returned: success}
 pods: {description: Number of Ready pods by the name of what owns them., type: dict, returned: success}
+paths: {description: "Number of files and directories that the leading master knows.", type: int, returned: success}
 """
 
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm, kube, masters
 
 try:
     import kubernetes
+    import urllib3
 except ImportError:
     kubernetes = None
+
+# What a container waits for in vain, and how often one may end before that is no matter of waiting.
+HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
+ENDS = 4
+# How long to wait for the masters to forget a worker that is gone; the bundled chart has them do so after 30 s, the public one after five minutes.
+FORGET_SECONDS = 60
 
 
 def shortfall(item: dict[str, Any]) -> str | None:
@@ -87,6 +101,56 @@ def pod_reason(pod: dict[str, Any]) -> str | None:
     return f"phase {status.get('phase', 'unknown')}: {conditions.get('Ready', {}).get('message', 'no reason given')}"
 
 
+def hopeless(pod: dict[str, Any]) -> bool:
+    """Tell whether a pod cannot become Ready without a change."""
+    status = pod.get("status") or {}
+    for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
+        reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+        if reason in HOPELESS or (reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= ENDS):
+            return True
+    return False
+
+
+def backing_off(pod: dict[str, Any]) -> bool:
+    """Tell whether a container of a pod waits to be started again."""
+    found = (pod.get("status") or {}).get("containerStatuses") or []
+    found += (pod.get("status") or {}).get("initContainerStatuses") or []
+    return any(((item.get("state") or {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff" for item in found)
+
+
+def newest(pod: dict[str, Any], listed: list[dict[str, Any]]) -> bool:
+    """Tell whether a pod is of the newest revision of the StatefulSet or DaemonSet that owns it: an older one is about to be replaced."""
+    owners = [item["name"] for item in pod["metadata"].get("ownerReferences") or []]
+    labels = pod["metadata"].get("labels") or {}
+    for item in listed:
+        if item["metadata"]["name"] in owners:
+            generation = (item["metadata"].get("annotations") or {}).get("deprecated.daemonset.template.generation")
+            if generation:
+                return labels.get("pod-template-generation") == generation
+            return labels.get("controller-revision-hash") == (item.get("status") or {}).get("updateRevision")
+    return False
+
+
+def missing_workers(found: masters.Leader | None, pods: list[dict[str, Any]], *, patient: bool) -> str | None:
+    """Return what the leading master says against the release, or None when the workers that it counts as live are those of the pods.
+
+    Args:
+        found: The leading master.
+        pods: The release's pods.
+        patient: Whether to wait for it to forget workers whose pods are gone: until it does, clients still try them.
+    """
+    if found is None:
+        return "no master answers on its web port as the leading one"
+    live = {address for item in found.workers for address in (item["address"].get("containerHost"), item["address"]["host"]) if address}
+    workers = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("role") == "alluxio-worker"]
+    unknown = sorted(pod["metadata"]["name"] for pod in workers if (pod.get("status") or {}).get("podIP") not in live)
+    if unknown:
+        return f"{found.name} does not count as live: {', '.join(unknown)}"
+    if patient and len(found.workers) > len(workers):
+        return f"{found.name} counts {len(found.workers)} workers as live, but there are {len(workers)}"
+    return None
+
+
 def last_lines(core: Any, pod: dict[str, Any]) -> str:
     """Return the last lines that the failing container of a pod printed, or nothing."""
     status = pod.get("status") or {}
@@ -94,9 +158,8 @@ def last_lines(core: Any, pod: dict[str, Any]) -> str:
         if (container_reason(container) or "").startswith(f"container {container['name']} ended"):
             for previous in (False, True):
                 try:
-                    text = core.read_namespaced_pod_log(
-                        pod["metadata"]["name"], pod["metadata"]["namespace"], container=container["name"], tail_lines=5, previous=previous
-                    )
+                    text = kube.retried(core.read_namespaced_pod_log, pod["metadata"]["name"], pod["metadata"]["namespace"], container=container["name"],
+                                        tail_lines=5, previous=previous)  # fmt: skip
                 except kubernetes.client.ApiException:
                     continue
                 if text.strip():
@@ -106,9 +169,8 @@ def last_lines(core: Any, pod: dict[str, Any]) -> str:
 
 def events_of(core: Any, pod: dict[str, Any]) -> str:
     """Return the newest warning about a pod, or nothing."""
-    found = core.list_namespaced_event(
-        pod["metadata"]["namespace"], field_selector=f"involvedObject.uid={pod['metadata']['uid']},type=Warning"
-    ).items
+    chosen = f"involvedObject.uid={pod['metadata']['uid']},type=Warning"
+    found = kube.retried(core.list_namespaced_event, pod["metadata"]["namespace"], field_selector=chosen).items
     return f"; {found[-1].reason}: {found[-1].message}" if found else ""
 
 
@@ -118,21 +180,27 @@ def main() -> None:
         argument_spec={
             "release": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
-            "kubeconfig": {"type": "path", "required": True},
-            "context": {"type": "str", "default": ""},
+            **kube.ARGUMENTS,
             "timeout": {"type": "int", "default": 300},
+            "revision": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     params = module.params
-    client = kubernetes.config.new_client_from_config(params["kubeconfig"], context=params["context"] or None)
+    try:
+        client = kube.client(params)
+    except kube.ClusterAway as error:
+        module.fail_json(msg=str(error))
     apps, core = kubernetes.client.AppsV1Api(client), kubernetes.client.CoreV1Api(client)
     selector = {"label_selector": f"release={params['release']}"}
+    release = masters.Masters(client, params["namespace"], params["release"])
     deadline = time.monotonic() + params["timeout"]
     short: dict[str, str | None] = {}
+    since, anew, first = 0.0, list[str](), not module.check_mode
     while True:
+        given_up = False
         try:
             listed = [
                 client.sanitize_for_serialization(item)
@@ -140,24 +208,48 @@ def main() -> None:
                 for item in call(params["namespace"], **selector).items
             ]
             short = {item["metadata"]["name"]: shortfall(item) for item in listed}
-        except (kubernetes.client.ApiException, OSError) as error:
+            there = client.sanitize_for_serialization(core.list_namespaced_pod(params["namespace"], **selector).items)
+            if short and not any(short.values()):
+                leader, since = release.leader(), since or time.monotonic()
+                short["Alluxio"] = missing_workers(leader, there, patient=time.monotonic() < since + FORGET_SECONDS)
+            else:
+                since = 0.0
+                if first:
+                    first = False
+                    anew = [pod["metadata"]["name"] for pod in there if backing_off(pod)]
+                    for name in anew:
+                        kube.retried(core.delete_namespaced_pod, name, params["namespace"], missing=None)
+                    continue
+                given_up = any(hopeless(pod) and newest(pod, listed) for pod in there)
+        except (kubernetes.client.ApiException, kube.ClusterAway, urllib3.exceptions.HTTPError) as error:
             # An API server that restarts is no reason to give up before the time is over.
             short = {"API server": str(error)}
         if short and not any(short.values()):
-            ready = {item["metadata"]["name"]: item["status"].get("readyReplicas", item["status"].get("numberReady", 0)) for item in listed}
-            module.exit_json(changed=False, pods=ready)
-        if time.monotonic() >= deadline:
             break
-        time.sleep(1)
+        if given_up or time.monotonic() >= deadline:
+            try:
+                fail(module, core, short, given_up=given_up)
+            except kube.ClusterAway as error:
+                module.fail_json(msg=str(error))
+        time.sleep(2)
+    if params["revision"] and not module.check_mode:
+        name = f"sh.helm.release.v1.{params['release']}.v{params['revision']}"
+        kube.retried(core.patch_namespaced_secret, name, params["namespace"], {"metadata": {"labels": {helm.READY: str(params["revision"])}}})
+    ready = {item["metadata"]["name"]: item["status"].get("readyReplicas", item["status"].get("numberReady", 0)) for item in listed}
+    module.exit_json(changed=bool(anew), anew=anew, pods=ready, paths=leader.paths if leader else 0)
+
+
+def fail(module: AnsibleModule, core: Any, short: dict[str, str | None], *, given_up: bool) -> None:
+    """Fail with the reason of each workload and each pod."""
+    params, client = module.params, core.api_client
     lines = [f"{name}: {text}" for name, text in short.items() if text] or ["the release has no StatefulSet, DaemonSet or Deployment"]
-    for item in core.list_namespaced_pod(params["namespace"], **selector).items:
+    for item in kube.retried(core.list_namespaced_pod, params["namespace"], label_selector=f"release={params['release']}").items:
         pod = client.sanitize_for_serialization(item)
         reason = pod_reason(pod)
         if reason:
             lines.append(f"pod {pod['metadata']['name']}: {reason}{last_lines(core, pod)}{events_of(core, pod)}")
-    module.fail_json(
-        msg=f"Release {params['release']} was not Ready after {params['timeout']} s (alluxio_chart_wait_seconds):\n" + "\n".join(lines)
-    )
+    what = "cannot become Ready" if given_up else f"was not Ready after {params['timeout']} s (alluxio_chart_wait_seconds)"
+    module.fail_json(msg=f"Release {params['release']} {what}:\n" + "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ import pytest
 import rich.console
 
 import alnair_progress
+import alnair_result
 import alnair_runner
 from alnair_runner import Alnair, Result, UsageError
 
 HOME = Path(__file__).parents[2]
-VERBS = ("deploy", "status", "teardown", "verify")
+VERBS = ("backup", "deploy", "restore", "rollback", "scale", "status", "teardown", "upgrade", "verify")
 
 
 @pytest.fixture
@@ -97,29 +98,29 @@ def test_failures_outrank_unreachable_hosts_and_ignored_ones_do_not_count() -> N
         {"event": "runner_on_failed", "event_data": {"host": "node-2", "task": "t", "res": {"msg": "no"}}},
         {"event": "playbook_on_stats", "event_data": {"processed": {"node-2": 1}, "changed": {"node-2": 3}, "failures": {"node-2": 1}}},
     ):
-        alnair_runner.collect(result, event)
+        alnair_result.collect(result, event)
     assert [failure.message for failure in result.failures] == ["no"]
     assert result.unreachable == {"node-1": "no route"}
     assert (result.changed, result.hosts["node-2"]["failures"]) == (3, 1)
 
 
 def test_the_end_of_the_chain_is_no_failure_beside_its_reason() -> None:
-    gate = {"event": "runner_on_failed", "event_data": {"host": "node-1", "task": alnair_runner.GATE, "res": {"msg": "Not prepared: node-2"}}}
+    gate = {"event": "runner_on_failed", "event_data": {"host": "node-1", "task": alnair_result.GATE, "res": {"msg": "Not prepared: node-2"}}}
     away = {"event": "runner_on_unreachable", "event_data": {"host": "node-2", "res": {"msg": "no route"}}}
     result = Result()
     for event in (away, gate):
-        alnair_runner.collect(result, event)
+        alnair_result.collect(result, event)
     assert (result.failures, result.unreachable) == ([], {"node-2": "no route"})
     alone = Result()
-    alnair_runner.collect(alone, gate)
+    alnair_result.collect(alone, gate)
     assert [failure.message for failure in alone.failures] == ["Not prepared: node-2"]
-    assert f"- name: {alnair_runner.GATE}\n" in (HOME / "playbooks" / "prepare_hosts.yml").read_text(encoding="utf-8")
+    assert f"- name: {alnair_result.GATE}\n" in (HOME / "playbooks" / "prepare_hosts.yml").read_text(encoding="utf-8")
 
 
 def test_a_loop_that_failed_is_told_by_its_items() -> None:
     result = Result()
     items = [{"msg": "fine"}, {"failed": True, "msg": "a.yaml is no mapping"}]
-    alnair_runner.collect(result, {"event": "runner_on_failed", "event_data": {"host": "h", "task": "t", "res": {"msg": "One or more items failed", "results": items}}})
+    alnair_result.collect(result, {"event": "runner_on_failed", "event_data": {"host": "h", "task": "t", "res": {"msg": "One or more items failed", "results": items}}})
     assert [failure.message for failure in result.failures] == ["a.yaml is no mapping"]
 
 
@@ -160,6 +161,6 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
     assert alnair_progress.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 4
 
 
-@pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name != "lock.yml"))
+@pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name not in ("lease.yml", "lock.yml")))
 def test_every_playbook_has_tasks_to_count(playbook: str) -> None:
     assert alnair_progress.tasks_of_playbook(HOME / "playbooks" / playbook) >= 3

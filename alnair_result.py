@@ -1,0 +1,72 @@
+"""What a run of a playbook did, from the events of ansible-runner."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+# The task of playbooks/prepare_hosts.yml that ends the chain where a host failed or is away.
+GATE = "Stop where a host is not prepared"
+
+
+@dataclasses.dataclass
+class Failure:
+    """A task that failed on a host."""
+
+    host: str
+    task: str
+    message: str
+
+
+@dataclasses.dataclass
+class Result:
+    """What a run did.
+
+    Attributes:
+        status: ``successful``, ``failed``, ``unreachable`` or ``interrupted``.
+        hosts: Counts of tasks by host: ok, changed, failures, unreachable, skipped.
+        changed: Number of changed tasks on all hosts.
+        failures: Tasks that failed, with their messages.
+        unreachable: Hosts that did not answer, with the reason.
+        messages: What the playbook said by debug tasks.
+        duration: Seconds.
+    """
+
+    status: str = "failed"
+    hosts: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    changed: int = 0
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
+    messages: list[str] = dataclasses.field(default_factory=list)
+    duration: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command line's exit code; failures outrank unreachable hosts."""
+        codes = {"successful": EXIT_FINE, "failed": EXIT_FAILED, "unreachable": EXIT_UNREACHABLE, "interrupted": EXIT_INTERRUPTED}
+        return codes[self.status]
+
+
+def collect(result: Result, event: dict[str, Any]) -> None:
+    """Add what an event says to a result."""
+    kind, data = event["event"], event.get("event_data", {})
+    answer = data.get("res") or {}
+    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
+    text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+    if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
+        # It ends the chain because of what stands there already.
+        return
+    if kind == "runner_on_failed" and not data.get("ignore_errors"):
+        # What a rescue tells holds the reason that led to it.
+        result.failures = [item for item in result.failures if item.host != data.get("host") or item.message not in text]
+        result.failures.append(Failure(data.get("host", ""), data.get("task", ""), text))
+    elif kind == "runner_on_unreachable":
+        result.unreachable[data.get("host", "")] = text
+    elif kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and isinstance(answer.get("msg"), str):
+        result.messages.append(answer["msg"])
+    elif kind == "playbook_on_stats":
+        for host in data.get("processed", {}):
+            result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in
+                                  (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))}
+        result.changed = sum(counts["changed"] for counts in result.hosts.values())

@@ -1,0 +1,232 @@
+"""The program helm, what it stores of a release, and what the API server says of a rendered one."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+
+try:
+    import kubernetes
+    import kubernetes.dynamic
+except ImportError:
+    kubernetes = None
+
+# What helm prints when the API server or a repository is away for a moment.
+PASSING = ("connection refused", "connection reset", "EOF", "TLS handshake timeout", "i/o timeout", "the server is currently unable", "etcdserver:",
+           "cluster unreachable", "http2: client connection lost")  # fmt: skip
+# A label of helm's Secret of a revision that was Ready. Its value is the revision's number, because helm hands labels on to the revisions that follow.
+READY = "alnair.io/ready"
+# How the API server words that a field of an object cannot be changed.
+FIXED = ("field is immutable", "updates to statefulset spec for fields other than", "may not change once set", "may not be changed once set")
+
+
+def objects(manifest: str) -> list[dict[str, Any]]:
+    """Return the objects of a manifest.
+
+    Raises:
+        yaml.YAMLError: it is no YAML.
+    """
+    return [item for item in yaml.safe_load_all(manifest) if item]
+
+
+def title(item: Mapping[str, Any]) -> str:
+    """Return kind/name of an object."""
+    return f"{item.get('kind', '')}/{item.get('metadata', {}).get('name', '')}"
+
+
+def masked(manifest: str) -> list[str]:
+    """Return the lines of a manifest with the values of Secrets hidden, in an order of their own.
+
+    Raises:
+        yaml.YAMLError: it is no YAML.
+    """
+    found = objects(manifest)
+    for item in found:
+        if item.get("kind") == "Secret":
+            for part in ("data", "stringData"):
+                item[part] = dict.fromkeys(item.get(part) or {}, "(masked)")
+    return yaml.safe_dump_all(sorted(found, key=title), sort_keys=True).splitlines(keepends=True)
+
+
+def restarted(before: str, after: str) -> list[str]:
+    """Return the workloads of a manifest, as kind/name, whose pods are of another kind than in an earlier one."""
+    old = {title(item): item["spec"]["template"] for item in objects(before) if "template" in item.get("spec", {})}
+    return [title(item) for item in objects(after) if title(item) in old and item["spec"]["template"] != old[title(item)]]
+
+
+def unpacked(data: str) -> dict[str, Any]:
+    """Return a release from helm's Secret: JSON, compressed, and encoded twice (once by helm, once by the API)."""
+    found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(data))))
+    return found
+
+
+def write_chart(chart: Mapping[str, Any], folder: Path) -> None:
+    """Write the chart of a stored release to a folder that helm takes."""
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(chart["metadata"]), encoding="utf-8")
+    (folder / "values.yaml").write_text(yaml.safe_dump(chart.get("values") or {}), encoding="utf-8")
+    if chart.get("schema"):
+        (folder / "values.schema.json").write_bytes(base64.b64decode(chart["schema"]))
+    for item in [*(chart.get("templates") or []), *(chart.get("files") or [])]:
+        path = folder / item["name"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(item["data"]))
+
+
+class Helm:
+    """The program helm, bound to a cluster, a namespace and a release.
+
+    Args:
+        module: The Ansible module, with name, namespace, helm, kubeconfig, context, values and timeout among its options.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.params = module.params
+        self.base = [self.params["helm"], "--kubeconfig", self.params["kubeconfig"], "--namespace", self.params["namespace"]]
+        if self.params["context"]:
+            self.base += ["--kube-context", self.params["context"]]
+        self.client = kube.client(self.params)
+
+    def __call__(self, *words: str, missing_is_none: bool = False, before_again: Callable[[], object] = lambda: None) -> str | None:
+        """Run helm and return what it prints; a cluster that is away for a moment is asked again for about a minute."""
+        for attempt in range(6):
+            if attempt:
+                time.sleep(2**attempt)
+                before_again()
+            code, out, err = self.module.run_command([*self.base, *words])
+            if not code:
+                return str(out)
+            if missing_is_none and "not found" in err:
+                return None
+            if not any(text in err for text in PASSING):
+                break
+        said = err.strip() or out.strip() or (f"it was ended by signal {-code}" if code < 0 else f"exit code {code}")
+        self.module.fail_json(msg=f"helm {words[0]} {self.params['name']}: {said}")
+        return None
+
+    def history(self) -> list[dict[str, object]]:
+        """Return the revisions, oldest first."""
+        out = self("history", self.params["name"], "--max", "50", "--output", "json", missing_is_none=True)
+        return json.loads(out) if out else []
+
+    def secrets(self) -> dict[int, Any]:
+        """Return helm's Secrets of the release by revision."""
+        selector = f"owner=helm,name={self.params['name']}"
+        found = kube.retried(kubernetes.client.CoreV1Api(self.client).list_namespaced_secret, self.params["namespace"], label_selector=selector).items
+        return {int(item.metadata.labels["version"]): item for item in found}
+
+    def release(self, revision: int) -> dict[str, Any]:
+        """Return what helm stored of a revision."""
+        return unpacked(self.secrets()[revision].data["release"])
+
+    def good_revision(self, history: list[dict[str, object]]) -> int:
+        """Return the newest revision that was Ready, or else the newest that helm deployed; 0 for none."""
+        marked = [number for number, item in self.secrets().items() if item.metadata.labels.get(READY) == str(number)] if history else []
+        numbers = [int(str(item["revision"])) for item in history]
+        ready = [number for number in numbers if number in marked]
+        deployed = [int(str(item["revision"])) for item in history if item["status"] in ("deployed", "superseded")]
+        return max(ready or deployed, default=0)
+
+    def repair(self, history: list[dict[str, object]]) -> str:
+        """Free a release that a helm which was cut off left in mid-flight; return what is done, or nothing where nothing is to do."""
+        status = str(history[-1]["status"]) if history else ""
+        good = self.good_revision(history)
+        if status == "uninstalling":
+            words, done = ["uninstall", self.params["name"]], "ended the removal that was cut off"
+        elif not status.startswith("pending"):
+            return ""
+        elif good:
+            words, done = ["rollback", self.params["name"], str(good)], f"rolled back to revision {good}"
+        else:
+            words, done = ["uninstall", self.params["name"]], "removed what the first install left behind"
+        if not self.module.check_mode:
+            self(*words)
+        return done
+
+    def stored(self, revision: int) -> tuple[str, dict[str, Any]]:
+        """Return a folder with the chart of a revision, and its values."""
+        release = self.release(revision)
+        folder = Path(tempfile.mkdtemp(prefix="chart-", dir=self.module.tmpdir))
+        write_chart(release["chart"], folder)
+        return str(folder), release.get("config") or {}
+
+    def values_file(self, values: dict[str, object]) -> str:
+        """Return the path of a file with values that only this user can read."""
+        handle, path = tempfile.mkstemp(prefix="values-", suffix=".yaml", dir=self.module.tmpdir)
+        with os.fdopen(handle, "w") as target:
+            yaml.safe_dump(values, target)
+        return path
+
+    def upgrade(self, chart: str, defaults: dict[str, object], files: list[str], *words: str) -> dict[str, Any]:
+        """Install or upgrade, or with --dry-run=server render; return the release."""
+        paths = [self.values_file(defaults), *files, self.values_file(self.params["values"])]
+        out = self("upgrade", "--install", self.params["name"], chart, "--reset-values", "--output", "json", "--timeout", f"{self.params['timeout']}s",
+                   *[word for path in paths for word in ("--values", path)], *words,
+                   before_again=lambda: self.repair(self.history()))  # fmt: skip
+        return json.loads(out or "{}")
+
+    def unchangeable(self, manifest: str) -> list[dict[str, Any]]:
+        """Return the live objects that the API server would not change into what a manifest says because a field of them is fixed.
+
+        What it refuses for another reason fails the module.
+        """
+        found: list[dict[str, Any]] = kube.patient(lambda: self.asked(manifest), self.client)
+        return found
+
+    def asked(self, manifest: str) -> list[dict[str, Any]]:
+        """Ask the API server once about each object of a manifest."""
+        dynamic = kubernetes.dynamic.DynamicClient(self.client)
+        found = []
+        for item in objects(manifest):
+            resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+            where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
+            try:
+                live = resource.get(**where).to_dict()
+                # The same question that helm's own patch puts to the API server, but for good.
+                resource.server_side_apply(body=item, field_manager="helm", force_conflicts=True, dry_run="All", **where)
+            except kubernetes.dynamic.exceptions.NotFoundError:
+                continue
+            except kubernetes.dynamic.exceptions.DynamicApiError as error:
+                if kube.passing(error):
+                    raise
+                said = json.loads(error.body or "{}").get("message", str(error))
+                if not any(text in said for text in FIXED):
+                    self.module.fail_json(msg=f"The API server would refuse {title(item)}: {said} Nothing was changed.")
+                if item["kind"] == "PersistentVolumeClaim":
+                    self.module.fail_json(msg=f"Claim {item['metadata']['name']} is there with other settings, which cannot be changed without losing it: {said} Nothing "
+                                          "was changed. Set its size and class as they are, or remove the claim yourself.")  # fmt: skip
+                live["alnair_keep_pods"] = (live["spec"].get("selector") or {}) == (item["spec"].get("selector") or {})
+                found.append(live)
+        return found
+
+    def make_way(self, live: list[dict[str, Any]]) -> None:
+        """Remove objects that helm is about to make anew; their pods stay, and are taken over, unless the selector changes."""
+        kube.patient(lambda: self.remove(live), self.client)
+
+    def remove(self, live: list[dict[str, Any]]) -> None:
+        """Remove objects, and wait until they are gone."""
+        dynamic = kubernetes.dynamic.DynamicClient(self.client)
+        for item in live:
+            resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+            policy = "Orphan" if item["alnair_keep_pods"] else "Foreground"
+            name, namespace = item["metadata"]["name"], item["metadata"].get("namespace")
+            with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError):
+                resource.delete(name=name, namespace=namespace, body={"propagationPolicy": policy})
+            deadline = time.monotonic() + self.params["timeout"]
+            while time.monotonic() < deadline:
+                try:
+                    resource.get(name=name, namespace=namespace)
+                except kubernetes.dynamic.exceptions.NotFoundError:
+                    break
+                time.sleep(0.5)

@@ -1,0 +1,100 @@
+"""Ansible module: files that only workers hold, written to the under storage."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: files_persisted
+short_description: Write what only workers hold to the under storage
+description:
+  - Asks the leading master for files that are not persisted, lets Alluxio persist them, and waits until none is left, so that workers can leave without taking
+    the only copy of a file with them.
+version_added: 0.2.0
+author: The Alnair authors (@CentaurusInfra)
+options:
+  release: {description: Name of the release., type: str, required: true}
+  namespace: {description: Namespace of the release., type: str, required: true}
+  kubeconfig: {description: Kubeconfig file., type: path, required: true}
+  context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
+  timeout: {description: Seconds that it may take., type: int, default: 300}
+attributes:
+  check_mode: {description: Names the files without persisting them., support: full}
+  diff_mode: {description: Has nothing to compare., support: none}
+"""
+
+EXAMPLES = r"""
+- name: Persist
+  alnair.alluxio.files_persisted: {release: alluxio, namespace: alluxio, kubeconfig: ~/.kube/config}
+"""
+
+RETURN = r"""
+files: {description: Files that were not persisted., type: list, elements: str, returned: success}
+"""
+
+import re
+import time
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube, pods
+from ansible_collections.alnair.alluxio.plugins.module_utils import masters as about
+
+try:
+    import kubernetes
+except ImportError:
+    kubernetes = None
+
+# A line of `alluxio fs ls -R` of a file that is not persisted: mode, owner, group, size, state, date, time, share in the cache, path.
+LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+\d+\s+(?:NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+\d+%\s+(/.*)$")
+BATCH = 100
+
+
+def unpersisted(listing: str) -> list[str]:
+    """Return the files in what `alluxio fs ls -R` printed that are not in the under storage."""
+    return [found[1] for line in listing.splitlines() if (found := LINE.match(line))]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "release": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            **kube.ARGUMENTS,
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    if kubernetes is None:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    params = module.params
+    deadline = time.monotonic() + params["timeout"]
+    try:
+        masters = about.Masters(kube.client(params), params["namespace"], params["release"])
+        leader = masters.leader()
+        if not leader:
+            module.fail_json(msg=f"No master of release {params['release']} answers, so nobody can tell what only the leaving workers hold. Nothing was changed.")
+        pod = masters.pod(leader.name)
+
+        def left() -> list[str]:
+            # Files that are persisted, which are most, stay where they are.
+            line = "alluxio fs ls -R / | grep -E ' (NOT_PERSISTED|TO_BE_PERSISTED|LOST) ' || true"
+            return unpersisted(pods.execute(masters.core, pod, line, timeout=params["timeout"]))
+
+        files = now = left()
+        if not files or module.check_mode:
+            module.exit_json(changed=bool(files), files=files)
+        for start in range(0, len(files), BATCH):
+            pods.execute(masters.core, pod, 'alluxio fs persist "$@"', *files[start : start + BATCH], timeout=params["timeout"])
+        while (now := left()) and time.monotonic() < deadline:
+            time.sleep(2)
+    except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException) as error:
+        module.fail_json(msg=f"What only the leaving workers hold could not be persisted, so they were not removed: {error}")
+    if now:
+        module.fail_json(
+            msg=f"Not persisted after {params['timeout']} s, so the workers were not removed: {', '.join(now[:20])}{f' and {len(now) - 20} more' if len(now) > 20 else ''}. "
+            "Free or persist them yourself (alluxio fs persist), then run this again."
+        )
+    module.exit_json(changed=True, files=files)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""A data set in the cache, its content as the nodes read it, and readers that tell how long reads fail while something happens to the release."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HOME = Path(__file__).parents[2]
+MOUNT = "/mnt/alluxio-fuse"
+FOLDER, FILES = "/release-data", [f"file {number}" if number == 0 else f"file-{number}" for number in range(40)]
+# Reads files one after the other, each in at most five seconds, and writes a line for each: the time and whether it could be read.
+LOOP = """
+end=$(( $(date +%s) + $1 )); shift
+while [ "$(date +%s)" -lt "$end" ]; do
+  for file in "$@"; do
+    if timeout 5 cat "$file" >/dev/null 2>&1; then echo "$(date +%s.%N) 1"; else echo "$(date +%s.%N) 0"; fi
+    sleep 0.1
+  done
+done
+"""
+
+
+def nodes(group: str = "alluxio_workers") -> dict[str, str]:
+    """Return the addresses of a group's hosts by name."""
+    hosts = yaml.safe_load((HOME / "inventory/lab/hosts.yml").read_text(encoding="utf-8"))["all"]["children"][group]["hosts"]
+    return {name: facts["ansible_host"] for name, facts in hosts.items()}
+
+
+def knob(name: str) -> Any:
+    """Return what the inventory says for all hosts."""
+    return yaml.safe_load((HOME / "inventory/lab/group_vars/all.yml").read_text(encoding="utf-8"))[name]
+
+
+def ssh(address: str, *words: str) -> list[str]:
+    """Return the command that runs words on a node as root."""
+    access = HOME / "inventory/lab/.access"
+    return ["ssh", "-i", str(access / "id_ed25519"), "-o", f"UserKnownHostsFile={access / 'known_hosts'}", "-o", "BatchMode=yes", f"root@{address}", *words]
+
+
+def sums(folder: str = FOLDER) -> dict[str, set[str]]:
+    """Return the checksums of the data set's files as every worker's node reads them through FUSE."""
+    found: dict[str, set[str]] = {}
+    for name, address in nodes().items():
+        out = subprocess.run(ssh(address, f"cd {MOUNT}{folder} && md5sum *"), capture_output=True, text=True, check=True).stdout
+        found[name] = set(out.splitlines())
+    return found
+
+
+@contextlib.contextmanager
+def data_set(execute: Callable[..., str]) -> Iterator[set[str]]:
+    """Make a data set in the under storage and load it into the cache; its checksums as the under storage has them."""
+    # What a test that was cut off left behind would be read in its place, from the master's, the workers' or a kernel's cache.
+    execute("alluxio-master-0", f"alluxio fs rm -R {FOLDER} || true", "alluxio-master")
+    for address in nodes().values():
+        subprocess.run(ssh(address, "echo 3 > /proc/sys/vm/drop_caches"), check=True)
+    first = next(iter(nodes().values()))
+    line = (f"rm -rf /srv/alluxio-ufs{FOLDER}; mkdir -p /srv/alluxio-ufs{FOLDER} && cd /srv/alluxio-ufs{FOLDER} && for i in $(seq 1 39); do "
+            "head -c 100000 /dev/urandom > file-$i; done; head -c 100000 /dev/urandom > 'file 0'; chown -R 1000:1000 . && md5sum *")  # fmt: skip
+    there = set(subprocess.run(ssh(first, line), capture_output=True, text=True, check=True).stdout.splitlines())
+    execute("alluxio-master-0", f"alluxio fs loadMetadata {FOLDER}; alluxio fs load {FOLDER}", "alluxio-master")
+    assert len(there) == len(FILES)
+    assert sums() == dict.fromkeys(nodes(), there)
+    yield there
+    execute("alluxio-master-0", f"alluxio fs rm -R {FOLDER}", "alluxio-master")
+
+
+def longest_outage(lines: list[tuple[float, bool]]) -> float:
+    """Return the longest time, in seconds, from the last read that was fine to the next one that is."""
+    worst, last = 0.0, lines[0][0]
+    failed = False
+    for moment, fine in lines:
+        if fine:
+            worst = max(worst, moment - last) if failed else worst
+            last, failed = moment, False
+        else:
+            failed = True
+    return max(worst, lines[-1][0] - last) if failed else worst
+
+
+class Readers:
+    """What the readers saw.
+
+    Attributes:
+        lines: By node, the moments (seconds since the epoch) and whether a file could be read then.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[tuple[float, bool]]] = {}
+
+    def outages(self) -> dict[str, float]:
+        """Return the longest outage, in seconds, by node."""
+        return {name: longest_outage(lines) for name, lines in self.lines.items()}
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Return the reads and the failed reads by node."""
+        return {name: (len(lines), sum(not fine for _moment, fine in lines)) for name, lines in self.lines.items()}
+
+
+@contextlib.contextmanager
+def readers(folder: str, files: list[str], limit: int = 900) -> Iterator[Readers]:
+    """Read files of the cache on every worker's node, again and again, until the end of the ``with``.
+
+    Args:
+        folder: Folder in Alluxio.
+        files: Its files.
+        limit: Seconds after which they end by themselves.
+    """
+    seen = Readers()
+    paths = [f"{MOUNT}{folder}/{name}" for name in files]
+    processes = {}
+    for name, address in nodes().items():
+        process = subprocess.Popen(ssh(address, "bash", "-s", "--", str(limit), *paths), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin
+        process.stdin.write(LOOP)
+        process.stdin.close()
+        processes[name] = process
+        seen.lines[name] = []
+
+        def collect(lines: list[tuple[float, bool]] = seen.lines[name], process: subprocess.Popen[str] = process) -> None:
+            for line in process.stdout or ():
+                moment, fine = line.split()
+                lines.append((float(moment), fine == "1"))
+
+        threading.Thread(target=collect, daemon=True).start()
+    deadline = time.monotonic() + 30
+    while not all(seen.lines.values()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    try:
+        yield seen
+        # The last word is a read that was fine, or an outage that goes on.
+        time.sleep(2)
+    finally:
+        for process in processes.values():
+            process.terminate()
+            process.wait()

@@ -1,0 +1,206 @@
+"""The release's second day on the lab: another version and back, what cannot succeed, backup and restore, more masters and fewer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from reading import FILES, FOLDER, data_set, nodes, readers, sums
+
+from alnair_runner import HOME, Alnair
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
+    """A data set in the under storage, loaded into the cache; its checksums as the under storage has them."""
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+    with data_set(execute) as there:
+        yield there
+        cluster.deploy()
+
+
+def version(cluster: Alnair) -> str:
+    return str(cluster.status()["release"]["image"]).rpartition(":")[2]
+
+
+def backups(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(tmp_path.glob("*.json"))]
+
+
+@pytest.mark.long
+def test_another_version_and_back_loses_nothing(cluster: Alnair, content: set[str], tmp_path: Path, record_property: Callable[..., None]) -> None:
+    place = {"alluxio_chart_backup_directory": str(tmp_path)}
+    older = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "2.9.3", **place})
+    assert older.status == "successful", older.failures
+    assert version(cluster) == "2.9.3"
+    with readers(FOLDER, FILES[1:6]) as seen:
+        newer = cluster.upgrade(extra_vars=place)
+    assert newer.status == "successful", newer.failures
+    assert version(cluster) == "2.9.4"
+    assert sums() == dict.fromkeys(nodes(), content)
+    with readers(FOLDER, FILES[1:6]) as back:
+        result = cluster.rollback(extra_vars=place)
+    assert result.status == "successful", result.failures
+    assert version(cluster) == "2.9.3"
+    assert sums() == dict.fromkeys(nodes(), content)
+    # One backup for each change, each proven; the last one by both versions.
+    assert [set(item["proofs"]) for item in backups(tmp_path)] == [
+        {"localhost/alluxio:2.9.4"}, {"localhost/alluxio:2.9.3"}, {"localhost/alluxio:2.9.4", "localhost/alluxio:2.9.3"}]  # fmt: skip
+    assert all(count == item["paths"] for item in backups(tmp_path) for count in item["proofs"].values())
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o077 == 0
+    for what, measured in (("upgrade", seen), ("rollback", back)):
+        print(f"{what}: reads through FUSE failed for at most {measured.outages()} s; reads and failed reads {measured.counts()}")
+        record_property(f"outage_{what}", measured.outages())
+        assert all(seconds < 120 for seconds in measured.outages().values())
+
+
+@pytest.mark.long
+def test_an_upgrade_that_cannot_succeed_is_put_back(cluster: Alnair, content: set[str], tmp_path: Path) -> None:
+    cluster.deploy()
+    result = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_wait_seconds": 90, "alluxio_chart_backup_directory": str(tmp_path)})
+    assert result.status == "failed"
+    assert len(result.failures) == 1, result.failures
+    assert "not-there" in result.failures[0].message
+    assert "was put back and is Ready again" in result.failures[0].message
+    assert version(cluster) == "2.9.4"
+    assert sums() == dict.fromkeys(nodes(), content)
+    again = cluster.deploy()
+    assert (again.status, again.changed) == ("successful", 0), again.failures
+
+
+def variant(tmp_path: Path, *changes: tuple[str, str, str]) -> str:
+    """Return a copy of the bundled chart with texts in its templates replaced."""
+    folder = tmp_path / "alluxio"
+    shutil.copytree(HOME / "charts/alluxio", folder)
+    for name, old, new in changes:
+        path = folder / "templates" / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+    return str(folder)
+
+
+@pytest.mark.long
+def test_fields_that_cannot_be_changed_are_changed_all_the_same(cluster: Alnair, core: Any, content: set[str], tmp_path: Path) -> None:
+    def uids(role: str) -> set[str]:
+        return {item.metadata.uid for item in core.list_namespaced_pod("alluxio", label_selector=f"role=alluxio-{role}").items}
+
+    masters, workers, fuse = uids("master"), uids("worker"), uids("fuse")
+    chart = variant(
+        tmp_path,
+        ("master/statefulset.yaml", "podManagementPolicy: Parallel", "podManagementPolicy: OrderedReady"),
+        # As the public chart has it: its selector names the chart's version.
+        ("fuse/daemonset.yaml", '(list . "fuse") | nindent 6 }}', '(list . "fuse") | nindent 6 }}\n      chart: alluxio-other'),
+        ("fuse/daemonset.yaml", '(list . "fuse") | nindent 8 }}', '(list . "fuse") | nindent 8 }}\n        chart: alluxio-other'),
+    )
+    plan = cluster.run("deploy_alluxio", check=True, extra_vars={"alluxio_chart_ref": chart})
+    assert plan.status == "successful", plan.failures
+    changed = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_ref": chart})
+    assert changed.status == "successful", changed.failures
+    assert (uids("master"), uids("worker")) == (masters, workers)
+    assert not uids("fuse") & fuse
+    assert sums() == dict.fromkeys(nodes(), content)
+    back = cluster.deploy()
+    assert back.status == "successful", back.failures
+    assert (uids("master"), uids("worker")) == (masters, workers)
+    assert sums() == dict.fromkeys(nodes(), content)
+
+
+def test_an_object_that_the_api_server_refuses_is_named_before_anything_changes(cluster: Alnair, core: Any, tmp_path: Path) -> None:
+    before = {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items}
+    chart = variant(tmp_path, ("worker/daemonset.yaml", "maxUnavailable: 1", "maxUnavailable: none"))
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_ref": chart})
+    assert result.status == "failed"
+    assert "The API server would refuse DaemonSet/alluxio-worker" in result.failures[0].message
+    assert "Nothing was changed" in result.failures[0].message
+    assert {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items} == before
+
+
+def test_a_release_of_another_chart_is_refused(cluster: Alnair, tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: other\nversion: 1.0.0\n", encoding="utf-8")
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n", encoding="utf-8")
+    helm = [str(HOME / "inventory/lab/.access/bin/helm"), "--kubeconfig", str(HOME / "inventory/lab/.access/kubeconfig"), "--namespace", "default"]
+    subprocess.run([*helm, "install", "alluxio", str(tmp_path)], check=True, capture_output=True)
+    try:
+        results = [cluster.run(name, extra_vars={"alluxio_namespace": "default"}) for name in ("deploy_alluxio", "teardown")]
+    finally:
+        subprocess.run([*helm, "uninstall", "alluxio"], check=True, capture_output=True)
+    for result in results:
+        assert result.status == "failed"
+        assert "has a release alluxio of chart other-1.0.0, which is not Alluxio's" in result.failures[0].message
+
+
+@pytest.mark.long
+def test_a_backup_restores_into_a_new_cluster(cluster: Alnair, content: set[str], tmp_path: Path) -> None:
+    place = {"alluxio_chart_backup_directory": str(tmp_path)}
+    made = cluster.backup(extra_vars=place)
+    assert made.status == "successful", made.failures
+    source = next(tmp_path.glob("*.gz"))
+    assert cluster.teardown(purge=True).status == "successful"
+    new = cluster.deploy(extra_vars={"alluxio_chart_properties": {
+        "alluxio.master.mount.table.root.ufs": "/srv/alluxio-ufs", "alluxio.underfs.allow.set.owner.failure": "true"}})  # fmt: skip
+    assert new.status == "successful", new.failures
+    restored = cluster.restore(source, extra_vars=place)
+    assert restored.status == "successful", restored.failures
+    assert sums() == dict.fromkeys(nodes(), content)
+    # The property that the masters were started with is gone, and nothing but that was changed.
+    again = cluster.deploy()
+    assert (again.status, again.changed) == ("successful", 0), again.failures
+
+
+@pytest.mark.long
+def test_a_backup_that_is_not_whole_is_refused_before_anything_stops(cluster: Alnair, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gz"
+    broken.write_bytes(b"no backup")
+    result = cluster.restore(broken, extra_vars={"alluxio_chart_wait_seconds": 120})
+    assert result.status == "failed"
+    assert "broken.gz cannot be restored" in result.failures[0].message
+    assert all(item["ready"] for item in cluster.status()["masters"])
+
+
+@pytest.fixture
+def three_masters(tmp_path: Path) -> Alnair:
+    """The lab's inventory with a master on every node."""
+    folder = tmp_path / "inventory"
+    shutil.copytree(HOME / "inventory/lab", folder, symlinks=True)
+    path = folder / "hosts.yml"
+    hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    groups = hosts["all"]["children"]
+    groups["alluxio_masters"]["hosts"].update({name: {} for name in groups["alluxio_workers"]["hosts"]})
+    path.write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    return Alnair(folder)
+
+
+@pytest.mark.long
+def test_one_master_becomes_three_and_one_again(cluster: Alnair, three_masters: Alnair, content: set[str], core: Any, tmp_path: Path) -> None:
+    more = three_masters.scale(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)})
+    assert more.status == "successful", more.failures
+    assert [item["ready"] for item in three_masters.status()["masters"]] == [True, True, True]
+    assert sums() == dict.fromkeys(nodes(), content)
+    # The one that leads goes, and the others go on.
+    with readers(FOLDER, FILES[1:6]) as seen:
+        core.delete_namespaced_pod("alluxio-master-0", "alluxio", grace_period_seconds=0)
+        assert three_masters.deploy().status == "successful"
+    print(f"a master killed: reads failed for at most {seen.outages()} s; reads and failed reads {seen.counts()}")
+    assert sums() == dict.fromkeys(nodes(), content)
+    fewer = cluster.scale(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)})
+    assert fewer.status == "successful", fewer.failures
+    assert len(cluster.status()["masters"]) == 1
+    assert sums() == dict.fromkeys(nodes(), content)
+
+
+def test_two_masters_are_refused_with_the_reason(cluster: Alnair) -> None:
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_masters": list(nodes("alluxio_masters")) + list(nodes())[:1]})
+    assert result.status == "failed"
+    assert "loss" in result.failures[0].message

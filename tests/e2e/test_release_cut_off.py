@@ -1,0 +1,176 @@
+"""The release outlives what cuts a run off in the middle: the API server restarted, helm killed, the run killed."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cutting
+import pytest
+from reading import data_set, nodes, ssh, sums
+
+from alnair_runner import HOME, Alnair
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+OLDER, NEWER = "2.9.3", "2.9.4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+    with data_set(execute) as there:
+        yield there
+        cluster.deploy()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, Any]:
+    """Where the backups of a test go."""
+    return {"alluxio_chart_backup_directory": str(tmp_path / "backups")}
+
+
+def version(cluster: Alnair) -> str:
+    return str(cluster.status()["release"]["image"]).rpartition(":")[2]
+
+
+def other(cluster: Alnair) -> str:
+    """Return the version of Alluxio that does not run."""
+    return OLDER if version(cluster) == NEWER else NEWER
+
+
+def converges(cluster: Alnair, content: set[str], variables: dict[str, Any], core: Any) -> None:
+    """Run once more, then once more with nothing to do; the data set is whole, and nothing of ours is left in the cluster."""
+    again = cluster.run("deploy_alluxio", extra_vars=variables)
+    assert again.status == "successful", again.failures
+    assert sums() == dict.fromkeys(nodes(), content)
+    after = cluster.run("deploy_alluxio", extra_vars=variables)
+    assert (after.status, after.changed) == ("successful", 0), after.failures
+    assert set(cutting.revisions(core).values()) <= {"deployed", "superseded", "failed"}
+    assert not core.list_namespaced_pod("alluxio", label_selector="app.kubernetes.io/managed-by=alnair").items
+    claim = core.read_namespaced_persistent_volume_claim("alluxio-journal-alluxio-master-0", "alluxio")
+    assert "alnair.io/journal-move" not in (claim.metadata.annotations or {})
+
+
+@pytest.mark.parametrize("task", ["Read the cluster's nodes", "Compare what the chart renders", "Back the journal up", "Upgrade the release", "Wait until all pods"])
+def test_the_api_server_restarts_in_the_middle_of_an_upgrade(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], task: str) -> None:
+    tag = {"alluxio_chart_image_tag": other(cluster), **place}
+    run = cutting.start("deploy_alluxio", **tag)
+    cutting.until_task(run, task)
+    address = next(iter(nodes("alluxio_masters").values()))
+    began = time.monotonic()
+    subprocess.run(ssh(address, "systemctl restart kube-apiserver"), check=True, capture_output=True)
+    print(f"{task}: the API server's restart took {time.monotonic() - began:.1f} s")
+    output, _ = run.communicate(timeout=600)
+    assert run.returncode == 0, output[-3000:]
+    assert version(cluster) == tag["alluxio_chart_image_tag"]
+    converges(cluster, content, tag, core)
+
+
+def test_the_api_server_restarts_again_and_again_while_all_is_deployed(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any]) -> None:
+    assert cluster.teardown().status == "successful"
+    address = next(iter(nodes("alluxio_masters").values()))
+    done = threading.Event()
+
+    def restart() -> None:
+        while not done.wait(20):
+            subprocess.run(ssh(address, "systemctl restart kube-apiserver"), check=True, capture_output=True)
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    try:
+        result = cluster.deploy(extra_vars=place)
+    finally:
+        done.set()
+        thread.join()
+    assert result.status == "successful", result.failures
+    converges(cluster, content, place, core)
+
+
+@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])
+def test_a_helm_that_was_killed_is_no_end(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], status: str) -> None:
+    def bare() -> None:
+        assert cluster.run("teardown", extra_vars=place).status == "successful"
+        assert cluster.run("deploy_volumes", extra_vars=place).status == "successful"
+
+    def begin() -> subprocess.Popen[str]:
+        variables = {**place, **({"alluxio_chart_image_tag": other(cluster)} if status == "pending-upgrade" else {})}
+        return cutting.start("rollback" if status == "pending-rollback" else "deploy_alluxio", **variables)
+
+    if status == "pending-install":
+        bare()
+    elif status == "pending-rollback":
+        assert cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_image_tag": OLDER, **place}).status == "successful"
+        assert cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_image_tag": NEWER, **place}).status == "successful"
+    cutting.kill_while(core, status, begin, bare if status == "pending-install" else lambda: None)
+    # Plain helm is stuck in front of it.
+    helm = [str(cutting.LAB / ".access/bin/helm"), "--kubeconfig", str(cutting.LAB / ".access/kubeconfig"), "--namespace", "alluxio"]
+    stuck = subprocess.run([*helm, "upgrade", "--install", "alluxio", str(HOME / "charts/alluxio")], capture_output=True, text=True, check=False)
+    assert "another operation (install/upgrade/rollback) is in progress" in stuck.stderr
+    if status == "pending-rollback":
+        back = cluster.rollback(extra_vars=place)
+        assert back.status == "successful", back.failures
+        assert version(cluster) == OLDER
+        assert sums() == dict.fromkeys(nodes(), content)
+    converges(cluster, content, place, core)
+
+
+@pytest.mark.parametrize(
+    ("task", "seconds"),
+    [("Back the journal up", 0.5), ("Back the journal up", 8), ("Upgrade the release", 1.5), ("Wait until all pods are Ready", 5)],
+)
+def test_a_run_killed_in_an_upgrade(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], task: str, seconds: float) -> None:
+    tag = {"alluxio_chart_image_tag": other(cluster), **place}
+    run = cutting.start("upgrade", **tag)
+    cutting.until_task(run, task)
+    time.sleep(seconds)
+    cutting.kill(run)
+    assert run.returncode < 0
+    converges(cluster, content, tag, core)
+    assert version(cluster) == tag["alluxio_chart_image_tag"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tasks", "seconds"),
+    [
+        (1, 3, ["Stop the masters"], 0.5),
+        (1, 3, ["Stop the masters"], 12),
+        (1, 3, ["Start the masters from the backup", "Wait until all pods are Ready"], 5),
+        (3, 1, ["Stop the masters"], 12),
+        (3, 1, ["Let the masters start from their journal"], 3),
+    ],
+)
+def test_a_run_killed_while_the_journal_moves(
+    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path, before: int, after: int, tasks: list[str], seconds: float
+) -> None:
+    old, new = cutting.with_masters(tmp_path / "old", before), cutting.with_masters(tmp_path / "new", after)
+    if len(cluster.status()["masters"]) != before:
+        ready = old.scale(extra_vars=place)
+        assert ready.status == "successful", ready.failures
+    run = cutting.start("scale", new.inventory, **place)
+    for task in tasks:
+        cutting.until_task(run, task)
+    time.sleep(seconds)
+    cutting.kill(run)
+    assert run.returncode < 0
+    converges(new, content, place, core)
+    assert len(cluster.status()["masters"]) == after
+
+
+def test_a_run_killed_in_a_restore(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any]) -> None:
+    assert cluster.scale(extra_vars=place).status == "successful"
+    made = cluster.backup(extra_vars=place)
+    assert made.status == "successful", made.failures
+    source = next(Path(place["alluxio_chart_backup_directory"]).glob("*.gz"))
+    run = cutting.start("restore", alluxio_chart_restore_from=str(source), **place)
+    cutting.until_task(run, "Stop the masters")
+    time.sleep(12)
+    cutting.kill(run)
+    assert run.returncode < 0
+    again = cluster.restore(source, extra_vars=place)
+    assert again.status == "successful", again.failures
+    converges(cluster, content, place, core)

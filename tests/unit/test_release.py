@@ -1,0 +1,164 @@
+"""What a release's modules read from helm, from the API server and from Alluxio."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.modules import journal_backup
+from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
+from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, missing_workers, newest
+
+
+def manifest(*objects: dict[str, Any]) -> str:
+    return yaml.safe_dump_all(objects)
+
+
+def workload(kind: str, image: str) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "a"}, "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": image}]}}}}
+
+
+def test_secrets_are_masked_and_the_order_of_objects_says_nothing() -> None:
+    secret = {"kind": "Secret", "metadata": {"name": "s"}, "data": {"key": "canary"}, "stringData": {"other": "canary"}}
+    other = {"kind": "ConfigMap", "metadata": {"name": "c"}}
+    assert helm.masked(manifest(secret, other)) == helm.masked(manifest(other, secret))
+    assert "canary" not in "".join(helm.masked(manifest(secret)))
+
+
+def test_only_workloads_whose_pods_change_restart() -> None:
+    before = manifest(workload("StatefulSet", "a:1"), workload("DaemonSet", "a:1"))
+    after = manifest(workload("StatefulSet", "a:2"), workload("DaemonSet", "a:1"), workload("Deployment", "a:2"))
+    assert helm.restarted(before, after) == ["StatefulSet/a"]
+
+
+def test_values_merge_as_helm_merges_them() -> None:
+    assert merged([{"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None}, "l": [2]}]) == {"a": {"c": 2}, "l": [2]}
+
+
+def test_a_stored_chart_is_written_as_helm_reads_it(tmp_path: Path) -> None:
+    def packed(text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    chart = {"metadata": {"name": "alluxio", "version": "1.0.0"}, "values": {"a": 1}, "schema": packed("{}"),
+             "templates": [{"name": "templates/part/a.yaml", "data": packed("kind: A")}], "files": [{"name": "README.md", "data": packed("text")}]}  # fmt: skip
+    data = base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"chart": chart}).encode()))).decode()
+    helm.write_chart(helm.unpacked(data)["chart"], tmp_path)
+    assert yaml.safe_load((tmp_path / "Chart.yaml").read_text())["version"] == "1.0.0"
+    assert yaml.safe_load((tmp_path / "values.yaml").read_text()) == {"a": 1}
+    assert (tmp_path / "templates/part/a.yaml").read_text() == "kind: A"
+    assert (tmp_path / "values.schema.json").read_text() == "{}"
+
+
+def test_a_revision_is_ready_by_its_own_label_not_by_one_that_helm_has_handed_on() -> None:
+    class Three(helm.Helm):
+        def __init__(self) -> None:
+            self.params: dict[str, Any] = {}
+
+        def secrets(self) -> dict[int, Any]:
+            labels = {1: {helm.READY: "1"}, 2: {helm.READY: "2"}, 3: {helm.READY: "2"}}
+            return {number: SimpleNamespace(metadata=SimpleNamespace(labels=found)) for number, found in labels.items()}
+
+    history: list[dict[str, object]] = [{"revision": 1, "status": "superseded"}, {"revision": 2, "status": "superseded"}, {"revision": 3, "status": "deployed"}]
+    assert Three().good_revision(history) == 2
+    assert Three().good_revision(history[:1]) == 1
+
+
+def stateful_set() -> dict[str, Any]:
+    container = {"name": "alluxio-master", "image": "alluxio:1", "command": ["tini"], "args": ["master-only"], "livenessProbe": {}, "ports": [{}],
+                 "env": [{"name": "ALLUXIO_JAVA_OPTS", "value": "old"}, {"name": "KEPT", "value": "1"}],
+                 "volumeMounts": [{"name": "alluxio-journal", "mountPath": "/journal"}], "resources": {"limits": {"memory": "1Gi"}}}  # fmt: skip
+    first = [{"name": "journal-format", "volumeMounts": [{"name": "alluxio-journal"}]}, {"name": "credentials", "volumeMounts": [{"name": "conf"}]}]
+    spec = {"containers": [container, {"name": "alluxio-job-master"}], "initContainers": first, "hostNetwork": True, "volumes": [{"name": "conf"}]}
+    claims = [{"metadata": {"name": name}} for name in ("alluxio-journal", "alluxio-metastore")]
+    return {"spec": {"template": {"spec": spec}, "volumeClaimTemplates": claims}}
+
+
+def test_a_scratch_master_has_all_but_the_place_of_a_master() -> None:
+    original = stateful_set()
+    pod = masters.likeness(original, "scratch", "", {"emptyDir": {}}, "sleep 1", {"ALLUXIO_JAVA_OPTS": "new"}, 60)
+    spec = pod["spec"]
+    assert original == stateful_set()
+    assert [item["name"] for item in spec["containers"]] == ["alluxio-master"]
+    master = spec["containers"][0]
+    assert (master["image"], master["command"]) == ("alluxio:1", ["bash", "-c", "sleep 1"])
+    assert not {"args", "livenessProbe", "ports"} & set(master)
+    assert {item["name"]: item["value"] for item in master["env"]} == {"KEPT": "1", "ALLUXIO_JAVA_OPTS": "new"}
+    # What writes the credentials comes along; what formats the journal does not.
+    assert [item["name"] for item in spec["initContainers"]] == ["credentials"]
+    assert {item["name"]: set(item) for item in spec["volumes"]} == {
+        "conf": {"name"}, "alluxio-journal": {"name", "emptyDir"}, "alluxio-metastore": {"name", "emptyDir"}}  # fmt: skip
+    assert "hostNetwork" not in spec
+    # A pod with the release's label would be waited for, and its Service would send clients to it.
+    assert "release" not in pod["metadata"]["labels"]
+    assert spec["activeDeadlineSeconds"] == 60
+
+
+def test_properties_are_taken_out_of_options_by_their_whole_name() -> None:
+    options = "-Xmx1g -Dalluxio.master.hostname=a -Dalluxio.master.hostname.other=b -Dx=1"
+    assert masters.without(options, ("alluxio.master.hostname",)) == "-Xmx1g -Dalluxio.master.hostname.other=b -Dx=1"
+
+
+def pod(reason: str = "", restarts: int = 0, labels: dict[str, str] | None = None) -> dict[str, Any]:
+    status = {"restartCount": restarts, "state": {"waiting": {"reason": reason}} if reason else {}}
+    return {"metadata": {"ownerReferences": [{"name": "a"}], "labels": labels or {}}, "status": {"containerStatuses": [status]}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "restarts", "expected"),
+    [("InvalidImageName", 0, True), ("CrashLoopBackOff", 4, True), ("CrashLoopBackOff", 3, False), ("ImagePullBackOff", 9, False), ("", 9, False)],
+)
+def test_waiting_ends_where_it_is_in_vain(reason: str, restarts: int, *, expected: bool) -> None:
+    assert hopeless(pod(reason, restarts)) is expected
+
+
+def test_pods_that_are_about_to_be_replaced_do_not_count() -> None:
+    sets = [{"metadata": {"name": "a", "annotations": {}}, "status": {"updateRevision": "a-2"}}]
+    daemons = [{"metadata": {"name": "a", "annotations": {"deprecated.daemonset.template.generation": "2"}}}]
+    assert newest(pod(labels={"controller-revision-hash": "a-2"}), sets)
+    assert not newest(pod(labels={"controller-revision-hash": "a-1"}), sets)
+    assert newest(pod(labels={"pod-template-generation": "2"}), daemons)
+    assert not newest(pod(labels={"pod-template-generation": "1"}), daemons)
+
+
+def test_the_workers_that_the_master_counts_must_be_those_of_the_pods() -> None:
+    def worker(address: str) -> dict[str, Any]:
+        return {"address": {"host": "192.0.2.1", "containerHost": address}}
+
+    pods = [{"metadata": {"name": name, "labels": {"role": "alluxio-worker"}}, "status": {"podIP": address}} for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))]
+    pods.append({"metadata": {"name": "m-0", "labels": {"role": "alluxio-master"}}, "status": {"podIP": "10.0.0.3"}})
+    assert missing_workers(None, pods, patient=False) == "no master answers on its web port as the leading one"
+    # One that is gone is still counted, and one that is there is not.
+    late = masters.Leader("m-0", 1, [worker("10.0.0.1"), worker("10.0.0.9")])
+    assert missing_workers(late, pods, patient=False) == "m-0 does not count as live: b"
+    both = [worker("10.0.0.1"), worker("10.0.0.2")]
+    assert missing_workers(masters.Leader("m-0", 1, both), pods, patient=True) is None
+    stale = masters.Leader("m-0", 1, [*both, worker("10.0.0.9")])
+    assert missing_workers(stale, pods, patient=True) == "m-0 counts 3 workers as live, but there are 2"
+    assert missing_workers(stale, pods, patient=False) is None
+
+
+def test_files_that_only_workers_hold_are_found_by_their_state() -> None:
+    listing = """\
+drwxr-xr-x  alluxio        alluxio                      2       PERSISTED 11-25-2026 15:00:00:000  DIR /NOT_PERSISTED
+-rw-r--r--  alluxio        alluxio                 100000       PERSISTED 11-25-2026 15:00:00:000 100% /a
+-rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /b c
+-rw-r--r--  alluxio        alluxio                      0 TO_BE_PERSISTED 11-25-2026 15:00:00:000   0% /d/e
+drwxr-xr-x  alluxio        alluxio                      1   NOT_PERSISTED 11-25-2026 15:00:00:000  DIR /f
+"""
+    assert unpersisted(listing) == ["/b c", "/d/e"]
+
+
+def test_only_the_oldest_backups_of_the_same_release_go(tmp_path: Path) -> None:
+    names = [f"alluxio-2026010{day}T000000Z.gz" for day in range(1, 5)]
+    for name in [*names, "other-20250101T000000Z.gz", "alluxio-two-20250101T000000Z.gz", "alluxio-notes.gz"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in journal_backup.old(tmp_path, "alluxio", 3)] == names[:1]
+    assert journal_backup.old(tmp_path, "alluxio", 0) == []
