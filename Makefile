@@ -52,7 +52,8 @@ test: lint unit e2e molecule ## everything set up, all tests
 test-all: test ## and what takes longer: the controller killed a hundred times
 	pytest -m long tests/e2e
 
-bench: lab-build ## the host roles beside what else could do their work, and the controller with thousands of hosts
+bench: lab ## host roles and release beside what else could do their work, and the controller with thousands of hosts
 	python -m tests.bench.convergence run
 	python -m tests.bench.convergence faulty
 	python tests/bench/scale/run.py
+	python -m tests.bench.release run

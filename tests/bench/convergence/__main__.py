@@ -128,7 +128,7 @@ def show(results: Path, picture: Path) -> None:
     rows = json.loads(results.read_text(encoding="utf-8"))
     console = rich.console.Console(width=150)
     console.print(report.table(rows), report.goals_table(rows))
-    commands.draw(results, picture)
+    commands.draw(Path(__file__).with_name("draw.py"), results, picture)
     console.print(f"Picture: {picture}", highlight=False)
 
 

@@ -89,8 +89,8 @@ class Cases:
         return environment
 
 
-def draw(rows: Path, picture: Path) -> None:
-    """Draw the picture in the bench's own environment."""
-    done = subprocess.run([bench_venv() / "bin" / "python", Path(__file__).with_name("draw.py"), rows, picture], capture_output=True, text=True, check=False)
+def draw(script: Path, rows: Path, picture: Path) -> None:
+    """Draw a picture by a script, in the bench's own environment."""
+    done = subprocess.run([bench_venv() / "bin" / "python", script, rows, picture], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"The picture could not be drawn: {done.stderr[-1000:]}")
