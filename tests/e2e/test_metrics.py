@@ -33,10 +33,11 @@ def exported(core: Any, role: str) -> set[str]:
 
 
 def test_each_metric_of_the_dashboard_is_exported(core: Any, execute: Callable[..., str]) -> None:
-    # Operations of FUSE are counted from the first one on.
+    # Operations of FUSE are counted from the first one on; Alluxio's root belongs to the user of the pods.
+    execute("alluxio-master-0", "alluxio fs test -d /metrics || alluxio fs mkdir /metrics; alluxio fs chmod 777 /metrics", "alluxio-master")
     for pod in core.list_namespaced_pod(NAMESPACE, label_selector="role=alluxio-fuse").items:
-        file = f"{ROOT}/{pod.metadata.name}.metrics"
-        execute(pod.metadata.name, f"echo once > {file}; ls {ROOT} > /dev/null; cat {file} > /dev/null; rm {file}")
+        file = f"{ROOT}/metrics/{pod.metadata.name}"
+        execute(pod.metadata.name, f"echo once > {file}; ls {ROOT}/metrics > /dev/null; cat {file} > /dev/null; rm {file}")
     names = set().union(*(exported(core, role) for role in ("master", "worker", "fuse")))
     assert {pattern for pattern in queried() if not any(re.fullmatch(pattern, name) for name in names)} == set()
     assert any(name.startswith("Client_Fuse_") for name in names)
