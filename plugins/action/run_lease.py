@@ -14,6 +14,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.alnair.alluxio.plugins.plugin_utils.controller import ansible_playbook
 
 KEEPER = "ansible_collections.alnair.alluxio.plugins.plugin_utils.lease"
 ARGUMENTS = {
@@ -55,8 +56,7 @@ class ActionModule(ActionBase):
         """Run the action."""
         super().run(tmp, task_vars)
         _result, args = self.validate_argument_spec(ARGUMENTS)
-        # A task runs in a child of ansible-playbook.
-        pid = os.getppid()
+        pid = ansible_playbook()
         identity = f"{' '.join(Path(word).name for word in context.CLIARGS['args'])}, process {pid} of {getpass.getuser()}@{socket.gethostname()}"
         if self._connection.transport != "local":
             host = (task_vars or {}).get("inventory_hostname")

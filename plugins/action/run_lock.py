@@ -16,6 +16,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.alnair.alluxio.plugins.plugin_utils.controller import ansible_playbook
 
 # Keeps the lock's file open until the process that it is told of has ended, however that ends.
 HOLDER = "import os, select, sys; p = select.poll(); p.register(os.pidfd_open(int(sys.argv[1])), select.POLLIN); p.poll()"
@@ -64,8 +65,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
         super().run(tmp, task_vars)
-        # A task runs in a child of ansible-playbook.
-        holder = take(lock_path(context.CLIARGS["inventory"]), os.getppid(), " ".join(Path(word).name for word in context.CLIARGS["args"]))
+        holder = take(lock_path(context.CLIARGS["inventory"]), ansible_playbook(), " ".join(Path(word).name for word in context.CLIARGS["args"]))
         if holder:
             raise AnsibleActionFail(f"Another run on this inventory goes on: {holder}. Nothing was changed. Wait for its end, then run this again.")
         return {"changed": False}
