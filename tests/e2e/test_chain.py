@@ -193,6 +193,7 @@ def test_what_fits_on_no_node_is_named_before_anything_changes(cluster: Alnair, 
     assert pods(core) == before
 
 
+@pytest.mark.long
 def test_what_is_stuck_is_named_and_freed_only_by_force(cluster: Alnair, core: Any) -> None:
     held = "alluxio-journal-0"
     core.patch_persistent_volume(held, {"metadata": {"finalizers": ["example.org/held"]}})

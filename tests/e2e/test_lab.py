@@ -58,6 +58,7 @@ def test_a_second_checkout_finds_the_lab_that_is_up(checkout: Path) -> None:
     assert Alnair(checkout / "inventory" / "lab").status()["masters"] == pods
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("node", ["alnair-lab-1", "alnair-lab-0"])
 def test_a_node_that_is_rebooted_comes_back_with_all_that_ran_on_it(cluster: Alnair, node: str) -> None:
     assert cluster.deploy().status == "successful"
@@ -66,6 +67,7 @@ def test_a_node_that_is_rebooted_comes_back_with_all_that_ran_on_it(cluster: Aln
     assert healthy(cluster)
 
 
+@pytest.mark.long
 def test_make_lab_recovers_from_what_a_killed_run_left_behind(cluster: Alnair) -> None:
     podman("kill", "alnair-lab-2")
     half_built = CACHE / ".images-half-built"
@@ -77,6 +79,7 @@ def test_make_lab_recovers_from_what_a_killed_run_left_behind(cluster: Alnair) -
     assert healthy(cluster)
 
 
+@pytest.mark.long
 def test_lab_down_leaves_nothing_behind(checkout: Path) -> None:
     make("lab", SECOND, folder=checkout)
     # Nothing was ever deployed here, so this is the place for a first plan.

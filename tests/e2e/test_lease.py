@@ -12,7 +12,7 @@ from typing import Any
 
 import kubernetes
 import pytest
-from test_lock import start, until_locked
+from test_lock import start, start_up, until_locked
 
 from alnair_runner import Alnair
 
@@ -70,7 +70,8 @@ def test_a_run_on_another_controller_is_refused_with_the_holders_name(leases: An
     assert f"Another run on this cluster goes on: site.yml, process {first.pid} of " in output
     assert " since " in output
     assert "changed=0" in output
-    assert took < 6, f"two seconds are the goal on a machine of its own; this took {took:.1f} s"
+    idle = start_up()
+    assert took < max(3, 6 * idle), f"this took {took:.1f} s; ansible-playbook alone starts in {idle:.1f} s"
     # Hosts alone are no matter of the cluster's.
     third = elsewhere(tmp_path / "two", "prepare_hosts", "--check")
     output, _ = third.communicate(timeout=60)

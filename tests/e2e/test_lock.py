@@ -20,6 +20,13 @@ def start(playbook: str, *more: str, environment: dict[str, str] | None = None) 
     return subprocess.Popen(words, cwd=HOME, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
+def start_up() -> float:
+    """Return the seconds that ansible-playbook takes here to do nothing: how slow the machine is today."""
+    started = time.monotonic()
+    subprocess.run([str(Path(sys.executable).with_name("ansible-playbook")), "--version"], cwd=HOME, capture_output=True, check=True)
+    return time.monotonic() - started
+
+
 def until_locked(run: subprocess.Popen[str]) -> None:
     """Wait until a run has said that it has the lock."""
     assert run.stdout
@@ -43,7 +50,8 @@ def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair, limit: t
     assert "changed=0" in output
     first.communicate(timeout=60)
     assert first.returncode == 0
-    assert took < 4, f"two seconds are the goal on a machine of its own; this took {took:.1f} s"
+    idle = start_up()
+    assert took < max(2, 4 * idle), f"this took {took:.1f} s; ansible-playbook alone starts in {idle:.1f} s"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -101,6 +101,7 @@ def test_what_killed_pods_left_on_the_hosts_goes(cluster: Alnair, deployed: None
     assert (again.status, again.changed) == ("successful", 0), again.failures
 
 
+@pytest.mark.long
 def test_a_purge_is_listed_before_and_in_a_check(cluster: Alnair) -> None:
     assert cluster.run("prepare_hosts").status == "successful"
     on_hosts("touch /mnt/fuse/datasets/precious", "alluxio_workers")
