@@ -55,7 +55,13 @@ def read(knobs: dict[str, Any], names: tuple[str, ...] = ()) -> list[dict[str, A
             "name": item["metadata"]["name"],
             "path": item["spec"].get("path") or f"/datasets/{item['metadata']['name']}",
             "source": item["spec"]["source"],
-            "phase": "", "message": "", "cachedPercent": 0, "files": 0, "bytes": 0, "cachedBytes": 0, **(item.get("status") or {}),
+            "phase": "",
+            "message": "",
+            "cachedPercent": 0,
+            "files": 0,
+            "bytes": 0,
+            "cachedBytes": 0,
+            **(item.get("status") or {}),
         }
         for item in found
     ]
@@ -163,8 +169,15 @@ def perform(runner: Runner, verb: str, inventory: str | None, names: tuple[str, 
         variables = {**runner.variables(options["extra"]), **extra(verb, names, **more)}
         knobs = cluster.variables() if verb in ("mount", "load") else {}
         watch = Watch(console, (lambda: read(knobs, names)) if knobs else None, quiet=options["verbosity"] > 0)
-        result: Result = cluster.run("datasets", limit=options["limit"], check=options["check"], diff=options["diff"], extra_vars=variables,
-                                     verbosity=max(options["verbosity"], int(options["diff"])), progress=watch)
+        result: Result = cluster.run(
+            "datasets",
+            limit=options["limit"],
+            check=options["check"],
+            diff=options["diff"],
+            extra_vars=variables,
+            verbosity=max(options["verbosity"], int(options["diff"])),
+            progress=watch,
+        )
     except runner.usage as error:
         raise click.UsageError(str(error)) from error
     finally:
@@ -177,7 +190,9 @@ def perform(runner: Runner, verb: str, inventory: str | None, names: tuple[str, 
         console.print(shown)
     runner.report(console, f"dataset {verb}", result, as_json=False)
     if result.status == "interrupted" and verb in ("mount", "load"):
-        console.print("The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset unmount NAME ends it.", markup=False)
+        console.print(
+            "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset unmount NAME ends it.", markup=False
+        )
     sys.exit(result.exit_code)
 
 
@@ -246,8 +261,12 @@ def commands(common: Callable[[Any], Any], runner: Runner) -> click.Group:
 
     verb(mount, named)
     verb(load, named, click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated."))
-    verb(check, named, click.option("--content", is_flag=True, help="Compare checksums of what is cached, too."),
-         click.option("--sample", default=0, type=click.IntRange(0), metavar="N", help="Of so many files picked at random; 0 for all."))
+    verb(
+        check,
+        named,
+        click.option("--content", is_flag=True, help="Compare checksums of what is cached, too."),
+        click.option("--sample", default=0, type=click.IntRange(0), metavar="N", help="Of so many files picked at random; 0 for all."),
+    )
     verb(repair, named)
     verb(checksum, asked, click.option("--path", default="", help="File or directory, relative to the data set."))
     verb(free, asked)

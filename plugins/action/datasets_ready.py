@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
         while True:
             waited = time.monotonic() - started
             # The first question asks for the load, so that its answer is known whatever becomes of the next ones.
-            more = {"begun": answer.get("begun"), "waited": waited, "pause": min(SLICE, max(0.0, args["timeout"] - waited)) if answer else 0.0}
+            more = {"begun": answer.get("begun"), "pause": min(SLICE, max(0.0, args["timeout"] - waited)) if answer else 0.0}
             answer = self._execute_module("alnair.alluxio.datasets_ready", {**args, **more}, task_vars=task_vars)
             going = answer.get("going") or {}
             if answer.get("failed") or not going or self._task.check_mode or time.monotonic() - started >= args["timeout"]:
@@ -43,5 +43,7 @@ class ActionModule(ActionBase):
         answer.pop("going", None)
         if answer.get("failed") or begun is None or self._task.check_mode or not reasons:
             return answer
-        lines = [f"{text} (still so after {args['timeout']} s, datasets_timeout; the load goes on)" if name in going else text for name, text in reasons.items()]
+        lines = [
+            f"{text} (still so after {args['timeout']} s, datasets_timeout; the load goes on)" if name in going else text for name, text in reasons.items()
+        ]
         return {**answer, "failed": True, "msg": "\n".join(lines)}

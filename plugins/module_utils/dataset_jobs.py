@@ -42,7 +42,11 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": f"{verb}-{re.sub(r'[^a-z0-9]+', '-', name)[:40].strip('-')}-{mark}", "namespace": operator["metadata"]["namespace"], "labels": labels},
+        "metadata": {
+            "name": f"{verb}-{re.sub(r'[^a-z0-9]+', '-', name)[:40].strip('-')}-{mark}",
+            "namespace": operator["metadata"]["namespace"],
+            "labels": labels,
+        },
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": seconds,

@@ -9,8 +9,6 @@ from typing import Any
 DONE, FAILED = ("Complete",), ("Failed", "TooLarge", "Incomplete")
 # What tells whether a load changed anything.
 MEASURES = ("files", "bytes", "cachedBytes")
-# How long an operator may take to notice that another load is asked for, before what it said last counts as its answer.
-NOTICE_SECONDS = 60
 RELOAD = "alnair.io/reload"
 
 
@@ -45,32 +43,23 @@ def progress(name: str, status: Mapping[str, Any]) -> str:
     return line
 
 
-def ready(status: Mapping[str, Any]) -> bool:
-    """Tell whether the operator says that a data set is Ready."""
-    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in status.get("conditions") or [])
-
-
-def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any], waited: float) -> str:
+def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any]) -> str:
     """Return done, failed or going.
 
     Args:
         item: The object; None where it is gone.
         begun: Its status when the wait began; under ``asked`` the text by which another load was asked for, if it was.
-        waited: Seconds since then.
     """
     if item is None:
         return "failed"
     status = item.get("status") or {}
     if (status.get("observedGeneration") or 0) < item["metadata"].get("generation", 0):
         return "going"
+    # What it said before it saw that another load is asked for is no answer.
     asked = begun.get("asked")
-    noticed = status.get("observedReload") == asked or status.get("loadedAt") != begun.get("loadedAt") or begun.get("phase") not in DONE + FAILED
-    if asked and not noticed and waited < NOTICE_SECONDS:
+    if asked and status.get("observedReload") != asked:
         return "going"
-    if status.get("phase") in FAILED:
-        return "failed"
-    partial = item["spec"].get("preload") in ("none", "metadata")
-    return "done" if status.get("phase") in DONE or (partial and ready(status)) else "going"
+    return "failed" if status.get("phase") in FAILED else "done" if status.get("phase") in DONE else "going"
 
 
 def explained(name: str, namespace: str, item: Mapping[str, Any] | None) -> str:
@@ -83,6 +72,8 @@ def explained(name: str, namespace: str, item: Mapping[str, Any] | None) -> str:
             f"{name}: no operator has taken it up. Try: kubectl --namespace {namespace} get pods --selector app.kubernetes.io/name=alnair-operator, or deploy one with "
             "playbooks/deploy_operator.yml"
         )
+    if (status.get("observedGeneration") or 0) < item["metadata"].get("generation", 0):
+        return f"{name}: the operator has not seen what is declared now; it last said: {status.get('message') or status['phase']}"
     text = f"{progress(name, status)}: {status.get('message') or 'the operator gives no reason'}"
     files = [f"{entry.get('path')} ({entry.get('reason')})" for entry in status.get("failedFiles") or []]
     more = (status.get("failedCount") or 0) - len(files)

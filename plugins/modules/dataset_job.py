@@ -87,7 +87,9 @@ class Jobs:
         named = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "alnair-operator", "namespace": self.params["namespace"]}}
         operator = self.cluster.get(named)
         if not operator:
-            raise LookupError(f"There is no operator in namespace {self.params['namespace']}, whose image does the work. Deploy it with playbooks/deploy_operator.yml.")
+            raise LookupError(
+                f"There is no operator in namespace {self.params['namespace']}, whose image does the work. Deploy it with playbooks/deploy_operator.yml."
+            )
         for name, item in sets.items():
             job = dataset_jobs.manifest(operator, item, self.params["verb"], self.params["arguments"], uuid.uuid4().hex[:6], self.params["timeout"])
             self.jobs[name] = job

@@ -18,7 +18,6 @@ options:
   reload: {description: Whether another load is asked for., type: bool, default: false}
   timeout: {description: Seconds to wait for all of them., type: int, default: 3600}
   begun: {description: What the action knows from its first question; nothing for anybody else., type: dict}
-  waited: {description: Seconds that the action has waited so far., type: float, default: 0}
   pause: {description: Seconds that one question of the action may take., type: float, default: 0}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
@@ -72,8 +71,7 @@ def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> d
         )
     found = {}
     for name in params["names"]:
-        kept = ("phase", "loadedAt", *datasets.MEASURES)
-        found[name] = {key: value for key, value in (there[name].get("status") or {}).items() if key in kept}
+        found[name] = {key: value for key, value in (there[name].get("status") or {}).items() if key in datasets.MEASURES}
         if params["reload"] and not check and there[name]["spec"].get("preload") != "none":
             found[name]["asked"] = uuid.uuid4().hex
             cluster.patch(reference(params, name), {"metadata": {"annotations": {datasets.RELOAD: found[name]["asked"]}}})
@@ -87,8 +85,7 @@ def ask(module: AnsibleModule, cluster: objects.Objects) -> dict[str, Any]:
     started = time.monotonic()
     while True:
         items = {name: cluster.get(reference(params, name)) for name in params["names"]}
-        waited = params["waited"] + time.monotonic() - started
-        verdicts = {name: datasets.verdict(item, begun[name], waited) for name, item in items.items()}
+        verdicts = {name: datasets.verdict(item, begun[name]) for name, item in items.items()}
         if "going" not in verdicts.values() or time.monotonic() - started >= params["pause"] or module.check_mode:
             break
         time.sleep(2)
@@ -112,7 +109,6 @@ def main() -> None:
             "reload": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 3600},
             "begun": {"type": "dict"},
-            "waited": {"type": "float", "default": 0},
             "pause": {"type": "float", "default": 0},
         },
         supports_check_mode=True,

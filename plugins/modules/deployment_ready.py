@@ -71,7 +71,11 @@ def wait(module: AnsibleModule) -> None:
         if vain or time.monotonic() > deadline:
             break
         time.sleep(2)
-    lines = [f"pod {pod['metadata']['name']}: {why}{readiness.last_lines(core, pod)}{readiness.events_of(core, pod)}" for pod in pods if (why := readiness.pod_reason(pod))]
+    lines = [
+        f"pod {pod['metadata']['name']}: {why}{readiness.last_lines(core, pod)}{readiness.events_of(core, pod)}"
+        for pod in pods
+        if (why := readiness.pod_reason(pod))
+    ]
     what = "cannot become Ready" if vain else f"was not Ready after {params['timeout']} s ({params['variable']})"
     module.fail_json(msg="\n".join([f"Deployment {params['namespace']}/{params['name']} {what}: {short}", *lines]))
 

@@ -47,7 +47,9 @@ def everything(**given: Any) -> list[dict[str, Any]]:
 
 
 def environment(**given: Any) -> dict[str, str]:
-    container = find(rendered("dataset_operator", "operator.yml.j2", **IMAGE, **given), "Deployment", "alnair-operator")["spec"]["template"]["spec"]["containers"][0]
+    container = find(rendered("dataset_operator", "operator.yml.j2", **IMAGE, **given), "Deployment", "alnair-operator")["spec"]["template"]["spec"][
+        "containers"
+    ][0]
     assert all(isinstance(entry["value"], str) for entry in container["env"])
     return {entry["name"]: entry["value"] for entry in container["env"]}
 
@@ -149,7 +151,9 @@ def test_the_environment_says_what_the_role_was_told() -> None:
 
 
 def test_masters_follow_the_inventory_and_prefixes_are_json() -> None:
-    found = environment(groups={"alluxio_masters": ["a", "b", "c"]}, alluxio_release="r", alluxio_namespace="n", dataset_operator_prefixes={"team": ["/datasets/team"]})
+    found = environment(
+        groups={"alluxio_masters": ["a", "b", "c"]}, alluxio_release="r", alluxio_namespace="n", dataset_operator_prefixes={"team": ["/datasets/team"]}
+    )
     assert found["ALNAIR_MASTERS"].split(",") == [f"r-master-{index}.n.svc:19998" for index in range(3)]
     assert json.loads(found["ALNAIR_PREFIXES"]) == {"team": ["/datasets/team"]}
     assert environment(dataset_operator_masters=["m:1", "n:1"])["ALNAIR_MASTERS"] == "m:1,n:1"

@@ -193,7 +193,14 @@ def test_what_somebody_broke_is_made_anew() -> None:
     server, key, authority = certificates.made(NAMES, 365)
     other = certificates.made(NAMES, 365)
     assert certificates.fault(server, key, authority, NAMES, 30) == ""
-    for broken in ((b"", key, authority), (b"x", key, authority), (server, b"x", authority), (server, other[1], authority), (server, key, other[2]), (server, key, b"")):
+    for broken in (
+        (b"", key, authority),
+        (b"x", key, authority),
+        (server, b"x", authority),
+        (server, other[1], authority),
+        (server, key, other[2]),
+        (server, key, b""),
+    ):
         assert certificates.fault(*broken, NAMES, 30)
 
 
