@@ -239,9 +239,9 @@ def commands(common: Callable[[Any], Any], runner: Runner) -> click.Group:
         """Compare with the source; exit code 1 where something differs."""
         perform(runner, "check", inventory, names, options, content=content, sample=sample)
 
-    def repair(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
+    def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
         """Put right what differs from the source."""
-        perform(runner, "repair", inventory, names, options)
+        perform(runner, "repair", inventory, names, options, content=content, sample=sample)
 
     def checksum(inventory: str | None, names: tuple[str, ...], *, path: str, **options: Any) -> None:
         """Tell checksums of what is cached, of directories too."""
@@ -261,13 +261,12 @@ def commands(common: Callable[[Any], Any], runner: Runner) -> click.Group:
 
     verb(mount, named)
     verb(load, named, click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated."))
-    verb(
-        check,
-        named,
-        click.option("--content", is_flag=True, help="Compare checksums of what is cached, too."),
+    compared = (
+        click.option("--content", is_flag=True, help="Compare byte by byte what is cached, too."),
         click.option("--sample", default=0, type=click.IntRange(0), metavar="N", help="Of so many files picked at random; 0 for all."),
     )
-    verb(repair, named)
+    verb(check, named, *compared)
+    verb(repair, named, *compared)
     verb(checksum, asked, click.option("--path", default="", help="File or directory, relative to the data set."))
     verb(free, asked)
     verb(unmount, asked, click.option("--force", is_flag=True, help="Take finalizers off what is stuck, last."))

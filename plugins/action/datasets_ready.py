@@ -14,6 +14,7 @@ ARGUMENTS = {
     "names": {"type": "list", "elements": "str", "required": True},
     "reload": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 3600},
+    "patience": {"type": "int", "default": 0},
 }
 # How often a wait tells how far it is.
 SLICE = 15.0
@@ -32,7 +33,8 @@ class ActionModule(ActionBase):
         while True:
             waited = time.monotonic() - started
             # The first question asks for the load, so that its answer is known whatever becomes of the next ones.
-            more = {"begun": answer.get("begun"), "pause": min(SLICE, max(0.0, args["timeout"] - waited)) if answer else 0.0}
+            pause = min(SLICE, max(0.0, args["timeout"] - waited)) if answer else 0.0
+            more = {"begun": answer.get("begun"), "pause": pause, "patience": max(0, args["patience"] - int(waited))}
             answer = self._execute_module("alnair.alluxio.datasets_ready", {**args, **more}, task_vars=task_vars)
             going = answer.get("going") or {}
             if answer.get("failed") or not going or self._task.check_mode or time.monotonic() - started >= args["timeout"]:

@@ -62,7 +62,7 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
                         {
                             **own,
                             "name": verb,
-                            "args": [verb, name, *arguments],
+                            "args": [verb, name, *arguments, "--json"],
                             "env": [*(container.get("env") or []), {"name": "ALNAIR_DATASET", "value": json.dumps(declared)}],
                             "volumeMounts": mounts,
                         }

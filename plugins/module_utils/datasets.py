@@ -43,12 +43,13 @@ def progress(name: str, status: Mapping[str, Any]) -> str:
     return line
 
 
-def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any]) -> str:
+def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any], *, patient: bool = False) -> str:
     """Return done, failed or going.
 
     Args:
         item: The object; None where it is gone.
         begun: Its status when the wait began; under ``asked`` the text by which another load was asked for, if it was.
+        patient: Whether TooLarge is no answer yet, for space is being freed.
     """
     if item is None:
         return "failed"
@@ -58,6 +59,8 @@ def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any]) -> str:
     # What it said before it saw that another load is asked for is no answer.
     asked = begun.get("asked")
     if asked and status.get("observedReload") != asked:
+        return "going"
+    if patient and status.get("phase") == "TooLarge":
         return "going"
     return "failed" if status.get("phase") in FAILED else "done" if status.get("phase") in DONE else "going"
 
@@ -101,9 +104,24 @@ def document(text: str) -> dict[str, Any] | None:
 
 
 def rows(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Return what a report tells file by file: its first list of mappings."""
-    lists = [value for value in (report or {}).values() if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)]
-    return lists[0] if lists else []
+    """Return what a report tells file by file: differences, or checksums."""
+    found = report or {}
+    if isinstance(found.get("files"), dict):
+        return [{"path": path, "checksum": text} for path, text in found["files"].items()]
+    return list(found.get("differences") or [])
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """Return a report's figures in words."""
+    if "checksum" in report:
+        return f"{report['checksum']} of {report.get('path', '.')} ({len(report['files'])} files)"
+    if "freed" in report:
+        return f"freed: {', '.join(report['freed'])}; it stays mounted"
+    text = f"{report.get('files')} files, {size(report.get('bytes') or 0)}, {report.get('cached')} of them cached"
+    if report.get("content"):
+        text += f", {report.get('compared')} compared byte by byte, {report.get('uncompared')} not cached and so not compared"
+    text += f", {report['repaired']} put right" if "repaired" in report else ""
+    return f"{text}, {report.get('differing') or 'none'} {'differs' if report.get('differing') == 1 else 'differ'}"
 
 
 def outcome(name: str, found: Mapping[str, Any], shown: int = 20) -> str:
@@ -114,10 +132,11 @@ def outcome(name: str, found: Mapping[str, Any], shown: int = 20) -> str:
         found: Exit code (rc), report and last lines (said).
         shown: How many files are named at most.
     """
-    report = found.get("report") or {}
-    plain = ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, (str, int, float)) and key not in ("name", "message"))
-    text = report.get("message") or plain or found.get("said") or ("fine" if found["rc"] == 0 else f"it ended with exit code {found['rc']} and said nothing")
-    files = rows(report)
-    named = "; ".join(" ".join(str(value) for value in entry.values()) for entry in files[:shown])
+    report = found.get("report")
+    if not report:
+        said = found.get("said") or f"it ended with exit code {found['rc']} and said nothing"
+        return f"{name}: {said}"
+    files = list(report.get("differences") or [])
+    named = "; ".join(f"{entry.get('path')} ({entry.get('reason')})" for entry in files[:shown])
     more = f"; and {len(files) - shown} more" if len(files) > shown else ""
-    return f"{name}: {text}{f': {named}{more}' if files else ''}"
+    return f"{name}: {summary(report)}{f': {named}{more}' if files else ''}"

@@ -31,7 +31,7 @@ EXAMPLES = r"""
     namespace: alluxio
     verb: check
     names: [images]
-    arguments: [--content, --json]
+    arguments: [--content]
 """
 
 RETURN = r"""
@@ -135,7 +135,9 @@ def work(module: AnsibleModule) -> None:
         found = jobs.wait()
     finally:
         jobs.remove()
-    module.exit_json(changed=not reads and bool(sets), datasets=found)
+    # A repair that found nothing has changed nothing.
+    done = any((item["report"] or {}).get("repaired", 1) for item in found.values())
+    module.exit_json(changed=not reads and done, datasets=found)
 
 
 def main() -> None:

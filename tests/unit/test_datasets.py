@@ -167,6 +167,11 @@ def test_an_answer_counts_only_for_what_was_asked(item: Item | None, begun: Item
     assert datasets.verdict(item, begun) == verdict
 
 
+def test_too_large_is_no_answer_while_space_is_freed() -> None:
+    assert datasets.verdict(stands("TooLarge"), {}, patient=True) == "going"
+    assert datasets.verdict(stands("Failed"), {}, patient=True) == "failed"
+
+
 def test_progress_and_failure_are_told_with_figures() -> None:
     status = {"phase": "Loading", "files": 5000, "bytes": 100 * 2**30, "cachedBytes": 42 * 2**30, "cachedPercent": 42, "rate": 12 * 2**20, "secondsLeft": 200}
     assert datasets.progress("images", status) == "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 5000 files, 12.0 MiB/s, 3 min left"
@@ -188,11 +193,23 @@ def test_a_report_is_found_among_other_lines(printed: str, found: Item | None) -
     assert datasets.document(printed) == found
 
 
+REPORT = {"name": "images", "files": 9, "bytes": 2048, "cached": 8, "content": False, "differing": 3,
+          "differences": [{"path": f"{index}", "kind": "length", "reason": "it has 1 B"} for index in range(3)]}  # fmt: skip
+
+
 def test_an_outcome_names_files_and_how_many_more() -> None:
-    report = {"name": "images", "message": "3 of 9 files differ.", "differences": [{"path": f"/{index}", "reason": "size"} for index in range(3)]}
-    assert datasets.outcome("images", {"rc": 1, "report": report}, shown=2) == "images: 3 of 9 files differ.: /0 size; /1 size; and 1 more"
+    line = "images: 9 files, 2.0 KiB, 8 of them cached, 3 differ: 0 (it has 1 B); 1 (it has 1 B); and 1 more"
+    assert datasets.outcome("images", {"rc": 1, "report": REPORT}, shown=2) == line
+    fine = {**REPORT, "differing": 0, "differences": [], "content": True, "compared": 5, "uncompared": 1, "repaired": 2}
+    line = "images: 9 files, 2.0 KiB, 8 of them cached, 5 compared byte by byte, 1 not cached and so not compared, 2 put right, none differ"
+    assert datasets.outcome("images", {"rc": 0, "report": fine}) == line
+    sums = {"name": "images", "path": ".", "files": {"a": "1", "b": "2"}, "checksum": "3"}
+    assert datasets.outcome("images", {"rc": 0, "report": sums}) == "images: 3 of . (2 files)"
+    assert datasets.rows(sums) == [{"path": "a", "checksum": "1"}, {"path": "b", "checksum": "2"}]
+    freed = {"name": "images", "freed": ["/datasets/images"]}
+    assert datasets.outcome("images", {"rc": 0, "report": freed}) == "images: freed: /datasets/images; it stays mounted"
     assert datasets.outcome("images", {"rc": 2, "report": None, "said": "boom"}) == "images: boom"
-    assert datasets.outcome("images", {"rc": 0, "report": None, "said": ""}) == "images: fine"
+    assert "exit code 137 and said nothing" in datasets.outcome("images", {"rc": 137, "report": None, "said": ""})
 
 
 def test_a_job_has_the_operators_image_the_credentials_of_its_data_set_and_no_rights() -> None:
@@ -200,12 +217,12 @@ def test_a_job_has_the_operators_image_the_credentials_of_its_data_set_and_no_ri
     item = declared("my.images", "/datasets/images")
     item["spec"]["credentials"] = "s3"
     item["metadata"] |= {"uid": "u", "managedFields": [{}]}
-    job = dataset_jobs.manifest(deployment, item, "check", ["--json"], "abc123", 60)
+    job = dataset_jobs.manifest(deployment, item, "check", ["--content"], "abc123", 60)
     assert complaints(job) == []
     pod_spec = job["spec"]["template"]["spec"]
     (container,) = pod_spec["containers"]
     assert (job["metadata"]["name"], job["metadata"]["namespace"]) == ("check-my-images-abc123", "alluxio")
-    assert (container["image"], container["args"]) == ("image:0.1.0", ["check", "my.images", "--json"])
+    assert (container["image"], container["args"]) == ("image:0.1.0", ["check", "my.images", "--content", "--json"])
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert {volume["name"]: volume.get("secret", {}).get("secretName") for volume in pod_spec["volumes"]} == {"tmp": None, "credentials": "s3"}
     assert (pod_spec["serviceAccountName"], pod_spec["automountServiceAccountToken"]) == ("alnair-dataset-job", False)

@@ -17,6 +17,7 @@ from small_api import Api, serve
 
 HOME = Path(__file__).parents[2]
 SETS: list[dict[str, Any]] = [{"name": "images", "source": "s3://bucket/images"}, {"name": "texts", "source": "/srv/texts", "namespaces": ["default"]}]
+REPORT: dict[str, Any] = {"files": 10, "bytes": 1000, "cached": 10, "differing": 0, "differences": []}
 OPERATOR = {"dataset_operator_image": "registry.example/alnair-operator"}
 
 
@@ -38,7 +39,7 @@ class Cluster:
             full = {"phase": "Complete", "files": 10, "bytes": 1000, "cachedBytes": 1000, "cachedPercent": 100}
             item["status"] = {**full, "observedGeneration": metadata["generation"], "observedReload": asked or "", **self.answers.get(name, {})}
         if item["kind"] == "Job":
-            code, text = self.ends.get(metadata["labels"]["alnair.io/dataset"], (0, '{"message": "10 files agree."}'))
+            code, text = self.ends.get(metadata["labels"]["alnair.io/dataset"], (0, json.dumps(REPORT)))
             labels = {"batch.kubernetes.io/job-name": name}
             over = {"name": "x", "state": {"terminated": {"exitCode": code}}}
             api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-x", "namespace": metadata["namespace"], "labels": labels, "owner": name},
@@ -164,10 +165,10 @@ def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
     cluster.deploy(*SETS)
     before = {*cluster.api.items}
     assert cluster.changed("datasets", tasks="check", datasets_only=["images"]) == 0
-    report = {"message": "1 of 10 files differs", "differences": [{"path": "/datasets/texts/a b", "reason": "size"}]}
+    report = {**REPORT, "differing": 1, "differences": [{"path": "a b", "kind": "length", "reason": "it has 1 B"}]}
     cluster.ends["texts"] = (1, "a line of a log\n" + json.dumps(report, indent=1))
     said = cluster.said("datasets", tasks="check", datasets_content=True, datasets_sample=3).rpartition("Stop where something differs")[2]
-    assert "texts: 1 of 10 files differs: /datasets/texts/a b size" in said
+    assert "texts: 10 files, 1000 B, 10 of them cached, 1 differs: a b (it has 1 B)" in said
     assert "images" not in said
     assert "Name the data sets that are to be freed" in cluster.said("datasets", tasks="free")
     assert cluster.changed("datasets", "--check", tasks="free", datasets_only=["texts"]) == 1

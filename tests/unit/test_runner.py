@@ -194,6 +194,7 @@ def test_what_takes_away_wants_a_name(inventory: Path, verb: str) -> None:
         (["load", "a", "--evict", "b"], {"datasets_only": ["a"], "datasets_verb": "load", "datasets_evict": ["b"]}),
         (["check", "--content", "--sample", "5"], {"datasets_only": [], "datasets_verb": "check", "datasets_content": True, "datasets_sample": 5}),
         (["repair", "a"], {"datasets_only": ["a"], "datasets_verb": "repair"}),
+        (["repair", "a", "--content"], {"datasets_only": ["a"], "datasets_verb": "repair", "datasets_content": True}),
         (["checksum", "a", "--path", "x/y"], {"datasets_only": ["a"], "datasets_verb": "checksum", "datasets_path": "x/y"}),
         (["free", "a"], {"datasets_only": ["a"], "datasets_verb": "free"}),
         (["unmount", "a"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": False}),
@@ -286,6 +287,17 @@ def test_data_sets_are_a_table_and_json(inventory: Path, monkeypatch: pytest.Mon
     for text in ("alluxio/images", "42 %", "1.0 GiB", "Failed", "Bucket [x] is not there."):
         assert text in output
     assert [item["name"] for item in json.loads(call("dataset", "status", "--json", "--inventory", str(inventory)).stdout)] == ["images", "texts"]
+
+
+def test_status_tells_which_pods_wait_and_for_whom() -> None:
+    found: dict[str, Any] = {"namespace": "alluxio", "release": None, "masters": [], "workers": [], "fuse": [], "capacity": None, "claims": [], "volumes": []}
+    operator = {"pod": "alnair-operator-x", "node": "node-1", "ready": False, "restarts": 2}
+    for ready, text in ((False, "waits for the operator, none of whose pods is Ready"), (True, "waits for its data sets")):
+        console = rich.console.Console(file=io.StringIO(), width=200)
+        console.print(alnair_status.table({**found, "operator": [{**operator, "ready": ready}], "held": ["train/pod"]}))
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "train/pod" in printed
+        assert text in printed
 
 
 def test_without_a_kubeconfig_status_of_data_sets_tells_the_remedy(inventory: Path) -> None:
