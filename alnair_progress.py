@@ -19,6 +19,8 @@ def load(path: Path) -> list[dict[str, Any]]:
 
 def tasks_of_role(role: Path, variables: dict[str, Any], entry: str = "main.yml", *, validate: bool = True) -> int:
     """Return the number of tasks that a role starts, its check of arguments among them where it is not left out."""
+    # Which file a variable names is known only when it is included.
+    entry = "main.yml" if "{{" in entry else entry
     specified = validate and entry == "main.yml" and (role / "meta" / "argument_specs.yml").exists()
     return int(specified) + tasks_of_list(load(role / "tasks" / entry), role, variables)
 

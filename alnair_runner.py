@@ -36,6 +36,7 @@ except ImportError as missing:
         os.execv(venv_python, [str(venv_python), *sys.argv])
     sys.exit(f"The Python package {missing.name} is missing. Run `make setup`, or pip install -r requirements.txt.")
 
+import alnair_dataset
 import alnair_processes
 import alnair_progress
 import alnair_status
@@ -190,6 +191,21 @@ class Alnair:
     def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
         """Remove release, claims and volumes; with purge also what lies on the hosts."""
         return self.run("teardown", extra_vars={**(extra_vars or {}), "alluxio_force": force, "alluxio_purge": purge}, **options)
+
+    def dataset(self, verb: str, *names: str, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Mount, load, check, repair, checksum, free or unmount data sets.
+
+        Args:
+            verb: Which of these.
+            names: Names of the data sets; all that are listed, or declared, where there is none.
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        return self.run("datasets", extra_vars={**(extra_vars or {}), **alnair_dataset.extra(verb, names)}, **options)
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """Return how the data sets of the cluster stand; see :func:`alnair_dataset.read`."""
+        return alnair_dataset.read(self.variables())
 
     def status(self) -> dict[str, Any]:
         """Return the state of the release as the Kubernetes API tells it; see :func:`alnair_status.read`."""
@@ -360,6 +376,8 @@ def status(inventory: str | None, **options: Any) -> None:
         # In a file or a pipe names stay whole.
         rich.console.Console(width=None if sys.stdout.isatty() else 120).print(alnair_status.table(found))
 
+
+main.add_command(alnair_dataset.commands(common, alnair_dataset.Runner(Alnair, extra_variables, report, UsageError)))
 
 if __name__ == "__main__":
     main()

@@ -58,10 +58,31 @@ def ready(pods: Iterable[Any], role: str) -> list[dict[str, Any]]:
     found = []
     for pod in pods:
         if pod.metadata.labels.get("role") == f"alluxio-{role}":
-            statuses = pod.status.container_statuses or []
-            whole = bool(statuses) and all(status.ready for status in statuses)
-            found.append({"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole, "restarts": sum(s.restart_count for s in statuses)})
+            restarts = sum(status.restart_count for status in pod.status.container_statuses or [])
+            found.append({"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole(pod), "restarts": restarts})
     return found
+
+
+def whole(pod: Any) -> bool:
+    """Tell whether all containers of a pod are Ready."""
+    statuses = pod.status.container_statuses or []
+    return bool(statuses) and all(status.ready for status in statuses)
+
+
+def operator(pods: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return name, node and readiness of the operator's pods."""
+    return [
+        {"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole(pod), "restarts": sum(item.restart_count for item in pod.status.container_statuses or [])}
+        for pod in pods
+        if (pod.metadata.labels or {}).get("app.kubernetes.io/name") == "alnair-operator"
+    ]
+
+
+def held(pods: Iterable[Any]) -> list[str]:
+    """Return namespace/name of the pods that wait for their data sets."""
+    return [
+        f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods if "alnair.io/dataset" in [gate.name for gate in pod.spec.scheduling_gates or []]
+    ]
 
 
 def read(knobs: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +93,7 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used, bytes; None
-        when no master answers), claims and volumes (name and phase).
+        when no master answers), claims and volumes (name and phase), operator (its pods) and held (pods that wait for their data sets).
 
     Raises:
         ClusterError: there is no kubeconfig or the API server does not answer.
@@ -88,6 +109,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         pods = core.list_namespaced_pod(namespace, label_selector=f"release={release}", **limits).items
         secrets = core.list_namespaced_secret(namespace, label_selector=f"owner=helm,name={release}", **limits).items
         claims = core.list_namespaced_persistent_volume_claim(namespace, **limits).items
+        operators = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=alnair-operator", **limits).items
+        waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **limits).items
         volumes = core.list_persistent_volume(label_selector=f"release={release}", **limits).items
     except (kubernetes.client.ApiException, kubernetes.config.ConfigException, urllib3.exceptions.HTTPError) as error:
         raise ClusterError(f"The Kubernetes API server that {path} names does not answer: {str(error)[:300]}") from error
@@ -103,6 +126,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         "capacity": capacity(core, namespace, [item["pod"] for item in masters if item["ready"]]),
         "claims": [{"name": claim.metadata.name, "phase": claim.status.phase} for claim in claims],
         "volumes": [{"name": volume.metadata.name, "phase": volume.status.phase} for volume in volumes],
+        "operator": operator(operators),
+        "held": held(waiting),
     }
 
 
@@ -141,7 +166,7 @@ def table(found: dict[str, Any]) -> rich.table.Table:
         result.add_row("image", release["image"] or "", "", "")
     else:
         result.add_row("release", "", "", "not there")
-    for kind, key in (("master", "masters"), ("worker", "workers"), ("FUSE mount", "fuse")):
+    for kind, key in (("master", "masters"), ("worker", "workers"), ("FUSE mount", "fuse"), ("operator", "operator")):
         for item in found[key]:
             state = "Ready" if item["ready"] else "not Ready"
             result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
@@ -150,4 +175,7 @@ def table(found: dict[str, Any]) -> rich.table.Table:
     for kind, key in (("claim", "claims"), ("volume", "volumes")):
         for item in found[key]:
             result.add_row(kind, item["name"], "", item["phase"])
+    for name in found["held"]:
+        waits = "for its data sets" if any(item["ready"] for item in found["operator"]) else "for the operator, none of whose pods is Ready"
+        result.add_row("held pod", name, "", f"waits {waits}")
     return result

@@ -42,6 +42,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm, kube, masters
+from ansible_collections.alnair.alluxio.plugins.module_utils.readiness import events_of, hopeless, last_lines, pod_reason, shortfall
 
 try:
     import kubernetes
@@ -49,66 +50,8 @@ try:
 except ImportError:
     kubernetes = None
 
-# What a container waits for in vain, and how often one may end before that is no matter of waiting.
-HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
-ENDS = 4
 # How long to wait for the masters to forget a worker that is gone; the bundled chart has them do so after 30 s, the public one after five minutes.
 FORGET_SECONDS = 60
-
-
-def shortfall(item: dict[str, Any]) -> str | None:
-    """Return what a StatefulSet, DaemonSet or Deployment lacks, or None when it is as it was last told to be."""
-    status, spec = item.get("status") or {}, item["spec"]
-    if status.get("observedGeneration", 0) < item["metadata"]["generation"]:
-        return "its controller has not seen it yet"
-    if "desiredNumberScheduled" in status:
-        wanted, ready = status["desiredNumberScheduled"], status.get("numberReady", 0)
-        updated = status.get("updatedNumberScheduled", 0)
-        if wanted == 0:
-            return "no node matches its node selector"
-    else:
-        wanted, ready = spec.get("replicas", 1), status.get("readyReplicas", 0)
-        updated = status.get("updatedReplicas", 0)
-    if updated < wanted:
-        return f"{updated} of {wanted} pods are of the newest revision"
-    return None if ready >= wanted else f"{ready} of {wanted} pods are Ready"
-
-
-def container_reason(status: dict[str, Any]) -> str | None:
-    """Return why a container is not Ready, or None."""
-    waiting = (status.get("state") or {}).get("waiting")
-    ended = (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated")
-    if ended and ended.get("exitCode"):
-        return f"container {status['name']} ended with exit code {ended['exitCode']} ({ended.get('reason', 'Error')})"
-    if waiting and waiting.get("reason") not in ("PodInitializing", "ContainerCreating"):
-        return f"container {status['name']}: {waiting['reason']}: {waiting.get('message', 'no message')}"
-    return None
-
-
-def pod_reason(pod: dict[str, Any]) -> str | None:
-    """Return why a pod is not Ready from its own status, or None when it is Ready."""
-    status = pod.get("status") or {}
-    conditions = {item["type"]: item for item in status.get("conditions") or []}
-    if conditions.get("Ready", {}).get("status") == "True":
-        return None
-    scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("status") == "False":
-        return f"not scheduled: {scheduled.get('message', scheduled.get('reason'))}"
-    for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
-        reason = container_reason(container)
-        if reason:
-            return reason
-    return f"phase {status.get('phase', 'unknown')}: {conditions.get('Ready', {}).get('message', 'no reason given')}"
-
-
-def hopeless(pod: dict[str, Any]) -> bool:
-    """Tell whether a pod cannot become Ready without a change."""
-    status = pod.get("status") or {}
-    for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
-        reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
-        if reason in HOPELESS or (reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= ENDS):
-            return True
-    return False
 
 
 def backing_off(pod: dict[str, Any]) -> bool:
@@ -149,29 +92,6 @@ def missing_workers(found: masters.Leader | None, pods: list[dict[str, Any]], *,
     if patient and len(found.workers) > len(workers):
         return f"{found.name} counts {len(found.workers)} workers as live, but there are {len(workers)}"
     return None
-
-
-def last_lines(core: Any, pod: dict[str, Any]) -> str:
-    """Return the last lines that the failing container of a pod printed, or nothing."""
-    status = pod.get("status") or {}
-    for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
-        if (container_reason(container) or "").startswith(f"container {container['name']} ended"):
-            for previous in (False, True):
-                try:
-                    text = kube.retried(core.read_namespaced_pod_log, pod["metadata"]["name"], pod["metadata"]["namespace"], container=container["name"],
-                                        tail_lines=5, previous=previous)  # fmt: skip
-                except kubernetes.client.ApiException:
-                    continue
-                if text.strip():
-                    return "; it last printed: " + " | ".join(text.strip().splitlines())
-    return ""
-
-
-def events_of(core: Any, pod: dict[str, Any]) -> str:
-    """Return the newest warning about a pod, or nothing."""
-    chosen = f"involvedObject.uid={pod['metadata']['uid']},type=Warning"
-    found = kube.retried(core.list_namespaced_event, pod["metadata"]["namespace"], field_selector=chosen).items
-    return f"; {found[-1].reason}: {found[-1].message}" if found else ""
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def test_every_variable_has_the_name_of_its_role_and_a_sentence(role: str) -> No
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_is_used(role: str) -> None:
-    places = [*(HOME / "roles" / role).rglob("*.yml")]
+    places = [*(HOME / "roles" / role).rglob("*.yml"), *(HOME / "roles" / role).rglob("*.j2")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in places if path.name != "argument_specs.yml")
     for name in options(role):
         # Once where it gets its default, and once more where something depends on it.
@@ -54,5 +54,6 @@ def test_a_playbook_that_is_run_alone_reads_the_group_vars_too() -> None:
 
 def test_every_variable_of_the_inventories_is_one_that_a_role_knows() -> None:
     knobs = {name for role in ROLES for name in options(role)} | {"alluxio_kubeconfig", "alluxio_kube_context", "alluxio_namespace", "alluxio_release"}
+    knobs.add("alluxio_datasets")
     example = load(HOME / "inventory" / "example" / "group_vars" / "all.yml")
     assert set(example) <= knobs

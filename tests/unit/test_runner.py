@@ -10,10 +10,13 @@ from typing import Any
 import click.testing
 import pytest
 import rich.console
+import yaml
 
+import alnair_dataset
 import alnair_progress
 import alnair_result
 import alnair_runner
+import alnair_status
 from alnair_runner import Alnair, Result, UsageError
 
 HOME = Path(__file__).parents[2]
@@ -164,3 +167,141 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
 @pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name not in ("lease.yml", "lock.yml")))
 def test_every_playbook_has_tasks_to_count(playbook: str) -> None:
     assert alnair_progress.tasks_of_playbook(HOME / "playbooks" / playbook) >= 3
+
+
+DATASET_VERBS = ("mount", "load", "status", "check", "repair", "checksum", "free", "unmount")
+
+
+@pytest.mark.parametrize("verb", DATASET_VERBS)
+def test_the_help_of_every_verb_of_data_sets_fits_a_screen(verb: str) -> None:
+    done = call("dataset", verb, "--help")
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) <= 24
+
+
+@pytest.mark.parametrize("verb", ["checksum", "free", "unmount"])
+def test_what_takes_away_wants_a_name(inventory: Path, verb: str) -> None:
+    done = call("dataset", verb, "--inventory", str(inventory))
+    assert done.exit_code == 2
+    assert "Missing argument 'NAME...'" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        (["mount"], {"datasets_only": []}),
+        (["mount", "a", "b"], {"datasets_only": ["a", "b"]}),
+        (["load", "a", "--evict", "b"], {"datasets_only": ["a"], "datasets_verb": "load", "datasets_evict": ["b"]}),
+        (["check", "--content", "--sample", "5"], {"datasets_only": [], "datasets_verb": "check", "datasets_content": True, "datasets_sample": 5}),
+        (["repair", "a"], {"datasets_only": ["a"], "datasets_verb": "repair"}),
+        (["repair", "a", "--content"], {"datasets_only": ["a"], "datasets_verb": "repair", "datasets_content": True}),
+        (["checksum", "a", "--path", "x/y"], {"datasets_only": ["a"], "datasets_verb": "checksum", "datasets_path": "x/y"}),
+        (["free", "a"], {"datasets_only": ["a"], "datasets_verb": "free"}),
+        (["unmount", "a"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": False}),
+        (["unmount", "a", "--force"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": True, "datasets_force": True}),
+    ],
+)
+def test_each_verb_of_data_sets_is_the_playbook_with_variables(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], variables: dict[str, Any]) -> None:
+    given: dict[str, Any] = {}
+
+    def run(_self: Alnair, playbook: str, **options: Any) -> Result:
+        given.update({"playbook": playbook, **options})
+        return Result(status="successful")
+
+    monkeypatch.setattr(Alnair, "run", run)
+    done = call("dataset", words[0], "--inventory", str(inventory), *words[1:])
+    assert done.exit_code == 0, done.output
+    assert (given["playbook"], given["extra_vars"]) == ("datasets", variables)
+    knobs = {name for role in ("datasets", "dataset_operator") for name in role_options(role)}
+    assert set(variables) <= knobs | {"datasets_verb", "alluxio_force"}
+
+
+def role_options(role: str) -> dict[str, Any]:
+    text = (HOME / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
+
+
+def test_every_verb_that_the_playbook_is_told_is_a_file_of_the_role() -> None:
+    for verb in ("load", "check", "repair", "checksum", "free"):
+        assert (HOME / "roles" / "datasets" / "tasks" / f"{verb}.yml").exists()
+
+
+def job_event(kind: str, rc: int) -> dict[str, Any]:
+    report = {"message": "1 of 9 files differs.", "differences": [{"path": "/datasets/a/[x]", "reason": "size"}]} if rc else {"message": "9 files agree."}
+    answer = {"datasets": {"a": {"rc": rc, "report": report, "said": ""}}}
+    return {"event": kind, "event_data": {"host": "h", "task": "Run a Job", "task_action": "alnair.alluxio.dataset_job", "res": answer}}
+
+
+def test_what_a_check_found_is_a_table_and_json_and_an_exit_code(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_self: Alnair, _playbook: str, progress: alnair_progress.Progress, **_options: Any) -> Result:
+        progress.event(job_event("runner_on_ok", 1))
+        return Result(status="failed")
+
+    monkeypatch.setattr(Alnair, "run", run)
+    done = call("dataset", "check", "a", "--inventory", str(inventory))
+    assert done.exit_code == 1
+    assert "/datasets/a/[x]" in done.output
+    done = click.testing.CliRunner().invoke(alnair_runner.main, ["dataset", "check", "a", "--json", "--inventory", str(inventory)])
+    found = json.loads(done.stdout)
+    assert (found["verb"], found["datasets"]["a"]["rc"]) == ("dataset check", 1)
+    assert done.exit_code == 1
+
+
+def test_a_load_that_is_interrupted_goes_on_and_is_said_to(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Alnair, "run", lambda *_words, **_options: Result(status="interrupted"))
+    done = call("dataset", "load", "a", "--inventory", str(inventory))
+    assert done.exit_code == 130
+    assert "The load goes on in the cluster" in done.output
+    assert "The load goes on" not in call("dataset", "check", "a", "--inventory", str(inventory)).output
+
+
+LOADING = {"namespace": "alluxio", "name": "images", "path": "/datasets/images", "source": "/x", "phase": "Loading", "message": "", "cachedPercent": 42,
+           "files": 7, "bytes": 2**30, "cachedBytes": 2**29, "rate": 2**20, "secondsLeft": 30}  # fmt: skip
+
+
+def test_a_load_is_told_with_bytes_files_rate_and_time_left() -> None:
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    watch = alnair_dataset.Watch(console, lambda: [LOADING])
+    watch.said = watch.looked = -100.0
+    watch.tick()
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    watch.event({"event": "playbook_on_task_start", "event_data": {"name": "Wait", "task_action": "alnair.alluxio.datasets_ready"}})
+    watch.said = watch.looked = -100.0
+    watch.tick()
+    assert "images: Loading, 512.0 MiB of 1.0 GiB (42 %), 7 files, 1.0 MiB/s, 30 s left" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_an_api_server_that_restarts_does_not_end_the_watch() -> None:
+    def away() -> list[dict[str, Any]]:
+        raise alnair_status.ClusterError("away")
+
+    watch = alnair_dataset.Watch(rich.console.Console(file=io.StringIO()), away)
+    watch.loading, watch.looked = True, -100.0
+    watch.tick()
+
+
+def test_data_sets_are_a_table_and_json(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = {**LOADING, "name": "texts", "phase": "Failed", "message": "Bucket [x] is not there."}
+    monkeypatch.setattr(alnair_dataset, "read", lambda _knobs, _names: [LOADING, failed])
+    output = call("dataset", "status", "--inventory", str(inventory)).output
+    for text in ("alluxio/images", "42 %", "1.0 GiB", "Failed", "Bucket [x] is not there."):
+        assert text in output
+    assert [item["name"] for item in json.loads(call("dataset", "status", "--json", "--inventory", str(inventory)).stdout)] == ["images", "texts"]
+
+
+def test_status_tells_which_pods_wait_and_for_whom() -> None:
+    found: dict[str, Any] = {"namespace": "alluxio", "release": None, "masters": [], "workers": [], "fuse": [], "capacity": None, "claims": [], "volumes": []}
+    operator = {"pod": "alnair-operator-x", "node": "node-1", "ready": False, "restarts": 2}
+    for ready, text in ((False, "waits for the operator, none of whose pods is Ready"), (True, "waits for its data sets")):
+        console = rich.console.Console(file=io.StringIO(), width=200)
+        console.print(alnair_status.table({**found, "operator": [{**operator, "ready": ready}], "held": ["train/pod"]}))
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "train/pod" in printed
+        assert text in printed
+
+
+def test_without_a_kubeconfig_status_of_data_sets_tells_the_remedy(inventory: Path) -> None:
+    inventory.write_text(inventory.read_text(encoding="utf-8") + "all: {vars: {alluxio_kubeconfig: /nowhere/config}}\n", encoding="utf-8")
+    done = call("dataset", "status", "--inventory", str(inventory))
+    assert done.exit_code == 1
+    assert "There is no kubeconfig at /nowhere/config. Set alluxio_kubeconfig" in " ".join(done.output.split())

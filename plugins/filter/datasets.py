@@ -1,0 +1,217 @@
+"""Filters: data sets as objects of the cluster, what is wrong with a list of them, and the operator that serves them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.alnair.alluxio.plugins.module_utils import datasets
+
+DOCUMENTATION = r"""
+name: datasets
+short_description: Data sets as objects of the cluster, and what is wrong with a list of them
+description:
+  - Makes AlnairDatacache objects of a list, says in a sentence each what is wrong with it, and finds pods that are held and operators that watch the same.
+options:
+  _input:
+    description: Data sets as the role datasets takes them, or objects as the API returns them.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+objects: "{{ datasets_list | alnair.alluxio.dataset_objects('alluxio') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: A list.
+  type: list
+"""
+
+Object = Mapping[str, Any]
+VERSION, KIND, GATE = "centaurusinfra.com/v1", "AlnairDatacache", "alnair.io/dataset"
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
+SOURCE = re.compile(r"s3://[^/]+(/.*)?|hdfs://[^/]+(/.*)?|nfs://[^/]+/.+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?|/.+", re.DOTALL)
+# The same words as in the kind's own rule.
+SECRET = re.compile(r"secret|passw|token|credential|access.?key|account.?key|private.?key", re.IGNORECASE)
+DURATION = re.compile(r"0|[0-9]+(ms|s|m|h|d)")
+DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
+
+
+def path_of(item: Object) -> str:
+    """Return where a data set of the list appears in Alluxio."""
+    return str(item.get("path") or f"/datasets/{item.get('name')}")
+
+
+def dataset_objects(items: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
+    """Return the objects of a list of data sets.
+
+    Args:
+        items: The list.
+        namespace: Namespace of the objects.
+    """
+    return [
+        {
+            "apiVersion": VERSION,
+            "kind": KIND,
+            "metadata": {"name": item["name"], "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": "alnair"}},
+            "spec": {**{key: value for key, value in item.items() if key != "name" and value is not None}, "path": path_of(item)},
+        }
+        for item in items
+    ]
+
+
+def dataset_title(item: Object) -> str:
+    """Return namespace/name of an object."""
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+
+
+def watched_datasets(items: Iterable[Object], watched: list[str]) -> list[Object]:
+    """Return the objects in the namespaces that an operator watches; no namespace stands for all."""
+    return [item for item in items if not watched or item["metadata"]["namespace"] in watched]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether a path lies in another or is the same."""
+    first, second = sorted((f"{one.rstrip('/')}/", f"{other.rstrip('/')}/"), key=len)
+    return second.startswith(first)
+
+
+def item_faults(item: Object, namespaces: list[str], known: set[str]) -> Iterator[str]:
+    """Yield what is wrong with a data set taken by itself."""
+    name, path = str(item.get("name")), path_of(item)
+    if not NAME.fullmatch(name):
+        yield (
+            f'name "{name}" must be at most 63 small letters, digits, hyphens and dots, for it names an object of the cluster; its path and source may hold any other '
+            f'character, such as path: "/datasets/{name}"'
+        )
+    source = str(item.get("source"))
+    if not SOURCE.fullmatch(source):
+        yield f'source "{source}" must be s3://bucket/prefix, hdfs://host:port/path, nfs://server/export, pvc://claim or an absolute path that all pods of Alluxio see'
+    if re.match(r"[a-z0-9]+://[^/]*@", source):
+        yield "source holds a user or a password; put what is secret into a Secret (dataset_operator_credentials) and name it in credentials"
+    if not re.match(r"/[^/]", path) or path.endswith("/") or "//" in path or DOTS.search(path):
+        yield f'path "{path}" must be absolute, below /, without a slash at its end and without empty parts, . or .. in it, such as /datasets/{name}'
+    for key in item.get("options") or {}:
+        if SECRET.search(str(key)):
+            yield f"options hold {key}, which looks like a credential and could be read by whoever sees the object; put it into a Secret and name it in credentials"
+    for part in item.get("subPaths") or []:
+        if part.startswith("/") or DOTS.search(part):
+            yield f'subPaths hold "{part}", which must be relative to the data set, without . or .. in it'
+    for key, extra in (("ttl", "0 for never"), ("syncInterval", "-1 for never or 0 for always")):
+        value = str(item.get(key, "0"))
+        if not DURATION.fullmatch(value) and not (key == "syncInterval" and value == "-1"):
+            yield f'{key} "{value}" must be a number with ms, s, m, h or d, such as 12h, or {extra}'
+    if lacking := [space for space in item.get("namespaces") or [] if space not in namespaces]:
+        yield f"namespaces hold {', '.join(lacking)}, which the cluster does not have; make them first (kubectl create namespace {lacking[0]}) or mend the name"
+    for other in item.get("evict") or []:
+        if other == name or other not in known:
+            yield f"evict holds {other}, which is {'the data set itself' if other == name else 'no data set that is listed or declared'}"
+
+
+def dataset_faults(items: list[Object], declared: list[Object], namespaces: list[str], namespace: str) -> list[str]:
+    """Return a sentence for each thing that is wrong with a list of data sets.
+
+    Args:
+        items: The list.
+        declared: The AlnairDatacache objects of the cluster.
+        namespaces: The cluster's namespaces.
+        namespace: Namespace of the list's objects.
+    """
+    names = [str(item.get("name")) for item in items]
+    # Objects of the list are judged as they will be.
+    others = [item for item in declared if item["metadata"]["namespace"] != namespace or item["metadata"]["name"] not in names]
+    known = {*names, *(item["metadata"]["name"] for item in declared)}
+    found = [f"{name}: is listed {names.count(name)} times; each data set needs a name of its own" for name in sorted({*names}) if names.count(name) > 1]
+    found += [f"{item.get('name')}: {fault}" for item in items for fault in item_faults(item, namespaces, known)]
+    there = [(dataset_title(item), str(item["spec"].get("path") or f"/datasets/{item['metadata']['name']}")) for item in others]
+    for index, item in enumerate(items):
+        rest = [(str(other.get("name")), path_of(other)) for other in items[index + 1 :] if other.get("name") != item.get("name")] + there
+        for name, path in rest:
+            if overlap(path_of(item), path):
+                found.append(
+                    f"{item.get('name')}: its path {path_of(item)} and that of {name}, {path}, lie in each other; give one of them another path, for a file "
+                    "would belong to both"
+                )
+    return found
+
+
+def gate_patches(pods: Iterable[Object], watched: list[str]) -> list[dict[str, Any]]:
+    """Return the changes that let go of pods that wait for a data set.
+
+    Args:
+        pods: Pods as the API returns them.
+        watched: Namespaces of the operator that holds them; none for all.
+    """
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]},
+            "spec": {"schedulingGates": [{"name": GATE, "$patch": "delete"}]},
+        }
+        for pod in pods
+        if GATE in [gate["name"] for gate in pod["spec"].get("schedulingGates") or []] and (not watched or pod["metadata"]["namespace"] in watched)
+    ]
+
+
+def operator_rivals(deployments: Iterable[Object], namespace: str, watched: list[str]) -> list[str]:
+    """Return operators of other namespaces that watch what is to be watched, each in words.
+
+    Args:
+        deployments: The cluster's Deployments of operators.
+        namespace: Namespace of the own operator.
+        watched: What it is to watch; nothing for the whole cluster.
+    """
+    found = []
+    for item in deployments:
+        if item["metadata"]["namespace"] == namespace:
+            continue
+        environment = {entry["name"]: entry.get("value") or "" for entry in item["spec"]["template"]["spec"]["containers"][0].get("env") or []}
+        theirs = [name for name in environment.get("ALNAIR_WATCH", "").split(",") if name]
+        if not theirs or not watched or {*theirs} & {*watched}:
+            found.append(f"that of namespace {item['metadata']['namespace']} watches {', '.join(theirs) or 'the whole cluster'}")
+    return found
+
+
+def dataset_line(entry: Object) -> str:
+    """Return how far a data set is, of an entry with its name (key) and its status (value)."""
+    return datasets.progress(entry["key"], entry["value"])
+
+
+def dataset_outcomes(found: Mapping[str, Object]) -> list[str]:
+    """Return how a verb on data sets ended, a line for each."""
+    return [datasets.outcome(name, item) for name, item in found.items()]
+
+
+def references(items: Iterable[Object]) -> list[dict[str, Any]]:
+    """Return what names objects, without what they hold."""
+    return [
+        {
+            "apiVersion": item["apiVersion"],
+            "kind": item["kind"],
+            "metadata": {key: item["metadata"][key] for key in ("name", "namespace") if item["metadata"].get(key)},
+        }
+        for item in items
+    ]
+
+
+class FilterModule:
+    """Register the filters."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {
+            "dataset_faults": dataset_faults,
+            "dataset_line": dataset_line,
+            "dataset_objects": dataset_objects,
+            "dataset_outcomes": dataset_outcomes,
+            "dataset_title": dataset_title,
+            "gate_patches": gate_patches,
+            "operator_rivals": operator_rivals,
+            "references": references,
+            "watched_datasets": watched_datasets,
+        }

@@ -1,0 +1,185 @@
+"""The roles dataset_operator and datasets from an empty cluster to data sets that are loaded, checked and gone, on an API that lives in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.alnair.alluxio.plugins.filter.datasets import dataset_objects
+from role_tools import rendered
+from small_api import Api, serve
+
+HOME = Path(__file__).parents[2]
+SETS: list[dict[str, Any]] = [{"name": "images", "source": "s3://bucket/images"}, {"name": "texts", "source": "/srv/texts", "namespaces": ["default"]}]
+REPORT: dict[str, Any] = {"files": 10, "bytes": 1000, "cached": 10, "differing": 0, "differences": []}
+OPERATOR = {"dataset_operator_image": "registry.example/alnair-operator"}
+
+
+class Cluster:
+    """An empty cluster, and plays against it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.api = folder, Api()
+        self.server = serve(self.api, folder / "kubeconfig")
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.ends: dict[str, tuple[int, str]] = {}
+        self.api.played = self.play
+
+    def play(self, api: Api, _path: str, item: dict[str, Any]) -> None:
+        """Do what the operator and the kubelet would."""
+        name, metadata = item["metadata"]["name"], item["metadata"]
+        if item["kind"] == "AlnairDatacache":
+            asked = (metadata.get("annotations") or {}).get("alnair.io/reload")
+            full = {"phase": "Complete", "files": 10, "bytes": 1000, "cachedBytes": 1000, "cachedPercent": 100}
+            item["status"] = {**full, "observedGeneration": metadata["generation"], "observedReload": asked or "", **self.answers.get(name, {})}
+        if item["kind"] == "Job":
+            code, text = self.ends.get(metadata["labels"]["alnair.io/dataset"], (0, json.dumps(REPORT)))
+            labels = {"batch.kubernetes.io/job-name": name}
+            over = {"name": "x", "state": {"terminated": {"exitCode": code}}}
+            api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-x", "namespace": metadata["namespace"], "labels": labels, "owner": name},
+                     "spec": item["spec"]["template"]["spec"], "status": {"phase": "Failed" if code else "Succeeded", "containerStatuses": [over]}})  # fmt: skip
+            api.logs[f"{name}-x"] = text
+
+    def deploy(self, *sets: dict[str, Any]) -> None:
+        """Put kind, operator and data sets there as the roles do."""
+        self.api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "alluxio"}})
+        kind = yaml.safe_load((HOME / "roles/dataset_operator/files/alnairdatacache.yml").read_text(encoding="utf-8"))
+        for item in (kind, *rendered("dataset_operator", "operator.yml.j2", **OPERATOR), *dataset_objects(sets, "alluxio")):
+            item["metadata"]["generation"] = 1
+            self.api.add(item)
+            self.api.written(next(path for path, kept in self.api.items.items() if kept is item), item)
+
+    def run(self, role: str, *words: str, tasks: str = "main", **variables: Any) -> tuple[int, str]:
+        """Run a role; return its exit code and what ansible-playbook said."""
+        task = {"name": "Run", "ansible.builtin.include_role": {"name": f"alnair.alluxio.{role}", "tasks_from": tasks}}
+        play = {"name": "Play", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}
+        (self.folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"alluxio_masters": {"hosts": {"node-1": None}}}), encoding="utf-8")
+        given = json.dumps({"alluxio_kubeconfig": str(self.folder / "kubeconfig"), **OPERATOR, **variables})
+        command = ["ansible-playbook", "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml"), "-e", given, *words]
+        done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, timeout=300)
+        return done.returncode, done.stdout + done.stderr
+
+    def changed(self, *words: Any, **variables: Any) -> int:
+        """Run a role that must not fail; return how many tasks changed something."""
+        code, text = self.run(*words, **variables)
+        assert code == 0, text
+        found = re.search(r"changed=(\d+)", text)
+        assert found
+        return int(found[1])
+
+    def said(self, *words: Any, **variables: Any) -> str:
+        """Run a role that must fail; return what it said, in one line."""
+        code, text = self.run(*words, **variables)
+        assert code == 2, text
+        return " ".join(text.split())
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path)
+    yield found
+    found.server.shutdown()
+
+
+def test_the_operator_comes_stays_and_goes(cluster: Cluster) -> None:
+    before = {*cluster.api.items}
+    secrets: dict[str, Any] = {"dataset_operator_credentials": {"s3": {"s3a.secretKey": "as-secret-as-can-be"}}}
+    assert cluster.changed("dataset_operator", "--check", **secrets) == 5
+    assert {*cluster.api.items} == before
+    code, text = cluster.run("dataset_operator", "--diff", "-vvv", **secrets)
+    assert code == 0, text
+    assert "as-secret-as-can-be" not in text.partition("PLAY [")[2]
+    assert "PRIVATE KEY" not in text
+    (webhook,) = cluster.api.known("MutatingWebhookConfiguration")
+    (tls,) = [item for item in cluster.api.known("Secret") if item["metadata"]["name"] == "alnair-operator-tls"]
+    assert {hook["clientConfig"]["caBundle"] for hook in webhook["webhooks"]} == {tls["data"]["ca.crt"]}
+    assert cluster.changed("dataset_operator", **secrets) == 0
+
+    gates = [{"name": "alnair.io/dataset"}, {"name": "other"}]
+    cluster.api.add(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "held", "namespace": "default"},
+            "spec": {"schedulingGates": gates},
+            "status": {"phase": "Pending"},
+        }
+    )
+    gone = {**secrets, "dataset_operator_state": "absent"}
+    # The webhook, the pod's gate, all else.
+    assert cluster.changed("dataset_operator", **gone) == 3
+    assert cluster.api.items.pop("/api/v1/namespaces/default/pods/held")["spec"]["schedulingGates"] == [{"name": "other"}]
+    # The namespace is the release's.
+    assert {*cluster.api.items} - before == {"/api/v1/namespaces/alluxio"}
+
+
+def test_what_the_operator_lacks_is_said_before_anything_is_changed(cluster: Cluster) -> None:
+    assert "dataset_operator_image is empty, so there is no operator to deploy" in cluster.said("dataset_operator", dataset_operator_image="")
+    other = {"name": "o", "env": [{"name": "ALNAIR_WATCH", "value": ""}]}
+    cluster.api.add({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [other]}}},
+                     "metadata": {"name": "alnair-operator", "namespace": "default", "labels": {"app.kubernetes.io/name": "alnair-operator"}}})  # fmt: skip
+    before = {*cluster.api.items}
+    assert "that of namespace default watches the whole cluster" in cluster.said("dataset_operator")
+    assert {*cluster.api.items} == before
+
+
+def test_data_sets_are_declared_loaded_and_left_alone(cluster: Cluster) -> None:
+    assert "The cluster does not know the kind AlnairDatacache" in cluster.said("datasets", alluxio_datasets=SETS)
+    cluster.deploy()
+    wrong = [*SETS, {"name": "images", "source": "bucket"}, {"name": "more", "source": "/x", "path": "/datasets"}]
+    said = cluster.said("datasets", alluxio_datasets=wrong)
+    for sentence in (
+        "images: is listed 2 times",
+        'images: source "bucket" must be',
+        "its path /datasets/images and that of more, /datasets, lie in each other",
+        "Nothing was changed",
+    ):
+        assert sentence in said
+    assert cluster.api.known("AlnairDatacache") == []
+    assert cluster.changed("datasets", alluxio_datasets=SETS) == 1
+    assert cluster.changed("datasets", alluxio_datasets=SETS) == 0
+    cluster.answers["images"] = {"files": 11, "bytes": 1100, "cachedBytes": 1100}
+    cluster.answers["texts"] = {
+        "phase": "Incomplete",
+        "message": "1 file is not in the cache.",
+        "failedFiles": [{"path": "/a", "reason": "gone"}],
+        "failedCount": 1,
+    }
+    said = cluster.said("datasets", alluxio_datasets=SETS)
+    assert "texts: Incomplete, 1000 B of 1000 B (100 %), 10 files: 1 file is not in the cache. Not loaded: /a (gone)." in said
+    # New files at the source are what a load with the same list changes; the data set that makes room is freed before.
+    cluster.answers["images"] = {"files": 12}
+    assert cluster.changed("datasets", tasks="load", datasets_only=["images"], datasets_evict=["texts"]) == 2
+    cluster.answers["images"] = {"phase": "Loading"}
+    assert "still so after 1 s, datasets_timeout; the load goes on" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_timeout=1)
+
+
+def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
+    cluster.deploy(*SETS)
+    before = {*cluster.api.items}
+    assert cluster.changed("datasets", tasks="check", datasets_only=["images"]) == 0
+    report = {**REPORT, "differing": 1, "differences": [{"path": "a b", "kind": "length", "reason": "it has 1 B"}]}
+    cluster.ends["texts"] = (1, "a line of a log\n" + json.dumps(report, indent=1))
+    said = cluster.said("datasets", tasks="check", datasets_content=True, datasets_sample=3).rpartition("Stop where something differs")[2]
+    assert "texts: 10 files, 1000 B, 10 of them cached, 1 differs: a b (it has 1 B)" in said
+    assert "images" not in said
+    assert "Name the data sets that are to be freed" in cluster.said("datasets", tasks="free")
+    assert cluster.changed("datasets", "--check", tasks="free", datasets_only=["texts"]) == 1
+    assert {*cluster.api.items} == before
+
+
+def test_data_sets_go_before_the_operator(cluster: Cluster) -> None:
+    cluster.deploy(*SETS)
+    said = cluster.said("dataset_operator", dataset_operator_state="absent")
+    assert "only the operator can unmount them: alluxio/images, alluxio/texts" in said
+    assert cluster.changed("datasets", alluxio_datasets=SETS, datasets_state="absent", datasets_only=["texts"]) == 1
+    assert [item["metadata"]["name"] for item in cluster.api.known("AlnairDatacache")] == ["images"]
+    assert cluster.changed("datasets", datasets_state="absent", datasets_all=True) == 1
+    assert cluster.api.known("AlnairDatacache") == []
