@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import multiprocessing
 import os
@@ -14,7 +15,6 @@ import resource
 import shutil
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,11 @@ def drop_caches() -> None:
 
 
 def worker(source: str, target: str, files: list[tuple[str, int]], turn: Any, start: Any, answer: Any) -> None:
-    """Read files, whichever is next, and send the moments of their ends and the seconds that each took."""
+    """Read files, whichever is next, and send the moment of the start, and of each file the moment of its end and the seconds that it took."""
     try:
         data, buffer, done = opened(source), memoryview(bytearray(BUFFER)), []
-        start.wait()
-        before = own_cpu()
+        start.wait(60)
+        started, before = time.monotonic(), own_cpu()
         while True:
             with turn.get_lock():
                 number = turn.value
@@ -121,9 +121,9 @@ def worker(source: str, target: str, files: list[tuple[str, int]], turn: Any, st
             if count != size:
                 raise EOFError(f"{name}: {count} bytes were read, {size} were expected")
             done.append((ended, ended - began))
-        answer.send((done, own_cpu() - before, ""))
-    except BaseException:
-        answer.send(([], 0.0, traceback.format_exc()))
+        answer.send((started, done, own_cpu() - before, ""))
+    except (ArithmeticError, OSError, EOFError, LookupError, RuntimeError, ValueError, http.client.HTTPException, s3_client.S3Error) as error:
+        answer.send((0.0, [], 0.0, f"{type(error).__name__}: {error}"))
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -147,24 +147,27 @@ def run(source: str, files: list[tuple[str, int]], readers: int, batch: int, tar
         processes[-1].start()
         theirs.close()
         pipes.append(ours)
-    node, began = busy(), time.monotonic()
-    start.wait()
-    began = time.monotonic()
-    answers = [pipe.recv() for pipe in pipes]
+    node = busy()
+    start.wait(60)
+    try:
+        answers = [pipe.recv() for pipe in pipes]
+    except EOFError as error:
+        raise RuntimeError("a reader was killed; is the pod's memory too small?") from error
     node = busy() - node
     for process in processes:
         process.join()
-    if wrong := [text for _done, _cpu, text in answers if text]:
+    if wrong := [text for _began, _done, _cpu, text in answers if text]:
         raise RuntimeError(wrong[0])
-    ends = sorted(end for done, _cpu, _text in answers for end, _took in done)
-    took = sorted(seconds for done, _cpu, _text in answers for _end, seconds in done)
+    began = min(answer[0] for answer in answers)
+    ends = sorted(end for _began, done, _cpu, _text in answers for end, _took in done)
+    took = sorted(seconds for _began, done, _cpu, _text in answers for _end, seconds in done)
     seconds, size = ends[-1] - began, sum(size for _name, size in files)
     # Of few large files a batch is one per reader.
     first = min(batch if len(files) >= 4 * batch else readers, len(files))
     return {
         "files": len(files), "bytes": size, "seconds": round(seconds, 4), "files_s": round(len(files) / seconds, 2), "mb_s": round(size / seconds / 1e6, 2),
         "p50_ms": round(1000 * percentile(took, 0.5), 3), "p99_ms": round(1000 * percentile(took, 0.99), 3),
-        "first_batch_s": round(ends[first - 1] - began, 4), "cpu_s": round(sum(cpu for _done, cpu, _text in answers), 2), "node_cpu_s": round(node, 2),
+        "first_batch_s": round(ends[first - 1] - began, 4), "cpu_s": round(sum(cpu for _began, _done, cpu, _text in answers), 2), "node_cpu_s": round(node, 2),
         "readers": readers,
     }  # fmt: skip
 

@@ -7,8 +7,8 @@ import hashlib
 import hmac
 import http.client
 import urllib.parse
-import xml.etree.ElementTree as ElementTree
 from typing import Any
+from xml.etree import ElementTree
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 TIMEOUT = 120.0
@@ -81,7 +81,7 @@ class Store:
         """
         target, words = quoted(path, "/"), "&".join(f"{quoted(name)}={quoted(value)}" for name, value in sorted((query or {}).items()))
         digest = hashlib.sha256(body).hexdigest() if body else EMPTY
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         headers = signed(method, self.endpoint.netloc, target, words, digest, self.keys, self.region, now)
         url = f"{target}?{words}" if words else target
         try:
