@@ -58,8 +58,8 @@ class Endpoint:
         door: A client that does not take the slow way.
     """
 
-    def __init__(self, process: subprocess.Popen[str], url: str, keys: tuple[str, str], door: Door, link: str) -> None:
-        self.process, self.url, self.keys, self.door, self.link = process, url, keys, door, link
+    def __init__(self, process: subprocess.Popen[str], url: str, keys: tuple[str, str], door: Door, link: str, rate: str) -> None:
+        self.process, self.url, self.keys, self.door, self.link, self.rate = process, url, keys, door, link, rate
 
     def order(self, **order: Any) -> dict[str, Any]:
         """Tell the front what to do and return its answer."""
@@ -93,6 +93,16 @@ class Endpoint:
                 tool("ip", "link", "set", self.link, "up")
             else:
                 self.order(gone=False)
+
+    @contextlib.contextmanager
+    def narrow(self, rate: str) -> Iterator[None]:
+        """Let no more through to the nodes than said."""
+        before = self.rate
+        shape(self.process.pid, rate)
+        try:
+            yield
+        finally:
+            shape(self.process.pid, before)
 
     def reads(self, *, forget: bool = False) -> dict[str, int]:
         """Return how often each path was asked for with GET, since it was forgotten last."""
@@ -134,6 +144,16 @@ def network(near: str) -> tuple[str, ipaddress.IPv4Interface]:
     return bridge, ipaddress.IPv4Interface(f"{mine['local']}/{mine['prefixlen']}")
 
 
+def tbf(rate: str) -> tuple[str, ...]:
+    """Return tc's words for a queue that lets no more through than said."""
+    return "tbf", "rate", rate, "burst", "256kb", "latency", "50ms"
+
+
+def shape(pid: int, rate: str) -> None:
+    """Let the network of a process send no faster than said; as fast as it can where nothing is said."""
+    tool("tc", "qdisc", "replace", "dev", "eth0", "root", *(tbf(rate) if rate else ("pfifo",)), inside=pid)
+
+
 def plug(pid: int, near: str, rate: str) -> tuple[str, str]:
     """Give the network of a process a place on the bridge, no faster than said; return address and name of the link, which goes with that network."""
     bridge, mine = network(near)
@@ -151,9 +171,8 @@ def plug(pid: int, near: str, rate: str) -> tuple[str, str]:
         # What pods send comes from their node's address or, where it is not translated, from one behind it.
         tool("ip", "route", "add", "default", "via", str(mine.ip), inside=pid)
         if rate:
-            shape = ("root", "tbf", "rate", rate, "burst", "256kb", "latency", "50ms")
-            tool("tc", "qdisc", "add", "dev", "eth0", *shape, inside=pid)
-            tool("tc", "qdisc", "add", "dev", link, *shape)
+            shape(pid, rate)
+            tool("tc", "qdisc", "add", "dev", link, "root", *tbf(rate))
         return str(address), link
     raise OSError("All addresses for S3 servers are taken.")
 
@@ -190,7 +209,7 @@ def endpoint(near: str, *, delay: float = 0.01, rate: str = "200mbit", size: str
                 raise OSError(f"The S3 server did not start: {log.read()[-2000:]}")
             address, link = plug(process.pid, near, rate)
             store = Door(door, keys)
-            yield Endpoint(process, f"http://{address}:{PORT}", keys, store, link)
+            yield Endpoint(process, f"http://{address}:{PORT}", keys, store, link, rate)
             store.connection.close()
         finally:
             process.kill()
