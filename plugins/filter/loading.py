@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 name: loading
 short_description: Figures of the bench of loading as text
 description:
-  - Makes a table with a line per case and kind of files, the first epoch and the later ones apart, of medians over rounds and epochs, with bars of files/s below it.
+  - Makes a table with a line per case and kind of files, the first epoch and the later ones apart, of medians over rounds and epochs, with bars below it.
 version_added: 0.2.0
 author: The Alnair authors (@CentaurusInfra)
 options:
@@ -100,7 +100,7 @@ def columns(lines: list[tuple[str, ...]]) -> list[str]:
 
 
 def loading_table(rows: list[Row]) -> str:
-    """Return the figures of the bench as a table, what loads and copies took, and bars.
+    """Return the figures of the bench as a table, what loads and copies took, and bars of files/s or MB/s.
 
     Args:
         rows: The figures.
@@ -116,10 +116,11 @@ def loading_table(rows: list[Row]) -> str:
             seconds, speed, rate = (figure(statistics.median(row[field] for row in members)) for field in ("seconds", "mb_s", "files_s"))
             text += ["", f"{what}: {seconds} s, {speed} MB/s, {rate} files/s (median of {len(members)})"]
     for kind, name in KINDS.items():
+        field, unit = ("files_s", "files/s") if kind == "small" else ("mb_s", "MB/s")
         if mine := {key: row for key, row in found.items() if key[0] == kind}:
-            most = max(row["files_s"] for row in mine.values())
-            drawn = [(CASES[case], epoch, bar(row["files_s"] / most), figure(row["files_s"])) for (_kind, case, epoch), row in mine.items()]
-            text += ["", f"files/s, {name}", *(f"{case:14}{epoch:7}{line} {value}" for case, epoch, line, value in drawn)]
+            most = max(row[field] for row in mine.values())
+            drawn = [(CASES[case], epoch, bar(row[field] / most), figure(row[field])) for (_kind, case, epoch), row in mine.items()]
+            text += ["", f"{unit}, {name}", *(f"{case:14}{epoch:7}{line} {value}" for case, epoch, line, value in drawn)]
     return "\n".join(text)
 
 

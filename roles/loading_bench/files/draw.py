@@ -34,7 +34,7 @@ def main(source: str, picture: Path) -> None:
         epochs = sorted({row["epoch"] for row in rows if row["kind"] == kind})
         panel.set(title=title, xlabel="epoch", ylabel=unit, yscale="log", xticks=epochs)
         panel.grid(visible=True, axis="y", which="both", alpha=0.3)
-    panels[0][0].legend(frameon=False)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(CASES), frameon=False)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=150)
 
