@@ -52,8 +52,9 @@ test: lint unit e2e molecule ## everything set up, all tests
 test-all: test ## and what takes longer: the controller killed a hundred times
 	pytest -m long tests/e2e
 
-bench: lab ## host roles and release beside what else could do their work, and the controller with thousands of hosts
+bench: lab ## host roles and release beside what else could do their work, the controller with thousands of hosts, reading with and without the cache
 	python -m tests.bench.convergence run
 	python -m tests.bench.convergence faulty
 	python tests/bench/scale/run.py
 	python -m tests.bench.release run
+	python -m tests.bench.loading run

@@ -188,6 +188,10 @@ class Alnair:
         """Run Alluxio's own tests and read a file through FUSE on every worker."""
         return self.run("verify", **options)
 
+    def bench(self, **options: Any) -> Result:
+        """Measure how fast a data set is read with and without the cache; the variables of role loading_bench say which and how."""
+        return self.run("bench", **options)
+
     def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
         """Remove release, claims and volumes; with purge also what lies on the hosts."""
         return self.run("teardown", extra_vars={**(extra_vars or {}), "alluxio_force": force, "alluxio_purge": purge}, **options)
@@ -349,6 +353,22 @@ def backup(inventory: str | None, **options: Any) -> None:
 def restore(inventory: str | None, *, source: str, **options: Any) -> None:
     """Start the masters from a backup; their journals are kept aside."""
     perform("restore", inventory, options, source=source)
+
+
+@main.command()
+@common
+@click.option("--source", required=True, help="The data set, which is only read: s3://bucket/prefix, or a folder that all nodes see.")
+@click.option("--credentials", default="", help="Secret with s3a.accessKeyId and s3a.secretKey in the release's namespace.")
+@click.option("--readers", default=8, show_default=True, type=click.IntRange(1), help="Processes that read at the same time.")
+@click.option("--results", type=click.Path(dir_okay=False, resolve_path=True), help="File for the figures, as JSON; a picture (PNG) is drawn beside it.")
+def bench(inventory: str | None, *, source: str, credentials: str, readers: int, results: str | None, **options: Any) -> None:
+    """Measure how fast a data set is read from its source, through the cache and from a node's disk."""
+    chosen = {"source": source, "credentials": credentials, "readers": readers}
+    if results:
+        chosen.update(results=results, picture=str(Path(results).with_suffix(".png")))
+    # What -e says comes last, so that it holds.
+    options["extra"] = (json.dumps({f"loading_bench_{name}": value for name, value in chosen.items()}), *options["extra"])
+    perform("bench", inventory, options)
 
 
 @main.command()

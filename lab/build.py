@@ -1,4 +1,4 @@
-"""Build all that the lab is made of, from Go modules, Debian packages and Maven artifacts, into a cache keyed by content.
+"""Build all that the lab is made of, from Go modules, Debian packages, Maven artifacts and Python packages, into a cache keyed by content.
 
 Every product lies in ``<cache>/lab/<name>-<key>``, where the key is a digest of what it is made from: a changed input makes a
 new product, an unchanged one costs nothing. A product appears under its name only when it is whole (built beside it, then renamed).
@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from pathlib import Path
 from typing import TextIO
 
 LAB = Path(__file__).resolve().parent
+OPERATOR = LAB.parent / "operator"
+# What of that folder its image is made from.
+OPERATOR_FILES = ("Containerfile", "requirements.txt", "alnair_operator")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab"
 KUBERNETES = "1.34.4"
 HELM = "3.19.5"
@@ -67,7 +71,7 @@ def digest(*inputs: str | Path) -> str:
         if isinstance(item, str):
             total.update(item.encode())
             continue
-        for path in sorted([item] if item.is_file() else (p for p in item.rglob("*") if p.is_file())):
+        for path in sorted([item] if item.is_file() else (p for p in item.rglob("*") if p.is_file() and p.suffix != ".pyc")):
             total.update(f"{path.relative_to(LAB) if path.is_relative_to(LAB) else path.name}{path.stat().st_mode & 0o777:o}".encode())
             total.update(path.read_bytes())
     return total.hexdigest()[:16]
@@ -110,6 +114,27 @@ def go_tools(work: Path) -> None:
     (work / "server").rename(work / "etcd")
 
 
+def s3_server(work: Path) -> None:
+    """Build the S3 server that tests and benches read from; a product of its own, so that the nodes need no new tools with it."""
+    run(
+        "versitygw (about 2 minutes on 2 cores)",
+        ["go", "install", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "tool"],
+        cwd=LAB / "s3",
+        env={"CGO_ENABLED": "0", "GOBIN": str(work)},
+    )
+
+
+def wheels(work: Path) -> None:
+    """Fetch the operator's Python packages for the Python of its image, so that its build needs no package index."""
+    platforms = [f"manylinux_2_{minor}_{platform.machine()}" for minor in range(36, 16, -1)] + [f"manylinux2014_{platform.machine()}"]
+    run(
+        "Python packages of the operator",
+        [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11",
+         *(word for name in platforms for word in ("--platform", name)), "--dest", str(work / "packages"), "-r", str(OPERATOR / "requirements.txt")],
+    )  # fmt: skip
+    (work / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
+
+
 def rootfs(packages: str) -> Callable[[Path], None]:
     """Return a maker of a Debian root file system with the given packages."""
     return lambda work: run(
@@ -127,16 +152,27 @@ def jars(version: str) -> Callable[[Path], None]:
     )
 
 
-def image(name: str, folder: Path, inputs: dict[str, Path]) -> None:
+def image(name: str, folder: Path, inputs: dict[str, Path], *options: str) -> None:
     """Build one image with its context put together from its folder and other products."""
     with tempfile.TemporaryDirectory(prefix=".image-", dir=CACHE) as context:
         shutil.copytree(folder, context, dirs_exist_ok=True, symlinks=True)
         for target, source in inputs.items():
-            (shutil.copytree if source.is_dir() else shutil.copy2)(source, Path(context) / target)
-        run(f"Image {name}", ["buildah", "bud", "--isolation", "chroot", "--layers", "-t", name, context])
+            if source.is_dir():
+                shutil.copytree(source, Path(context) / target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, Path(context) / target)
+        run(f"Image {name}", ["buildah", "bud", "--isolation", "chroot", "--layers", *options, "-t", name, context])
 
 
-def images(tools: Path, client: Path, alluxio: dict[str, Path]) -> Callable[[Path], None]:
+def operator_image(name: str, packages: Path) -> None:
+    """Build the image of the data set operator from the repository's folder, its packages from this machine."""
+    with tempfile.TemporaryDirectory(prefix=".operator-", dir=CACHE) as empty:
+        volumes = (f"--volume={packages / 'packages'}:/wheels:ro", f"--volume={packages / 'pip.conf'}:/etc/pip.conf:ro")
+        base = f"--build-arg=ALLUXIO_IMAGE=localhost/alluxio:{ALLUXIO[0]}"
+        image(name, Path(empty), {file: OPERATOR / file for file in OPERATOR_FILES}, base, *volumes)
+
+
+def images(tools: Path, client: Path, alluxio: dict[str, Path], operator: str, packages: Path) -> Callable[[Path], None]:
     """Return a maker of the archive of all images that the cluster runs."""
 
     def make(work: Path) -> None:
@@ -147,6 +183,8 @@ def images(tools: Path, client: Path, alluxio: dict[str, Path]) -> Callable[[Pat
         for version, folder in alluxio.items():
             names.append(f"localhost/alluxio:{version}")
             image(names[-1], LAB / "images/alluxio", {"lib": folder})
+        names.append(operator)
+        operator_image(operator, packages)
         run("Archive of the images", ["podman", "save", "--quiet", "-m", "-o", str(work / "images.tar"), *names])
 
     return make
@@ -182,9 +220,13 @@ def main() -> None:
     client = product("client", digest(CLIENT_PACKAGES, SUITE), rootfs(CLIENT_PACKAGES))
     node = product("node", digest(NODE_PACKAGES, SUITE), rootfs(NODE_PACKAGES))
     alluxio = {v: product(f"alluxio-{v}", digest(LAB / "images/alluxio/pom.xml", v), jars(v)) for v in ALLUXIO}
-    key = digest(*(LAB / "images" / name for name in ("pause", "coredns", "client", "alluxio")), tools.name, client.name)
-    archive = product("images", key, images(tools, client, alluxio))
-    made = {"tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node)}
+    s3 = product("s3", digest(LAB / "s3"), s3_server)
+    packages = product("wheels", digest(OPERATOR / "requirements.txt"), wheels)
+    base = digest(*(LAB / "images" / name for name in ("pause", "coredns", "client", "alluxio")), tools.name, client.name)
+    # A tag of its own for each content: what runs is made anew when that changes.
+    operator = f"localhost/alnair-operator:{digest(*(OPERATOR / name for name in OPERATOR_FILES), base)}"
+    archive = product("images", digest(base, operator), images(tools, client, alluxio, operator, packages))
+    made = {"tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "s3": str(s3), "operator_image": operator}
     (CACHE / "products.json").write_text(json.dumps(made, indent=2))
     # Not keyed, for those who type: helm and kubectl as the lab has them.
     link = CACHE / "tools"

@@ -9,8 +9,11 @@ from typing import Any
 
 import kubernetes
 import pytest
+import s3
+from caching import BUCKET, SECRET, Objects
 from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
+from reading import nodes
 
 from alnair_runner import Alnair
 
@@ -65,3 +68,37 @@ def bare(fault_hosts: Alnair) -> Alnair:
     for node in NODES:
         strip(node)
     return fault_hosts
+
+
+@pytest.fixture(scope="session")
+def served(cluster: Alnair) -> Alnair:
+    """The release with the operator of data sets."""
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def store(core: Any) -> Iterator[s3.Endpoint]:
+    """An S3 server with a bucket, and a Secret of its credentials."""
+    with s3.endpoint(next(iter(nodes().values())), delay=0.002, rate="") as endpoint:
+        endpoint.door.make_bucket(BUCKET)
+        remove_secret(core, SECRET)
+        core.create_namespaced_secret(NAMESPACE, {"metadata": {"name": SECRET}, "stringData": endpoint.credentials})
+        yield endpoint
+        remove_secret(core, SECRET)
+
+
+def remove_secret(core: Any, name: str) -> None:
+    try:
+        core.delete_namespaced_secret(name, NAMESPACE)
+    except kubernetes.client.ApiException as error:
+        assert error.status == 404, error
+
+
+@pytest.fixture
+def objects(served: Alnair) -> Iterator[Objects]:
+    """Data sets, which are gone after the test."""
+    found = Objects(served.variables()["alluxio_kubeconfig"])
+    yield found
+    found.end()

@@ -20,7 +20,7 @@ import alnair_status
 from alnair_runner import Alnair, Result, UsageError
 
 HOME = Path(__file__).parents[2]
-VERBS = ("backup", "deploy", "restore", "rollback", "scale", "status", "teardown", "upgrade", "verify")
+VERBS = ("backup", "bench", "deploy", "restore", "rollback", "scale", "status", "teardown", "upgrade", "verify")
 
 
 @pytest.fixture
@@ -73,6 +73,23 @@ def test_a_limit_may_be_a_group_or_a_pattern(inventory: Path) -> None:
 )
 def test_extra_variables_are_taken_as_ansible_takes_them(words: list[str], found: dict[str, Any]) -> None:
     assert alnair_runner.extra_variables(tuple(words)) == found
+
+
+def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inventory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    def run(self: Alnair, playbook: str, *, extra_vars: dict[str, Any], **_: Any) -> Result:
+        seen.update(extra_vars, playbook=playbook)
+        return Result(status="successful")
+
+    monkeypatch.setattr(Alnair, "run", run)
+    words = ("--source", "s3://b/images", "--results", str(tmp_path / "r.json"), "-e", '{"loading_bench_readers": 2, "loading_bench_epochs": 4}')
+    assert call("bench", "--inventory", str(inventory), *words).exit_code == 0
+    assert seen == {
+        "playbook": "bench", "loading_bench_source": "s3://b/images", "loading_bench_credentials": "", "loading_bench_readers": 2, "loading_bench_epochs": 4,
+        "loading_bench_results": str(tmp_path / "r.json"), "loading_bench_picture": str(tmp_path / "r.png"),
+    }  # fmt: skip
+    assert call("bench", "--inventory", str(inventory)).exit_code == 2
 
 
 @pytest.mark.parametrize(("word", "sentence"), [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor")])

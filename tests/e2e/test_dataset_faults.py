@@ -1,0 +1,299 @@
+"""What data sets survive: a source with errors or gone, workers killed, a full cache, files that change, wrong credentials, an operator killed in any phase."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kubernetes
+import pytest
+import s3
+from caching import BUCKET, ENDED, NAMESPACE, Objects, fuse_sums, kill_operator, numbered, on_node, operator_pods, put, runner, shares, until
+from conftest import remove_secret
+from reading import MOUNT
+
+from alnair_runner import Alnair
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def loading(objects: Objects, name: str) -> bool:
+    """Tell whether a part of a data set is in the cache, and not all."""
+    status = objects.status(name)
+    assert status.get("phase") not in ENDED, status
+    return status.get("phase") == "Loading" and status.get("cachedBytes", 0) > 0
+
+
+def honest(objects: Objects, name: str, execute: Callable[..., str], sums: dict[str, str]) -> str:
+    """Check that a data set that says Complete is whole, and one that does not says why; return the phase."""
+    status = objects.reach(name, *ENDED, seconds=300)
+    if status["phase"] == "Complete":
+        found = shares(execute, f"/datasets/{name}")
+        assert found == dict.fromkeys(sums, 100), (status, found)
+        assert status["cachedPercent"] == 100
+    else:
+        assert status["message"]
+        assert status["phase"] != "Incomplete" or status["failedCount"] > 0, status
+    return str(status["phase"])
+
+
+def mends(objects: Objects, name: str, execute: Callable[..., str], sums: dict[str, str]) -> None:
+    """Ask for another load, with nothing in its way, and check that all is there."""
+    if objects.status(name)["phase"] != "Complete":
+        objects.reload(name)
+        until(f"{name} is Complete", lambda: objects.status(name).get("phase") == "Complete", 180)
+    assert shares(execute, f"/datasets/{name}") == dict.fromkeys(sums, 100)
+    assert fuse_sums(f"/datasets/{name}") == sums
+
+
+@pytest.mark.long
+def test_a_source_with_errors(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    sums = put(store, "flaky", numbered(300), size=20_000)
+    with store.errors(0.05):
+        objects.stored("flaky", store)
+        phase = honest(objects, "flaky", execute, sums)
+    assert store.order()["failed"] > 0
+    # Each file is asked for again, by Alluxio and by the operator: of one in twenty none is left.
+    assert phase == "Complete"
+    mends(objects, "flaky", execute, sums)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("silent", [False, True], ids=["refuses", "is silent"])
+def test_a_source_that_is_gone_in_the_middle_of_a_load(objects: Objects, store: s3.Endpoint, execute: Callable[..., str], silent: bool) -> None:
+    name = f"vanishing-{'silently' if silent else 'loudly'}"
+    sums = put(store, name, numbered(100), size=400_000)
+    with store.narrow("24mbit"):
+        objects.stored(name, store)
+        until("it is loading", lambda: loading(objects, name), 90)
+        with store.gone(silent=silent):
+            time.sleep(20)
+            status = objects.status(name)
+            assert status["phase"] != "Complete", status
+    honest(objects, name, execute, sums)
+    mends(objects, name, execute, sums)
+
+
+def kill_worker(core: Any) -> None:
+    """Kill a worker with no time to end in order."""
+    found = core.list_namespaced_pod(NAMESPACE, label_selector="app=alluxio,role=alluxio-worker").items[0]
+    core.delete_namespaced_pod(found.metadata.name, NAMESPACE, grace_period_seconds=0)
+
+
+@pytest.mark.long
+def test_a_worker_that_is_killed_during_a_load(served: Alnair, objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]) -> None:
+    sums = put(store, "half-killed", numbered(100), size=400_000)
+    with store.narrow("24mbit"):
+        objects.stored("half-killed", store)
+        until("it is loading", lambda: loading(objects, "half-killed"), 90)
+        kill_worker(core)
+    # What it held in memory is lost: whoever says Complete now has loaded that again.
+    honest(objects, "half-killed", execute, sums)
+    assert served.deploy().status == "successful"
+    mends(objects, "half-killed", execute, sums)
+
+
+@pytest.mark.long
+def test_a_worker_that_is_killed_after_a_load_is_told_and_readers_go_on(
+    served: Alnair, objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]
+) -> None:
+    sums = put(store, "bereft", numbered(40))
+    objects.stored("bereft", store)
+    objects.reach("bereft", "Complete")
+    read: list[dict[str, str]] = []
+    reader = threading.Thread(target=lambda: read.append(fuse_sums("/datasets/bereft")))
+    reader.start()
+    kill_worker(core)
+    reader.join(300)
+    assert read == [sums]
+    assert served.deploy().status == "successful"
+    # Status does not go on saying Complete of what is no longer there.
+    until("status and cache agree", lambda: (objects.status("bereft")["phase"] == "Complete") == (set(shares(execute, "/datasets/bereft").values()) == {100}), 180, 3)
+    mends(objects, "bereft", execute, sums)
+
+
+@pytest.mark.long
+def test_a_cache_that_others_have_filled(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    total = int(re.findall(r"\d+", execute("alluxio-master-0", "alluxio fs getCapacityBytes", "alluxio-master"))[-1])
+    count = int(total * 0.8) // 16_000_000
+    put(store, "squatting", [str(number) for number in range(count)], size=16_000_000)
+    objects.stored("squatting", store, pin=True)
+    objects.reach("squatting", "Complete", seconds=600)
+    put(store, "late", [str(number) for number in range(int(total * 0.3) // 16_000_000)], size=16_000_000)
+    objects.stored("late", store)
+    status = objects.reach("late", "TooLarge")
+    assert len(re.findall(r"\d[\d.]* [KMGT]?i?B", status["message"])) >= 2, status
+    assert set(shares(execute, "/datasets/squatting").values()) == {100}
+    for name in ("squatting", "late"):
+        for key in store.door.list(BUCKET, f"{name}/"):
+            store.door.delete(BUCKET, key)
+
+
+def test_a_file_that_changes_at_the_source_between_load_and_check(objects: Objects, store: s3.Endpoint) -> None:
+    sums = put(store, "shifting", numbered(6))
+    objects.stored("shifting", store)
+    objects.reach("shifting", "Complete")
+    # Longer than before: metadata alone tells.
+    name = "class 0/0003.jpg"
+    sums.update(put(store, "shifting", [name], size=120_000))
+    result = runner("dataset", "check", "shifting")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert name in result.stdout
+    assert runner("dataset", "repair", "shifting").returncode == 0
+    assert fuse_sums("/datasets/shifting") == sums
+
+
+def test_wrong_credentials_are_told_and_right_ones_mend_it(objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]) -> None:
+    sums = put(store, "barred", numbered(5))
+    wrong = "not-the-secret-key-0123456789"
+    remove_secret(core, "barred")
+    core.create_namespaced_secret(NAMESPACE, {"metadata": {"name": "barred"}, "stringData": {**store.credentials, "s3a.secretKey": wrong}})
+    try:
+        objects.stored("barred", store, credentials="barred")
+        status = objects.reach("barred", "Failed")
+        assert re.search(r"credential|signature|access|denied|forbidden", status["message"], re.IGNORECASE), status
+        assert wrong not in str(objects.read("barred"))
+        core.patch_namespaced_secret("barred", NAMESPACE, {"stringData": store.credentials})
+        objects.reload("barred")
+        until("it is Complete", lambda: objects.status("barred").get("phase") == "Complete", 180)
+        assert shares(execute, "/datasets/barred") == dict.fromkeys(sums, 100)
+    finally:
+        remove_secret(core, "barred")
+
+
+def test_a_secret_that_is_not_there_is_named(objects: Objects, store: s3.Endpoint) -> None:
+    put(store, "secretless", ["a"])
+    objects.stored("secretless", store, credentials="no-such-secret")
+    status = objects.reach("secretless", "Failed", seconds=240)
+    assert "no-such-secret" in status["message"], status
+
+
+@pytest.mark.long
+def test_a_folder_with_very_many_files(objects: Objects, core: Any) -> None:
+    # As many as make the difference between holding them all in memory and not, on a machine like this.
+    count = 100_000
+    on_node(f"mkdir -p /mnt/fuse3/datasets/crowd && cd /mnt/fuse3/datasets/crowd && seq 1 {count} | xargs touch && chown 1000:1000 .")
+    try:
+        objects.make("crowd", "/mnt/fuse3/datasets/crowd", preload="metadata")
+        status = objects.reach("crowd", "Complete", seconds=900)
+        assert status["files"] == count
+        # Nobody was killed for memory, and the object itself stays small.
+        for pod in operator_pods(core):
+            assert [item.restart_count for item in pod.status.container_statuses] == [0]
+        assert len(str(objects.read("crowd"))) < 20_000
+        measured = subprocess.run(["/usr/bin/env", "python3", "-c", MEASURED], capture_output=True, text=True, check=False, cwd=".", timeout=600)
+        assert measured.returncode == 0, measured.stderr
+        assert int(measured.stdout.split()[-1]) < 400 * 1024, measured.stdout
+    finally:
+        on_node("rm -rf /mnt/fuse3/datasets/crowd")
+
+
+# The most memory, in KiB, that the runner and all that it starts have while it tells of the data set.
+MEASURED = """
+import resource, subprocess, sys
+done = subprocess.run([".venv/bin/python", "alnair_runner.py", "dataset", "status", "crowd"], capture_output=True, text=True)
+sys.stderr.write(done.stdout + done.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("phase", ["Pending", "Mounting", "Syncing", "Loading"])
+def test_an_operator_that_is_killed_in_any_phase(objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str], phase: str) -> None:
+    name = f"killed-{phase.lower()}"
+    sums = put(store, name, numbered(100), size=200_000)
+    store.reads(forget=True)
+    seen = set()
+    with store.narrow("16mbit"):
+        objects.stored(name, store)
+        # Some phases are over in less time than it takes to see them: then the next one is as good.
+        order = ["", "Pending", "Mounting", "Syncing", "Loading", *ENDED]
+        until(f"it is {phase}", lambda: order.index(objects.status(name).get("phase", "")) >= order.index(phase), 120, 0.05)
+        seen.add(objects.status(name).get("phase"))
+        kill_operator(core)
+    assert not seen & set(ENDED), seen
+    honest(objects, name, execute, sums)
+    mends(objects, name, execute, sums)
+    # Jobs that were on their way were joined: what was loaded once is not loaded again.
+    twice = [path for path, count in store.reads().items() if f"{name}/class" in path and count > 1]
+    assert len(twice) <= len(sums) // 5, twice
+    until("the operator is back", lambda: len(operator_pods(core)) == 2 and all(pod.status.container_statuses[0].ready for pod in operator_pods(core)), 120)
+
+
+@contextlib.contextmanager
+def trouble(kind: str, store: s3.Endpoint, core: Any) -> Iterator[None]:
+    """Cause a fault for the time of a ``with``."""
+    if kind == "errors":
+        with store.errors(0.3):
+            yield
+    elif kind == "gone":
+        with store.gone():
+            yield
+    elif kind == "operator":
+        kill_operator(core)
+        yield
+    else:
+        kill_worker(core)
+        yield
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_in_fifty_trials_with_faults_nothing_incomplete_is_called_complete(
+    served: Alnair, objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]
+) -> None:
+    source, phases = random.Random(6), []
+    for trial in range(50):
+        name, kind = f"trial-{trial}", source.choice(["errors", "errors", "gone", "gone", "operator", "worker"])
+        sums = put(store, name, numbered(24), size=50_000)
+        objects.stored(name, store)
+        time.sleep(source.uniform(0, 4))
+        with trouble(kind, store, core):
+            time.sleep(source.uniform(1, 6))
+        phases.append((kind, honest(objects, name, execute, sums)))
+        objects.remove(name)
+        for key in store.door.list(BUCKET, f"{name}/"):
+            store.door.delete(BUCKET, key)
+    # Not won by never saying it.
+    assert sum(phase == "Complete" for _kind, phase in phases) >= 25, phases
+
+
+@pytest.mark.long
+def test_a_certificate_of_the_webhook_that_runs_out_is_renewed_without_a_restart(served: Alnair, core: Any) -> None:
+    admission = kubernetes.client.AdmissionregistrationV1Api(core.api_client)
+
+    def bundles() -> set[str]:
+        found = admission.list_mutating_webhook_configuration().items
+        return {hook.client_config.ca_bundle for item in found if item.metadata.name.startswith("alnair-operator") for hook in item.webhooks}
+
+    def certificate() -> str:
+        return str(core.read_namespaced_secret("alnair-operator-tls", NAMESPACE).data["tls.crt"])
+
+    assert certificate()
+    before, pods = certificate(), {pod.metadata.uid for pod in operator_pods(core)}
+    # One that has only a day left is renewed by the next run.
+    assert served.run("deploy_operator", extra_vars={"dataset_operator_certificate_days": 1}).status == "successful"
+    core.delete_namespaced_secret("alnair-operator-tls", NAMESPACE)
+    assert served.run("deploy_operator", extra_vars={"dataset_operator_certificate_days": 1}).status == "successful"
+    short = certificate()
+    assert served.run("deploy_operator").status == "successful"
+    assert certificate() not in (before, short)
+    assert all(bundles())
+
+    def annotated() -> bool:
+        body = {"metadata": {"name": "certified", "annotations": {"cacheDataset": "yes"}},
+                "spec": {"containers": [{"name": "main", "image": "localhost/alnair-client:1"}],
+                         "volumes": [{"name": "data", "hostPath": {"path": "/mnt/fuse3/datasets/certified"}}]}}  # fmt: skip
+        answer = core.create_namespaced_pod("default", body, dry_run="All")
+        return any((volume.host_path and volume.host_path.path or "").startswith(MOUNT) for volume in answer.spec.volumes)
+
+    # The kubelet hands the new one on within two minutes, and the same processes serve it.
+    until("the webhook answers with the new certificate", annotated, 180, 2)
+    assert {pod.metadata.uid for pod in operator_pods(core)} == pods
