@@ -101,7 +101,7 @@ def test_fields_that_cannot_be_changed_are_changed_all_the_same(cluster: Alnair,
         ("master/statefulset.yaml", "podManagementPolicy: Parallel", "podManagementPolicy: OrderedReady"),
         # As the public chart has it: its selector names the chart's version.
         ("fuse/daemonset.yaml", '(list . "fuse") | nindent 6 }}', '(list . "fuse") | nindent 6 }}\n      chart: alluxio-other'),
-        ("fuse/daemonset.yaml", '(list . "fuse") | nindent 8 }}', '(list . "fuse") | nindent 8 }}\n        chart: alluxio-other'),
+        ("fuse/daemonset.yaml", '$v.fuse "fuse") | nindent 6 }}', '$v.fuse "fuse") | replace "labels:" "labels:\\n  chart: alluxio-other" | nindent 6 }}'),
     )
     plan = cluster.run("deploy_alluxio", check=True, extra_vars={"alluxio_chart_ref": chart})
     assert plan.status == "successful", plan.failures
