@@ -112,7 +112,7 @@ def java_errors(what: str) -> Iterator[None]:
     try:
         yield
     except jpype.JException as error:
-        names = []
+        names: list[str] = []
         cause: Any = error
         while cause is not None and len(names) < 10:
             names.append(str(cause.getClass().getName()))
@@ -191,7 +191,7 @@ class Alluxio:
                 with java_errors("Alluxio's job service cannot be reached"):
                     context = self.alluxio.ClientContext.create(self.configuration)
                     builder = self.alluxio.worker.job.JobMasterClientContext.newBuilder(context)
-                    self._jobs = getattr(self.alluxio.client.job.JobMasterClient, "Factory").create(builder.build())
+                    self._jobs = self.alluxio.client.job.JobMasterClient.Factory.create(builder.build())
             return self._jobs
 
     @property
@@ -200,7 +200,7 @@ class Alluxio:
         context = self.context
         with self.lock:
             if self._blocks is None:
-                self._blocks = getattr(self.alluxio.client.block.BlockMasterClient, "Factory").create(context.getMasterClientContext())
+                self._blocks = self.alluxio.client.block.BlockMasterClient.Factory.create(context.getMasterClientContext())
             return self._blocks
 
     def uri(self, path: str) -> Any:
@@ -282,14 +282,14 @@ class Alluxio:
         """
         import jpype
 
-        wrong: list[BaseException] = []
+        wrong: list[Exception] = []
 
         def accept(status: Any) -> None:
             # An exception must not cross the JVM: it would come back as another one.
             if not wrong and not status.isFolder():
                 try:
                     take(self.file(status, replicas))
-                except BaseException as error:
+                except Exception as error:  # noqa: BLE001
                     wrong.append(error)
 
         with java_errors(f"{path} cannot be listed"):

@@ -156,15 +156,14 @@ def metadata(path: str, file: File, entry: Entry | None) -> Difference | None:
 
 def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[str], report: Report) -> None:
     """Compare the bytes of files, several at a time."""
+    errors: tuple[type[Exception], ...] = (AlluxioError, OSError, *source.errors)
 
     def look(path: str) -> Difference | None:
         try:
             cached = digest(lambda name, take: alluxio.read(f"{dataset.path}/{name}", take, cache=False), path)
             real = digest(source.read, path)
-        except (AlluxioError, OSError) as error:
+        except errors as error:
             return Difference(path, UNREADABLE, str(error))
-        except Exception as error:
-            return Difference(path, UNREADABLE, f"the source: {error}")
         return None if cached == real else Difference(path, CONTENT, f"MD5 {cached} in the cache, {real} at the source")
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:

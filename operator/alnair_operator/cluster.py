@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kubernetes
+import urllib3
 
 from alnair_operator import datasets, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
@@ -25,6 +26,8 @@ LEASE_SECONDS, RENEW_SECONDS = 15, 4
 MOUNT_ACCOUNT = "alnair-dataset-job"
 CREDENTIALS = "/credentials"
 Object = dict[str, Any]
+# What a call of the API ends in while its server is away, or refuses.
+ERRORS = (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, OSError)
 
 
 class Cluster:
@@ -130,7 +133,7 @@ class Cluster:
         }  # fmt: skip
         try:
             self.core.create_namespaced_event(meta["namespace"], body, _request_timeout=TIMEOUT)
-        except Exception as error:
+        except ERRORS as error:
             LOG.warning("The event %s of %s could not be told: %s", reason, meta["name"], error)
 
     def claims(self, namespace: str, names: set[str]) -> dict[str, str]:
@@ -257,8 +260,8 @@ class Store:
             try:
                 version = self.fill(where)
                 self.follow(where, version)
-            except Exception as error:
-                LOG.warning("The data sets cannot be watched: %s", error)
+            except Exception:
+                LOG.exception("The data sets cannot be watched")
                 time.sleep(3)
 
     def fill(self, where: str) -> str:
@@ -380,5 +383,5 @@ class Leader:
         body = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
         try:
             self.cluster.leases.patch_namespaced_lease(LEASE, namespace, body, _request_timeout=(2, 3))
-        except Exception as error:
+        except ERRORS as error:
             LOG.warning("The Lease could not be given back: %s", error)

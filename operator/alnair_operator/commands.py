@@ -113,7 +113,7 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
     end, last = time.monotonic() + limit, ""
     while time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{environment['ALNAIR_HOLD_URL']}?{query}", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{environment['ALNAIR_HOLD_URL']}?{query}", timeout=5) as answer:
                 verdict = json.loads(answer.read())
         except (OSError, ValueError) as error:
             verdict = {"word": "wait", "message": f"the data set operator does not answer: {error}"}

@@ -39,7 +39,7 @@ def text_of(moment: float) -> str:
 def moment_of(text: str) -> float:
     """Return the seconds since 1970 of a time as Kubernetes writes it; 0 for none."""
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
+        return datetime.fromisoformat(text).timestamp() if text else 0.0
     except ValueError:
         return 0.0
 
@@ -122,7 +122,7 @@ class Engine:
     def anew(self, dataset: Dataset, before: Status) -> Status:
         """Return the status with which a declaration that changed, or a wish for another load, begins."""
         load = self.loads.pop(dataset.key, None)
-        kept = {
+        kept: Status = {
             name: before[name]
             for name in ("files", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval", "loadedAt")
             if name in before

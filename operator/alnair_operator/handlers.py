@@ -205,8 +205,8 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
         while True:
             try:
                 await threaded(call)
-            except Exception as error:
-                LOG.warning("%s: %s", getattr(call, "__name__", "A loop"), error)
+            except Exception:
+                LOG.exception("The pods could not be looked at")
             await asyncio.sleep(pause)
 
     @kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_timeout=60)

@@ -13,10 +13,11 @@ import time
 import kopf
 
 from alnair_operator import handlers, metrics
+from alnair_operator.admission import Admission, plain_routes
 from alnair_operator.alluxio import Alluxio
-from alnair_operator.cluster import RENEW_SECONDS, Cluster, Leader, Store
+from alnair_operator.cluster import ERRORS, RENEW_SECONDS, Cluster, Leader, Store
 from alnair_operator.engine import Engine
-from alnair_operator.server import Admission, Certificate, Server, plain_routes
+from alnair_operator.server import Certificate, Server
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def wait_to_lead(leader: Leader, stop: threading.Event) -> bool:
                 metrics.LEADER.set(1)
                 LOG.info("This replica leads")
                 return True
-        except Exception as error:
+        except ERRORS as error:
             LOG.warning("The Lease cannot be read: %s", error)
         stop.wait(RENEW_SECONDS / 2)
     return False
@@ -72,7 +73,7 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
         while not stop.wait(RENEW_SECONDS):
             try:
                 leader.acquire()
-            except Exception as error:
+            except ERRORS as error:
                 LOG.warning("The Lease could not be renewed: %s", error)
             if not leader.leads:
                 # Another replica may act from now on: nothing of this one may go on, not even what waits for Alluxio.

@@ -22,7 +22,13 @@ class Entry(NamedTuple):
 
 
 class Source(Protocol):
-    """A source that can be listed and read."""
+    """A source that can be listed and read.
+
+    Attributes:
+        errors: What it raises where a file cannot be read.
+    """
+
+    errors: tuple[type[Exception], ...]
 
     def entries(self, below: str = "") -> Iterator[tuple[str, Entry]]:
         """Return the files below a folder or the file itself, by their paths relative to the data set."""
@@ -33,6 +39,8 @@ class Source(Protocol):
 
 class Folder:
     """A folder of this machine."""
+
+    errors: tuple[type[Exception], ...] = (OSError,)
 
     def __init__(self, root: str) -> None:
         """Begin.
@@ -85,6 +93,9 @@ class Bucket:
         """
         import boto3
         import botocore.config
+        import botocore.exceptions
+
+        self.errors: tuple[type[Exception], ...] = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 
         self.bucket, _, prefix = source.removeprefix("s3://").partition("/")
         self.prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
