@@ -92,8 +92,21 @@ def start_jvm(home: str = HOME, heap: str = HEAP) -> None:
 
 def sentence(error: BaseException) -> str:
     """Return what a Java exception says, in one line."""
-    text = str(getattr(error, "getMessage", lambda: None)() or error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:500]
+    return line_of(str(getattr(error, "getMessage", lambda: None)() or error), type(error).__name__)
+
+
+def line_of(text: str, name: str = "failed") -> str:
+    """Return the line of a Java exception's text that says why, and none that holds the options of a mount, credentials among them.
+
+    Args:
+        text: What the exception says.
+        name: What to say where it says nothing.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return name
+    # A mount that failed tells its whole command first, and why at the end.
+    return lines[-1 if "MountContext{" in text else 0][:500]
 
 
 @contextlib.contextmanager

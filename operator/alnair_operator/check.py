@@ -195,10 +195,15 @@ def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False
                 again.append(found)
     load(alluxio, again, dataset.replicas)
     after = compare(dataset, alluxio, source, content, only=[item.path for item in before.differences]) if before.differences else before
-    left = {item.path for item in after.differences}
-    before.repaired = len(before.differences) - len(left)
+    before.repaired = len(before.differences) - len(after.differences)
     before.differences = after.differences
-    before.cached += sum(file.path not in left for file in again) if before is not after else 0
+    before.cached = 0
+
+    def count(file: File) -> None:
+        before.cached += file.whole
+
+    for path in dataset.loaded_paths:
+        alluxio.each(path, count)
     return before
 
 

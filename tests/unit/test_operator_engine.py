@@ -196,7 +196,7 @@ def test_what_failed_is_tried_once_more_and_then_named() -> None:
 
 def test_an_operator_that_is_killed_at_any_step_is_followed_by_another() -> None:
     for killed in range(12):
-        fake, clock, status = Fake(), Clock(), {}
+        fake, clock, status = Fake(), Clock(), dict[str, Any]()
         one = engine(fake, clock)
         for _ in range(killed):
             status = one.step(declared(), status).status
@@ -207,7 +207,7 @@ def test_an_operator_that_is_killed_at_any_step_is_followed_by_another() -> None
 
 def test_jobs_of_the_process_before_are_joined() -> None:
     fake, clock = Fake(), Clock()
-    one, status = engine(fake, clock), {}
+    one, status = engine(fake, clock), dict[str, Any]()
     while status.get("phase") != "Loading" or not status.get("jobs"):
         status = one.step(declared(), status).status
     sent = len(fake.sent)
@@ -267,7 +267,7 @@ def test_only_sub_paths_are_loaded() -> None:
 
 def test_alluxio_that_is_away_is_waited_for() -> None:
     fake = Fake()
-    one, status = engine(fake), {}
+    one, status = engine(fake), dict[str, Any]()
     for phase in ("Mounting", "Syncing", "Loading"):
         while status.get("phase") != phase:
             status = one.step(declared(), status).status
@@ -345,7 +345,7 @@ def test_it_is_freed_when_its_time_is_over() -> None:
 
 def test_a_data_set_that_goes_is_unmounted_and_its_jobs_are_cancelled() -> None:
     fake = Fake()
-    one, status = engine(fake), {}
+    one, status = engine(fake), dict[str, Any]()
     while status.get("phase") != "Loading" or not status.get("jobs"):
         status = one.step(declared(), status).status
     one.remove(declared(), status)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from alnair_operator import datasets, gates, planning
 from alnair_operator.datasets import Dataset, DatasetError
+from alnair_operator.engine import moment_of
 from alnair_operator.planning import File, Survey, Worker
 from alnair_operator.settings import Settings, SettingsError
 
@@ -82,7 +83,9 @@ def test_paths_that_cannot_be_used(path: str) -> None:
     assert "cannot be used" in datasets.problem(declared(path=path))
 
 
-@pytest.mark.parametrize(("key", "value"), [("subPaths", ["../x"]), ("subPaths", ["/x"]), ("ttl", "soon"), ("syncInterval", "5"), ("source", "ftp://x"), ("source", "s3://user@b/x")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("subPaths", ["../x"]), ("subPaths", ["/x"]), ("ttl", "soon"), ("syncInterval", "5"), ("source", "ftp://x"), ("source", "s3://user@b/x")]
+)
 def test_declarations_that_cannot_be_used(key: str, value: Any) -> None:
     assert datasets.problem(declared(**{key: value}))
 
@@ -107,7 +110,13 @@ def test_times() -> None:
 
 
 def test_settings_are_read_and_refused() -> None:
-    told = {"ALNAIR_NAMESPACE": "a", "ALNAIR_ROOTS": "/x/:/y", "ALNAIR_PREFIXES": '{"t": ["/p"]}', "ALNAIR_WATCH": "a,b", "ALNAIR_OPERATOR_SERVICE_HOST": "fd00::1"}
+    told = {
+        "ALNAIR_NAMESPACE": "a",
+        "ALNAIR_ROOTS": "/x/:/y",
+        "ALNAIR_PREFIXES": '{"t": ["/p"]}',
+        "ALNAIR_WATCH": "a,b",
+        "ALNAIR_OPERATOR_SERVICE_HOST": "fd00::1",
+    }
     found = Settings.of(told)
     assert (found.roots, found.prefixes, found.watch, found.service) == (("/x", "/y"), {"t": ("/p",)}, ("a", "b"), "[fd00::1]:8002")
     for wrong in ({}, {**told, "ALNAIR_ON_FAILURE": "x"}, {**told, "ALNAIR_PREFIXES": "[1]"}, {**told, "ALNAIR_METRICS_PORT": "x"}):
@@ -116,7 +125,7 @@ def test_settings_are_read_and_refused() -> None:
 
 
 AT = "2026-01-01T00:10:00Z"
-CREATED = gates.moment_of("2026-01-01T00:05:00Z")
+CREATED = moment_of("2026-01-01T00:05:00Z")
 
 
 def status(phase: str, settled: str = AT) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from alnair_operator.settings import Settings
 from alnair_operator.webhook import Answer, Known
 
 ROOTS = ("/mnt/fuse3/datasets", "/mnt/fuse/alluxio-journal/datasets", "/mnt/fuse3/alluxio-journal/datasets")
-SETTINGS = Settings("alluxio", roots=ROOTS, image="operator:1", service="alnair-operator.alluxio.svc:8002", prefixes={"team-a": ("/datasets/team-a", "/shared")})
+SETTINGS = Settings(
+    "alluxio", roots=ROOTS, image="operator:1", service="alnair-operator.alluxio.svc:8002", prefixes={"team-a": ("/datasets/team-a", "/shared")}
+)
 
 
 def dataset(name: str, source: str = "s3://bucket/x", namespace: str = "alluxio", **spec: Any) -> Known:
@@ -103,7 +105,9 @@ def test_claims_are_data_sets_by_name_or_by_the_host_path_of_their_volume() -> N
     assert after["metadata"]["annotations"]["alnair.io/datasets"] == "alluxio/images"
 
 
-@pytest.mark.parametrize("path", ["/mnt/fuse3/datasets/../x", "/mnt/fuse3/datasets/a/../../../etc", "/mnt/fuse3/datasets", "/mnt/fuse3/datasets-2/x", "/etc", "relative"])
+@pytest.mark.parametrize(
+    "path", ["/mnt/fuse3/datasets/../x", "/mnt/fuse3/datasets/a/../../../etc", "/mnt/fuse3/datasets", "/mnt/fuse3/datasets-2/x", "/etc", "relative"]
+)
 def test_paths_that_are_no_data_set_stay(path: str) -> None:
     item = pod(host(path))
     answer = webhook.mutate(item, "default", [], SETTINGS)
@@ -154,7 +158,9 @@ def test_a_pod_without_volumes_is_admitted_with_a_warning() -> None:
     assert answer.allowed and not answer.patch and len(answer.warnings) == 1
 
 
-@pytest.mark.parametrize("path", ["/mnt/fuse3/datasets/other", "/mnt/alluxio-fuse/datasets/other", "/mnt/fuse3/datasets/team-a/../other", "/mnt/fuse3", "/mnt", "/mnt/alluxio-fuse"])
+@pytest.mark.parametrize(
+    "path", ["/mnt/fuse3/datasets/other", "/mnt/alluxio-fuse/datasets/other", "/mnt/fuse3/datasets/team-a/../other", "/mnt/fuse3", "/mnt", "/mnt/alluxio-fuse"]
+)
 def test_a_limited_namespace_is_refused_what_lies_elsewhere(path: str) -> None:
     answer = webhook.mutate(pod(host(path)), "team-a", [], SETTINGS)
     assert not answer.allowed and not answer.patch
@@ -197,7 +203,12 @@ def test_the_mount_on_another_node_helps_no_pod_that_is_bound_to_one() -> None:
 
 def test_templates_get_the_annotation_of_what_they_belong_to() -> None:
     meta = {"annotations": {"cacheDataset": "yes", "alnair.io/onFailure": "hold"}}
-    for template in ({"spec": {}}, {"metadata": {"labels": {"a": "b"}}, "spec": {}}, {"metadata": {"annotations": {"x": "y"}}, "spec": {}}):
+    templates: tuple[dict[str, Any], ...] = (
+        {"spec": {}},
+        {"metadata": {"labels": {"a": "b"}}, "spec": {}},
+        {"metadata": {"annotations": {"x": "y"}}, "spec": {}},
+    )
+    for template in templates:
         item = {"kind": "Deployment", "metadata": meta, "spec": {"template": template}}
         made = applied(item, webhook.mutate(item, "default", [], SETTINGS))["spec"]["template"]["metadata"]["annotations"]
         assert made["cacheDataset"] == "yes" and made["alnair.io/onFailure"] == "hold"
