@@ -189,6 +189,10 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
     async def threaded(call: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(executor, call, *arguments)
 
+    @kopf.on.login(registry=registry)
+    def login(**arguments: Any) -> Any:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
     @kopf.on.startup(registry=registry)
     async def configure(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
         settings.persistence.finalizer = FINALIZER

@@ -14,10 +14,10 @@ import kopf
 
 from alnair_operator import handlers, metrics
 from alnair_operator.admission import Admission, plain_routes
-from alnair_operator.alluxio import Alluxio
+from alnair_operator.alluxio import HOME, Alluxio
 from alnair_operator.cluster import ERRORS, RENEW_SECONDS, Cluster, Leader, Store
 from alnair_operator.engine import Engine
-from alnair_operator.server import Certificate, Server
+from alnair_operator.server import TLS, Certificate, Server
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def run(settings: Settings) -> int:
     Server(settings.metrics_port, plain_routes(store, settings, lambda: "" if store.ready else "the data sets have not been listed yet")).start()
     while not store.ready and not stop.wait(0.2):
         pass
-    certificate = Certificate()
+    certificate = Certificate(os.environ.get("ALNAIR_TLS") or TLS)
     certificate.keep()
     admission = Admission(cluster, store, settings)
     Server(settings.webhook_port, {"/mutate": admission.review}, certificate.context).start()
@@ -65,7 +65,7 @@ def wait_to_lead(leader: Leader, stop: threading.Event) -> bool:
 def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop: threading.Event) -> None:
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
-    alluxio = Alluxio(settings.masters, settings.job_masters, settings.user)
+    alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
     engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, lambda dataset: claims_of(cluster, dataset.namespace, dataset.source))
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
 
