@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +15,7 @@ import prometheus_client
 
 from alnair_operator import gates, metrics, webhook
 from alnair_operator.cluster import ERRORS, Cluster, Store
+from alnair_operator.engine import moment_of
 from alnair_operator.server import Reply, json_reply
 from alnair_operator.settings import Settings
 
@@ -22,6 +23,8 @@ LOG = logging.getLogger(__name__)
 # The API server waits five seconds; a mount that fails shows itself in less than this.
 SETTLE_SECONDS = 3.0
 FUSE_SECONDS = 10
+# How long a failure stands before a new pod lets it be tried again.
+AGAIN_SECONDS = 30
 
 
 class Admission:
@@ -64,7 +67,6 @@ class Admission:
     def answer(self, request: dict[str, Any]) -> webhook.Answer:
         """Return what becomes of the object of a request."""
         item, namespace = request["object"], request.get("namespace") or ""
-        # The operator's own pods and those of Alluxio are never delayed.
         item.setdefault("kind", (request.get("kind") or {}).get("kind"))
         claims: dict[str, str] = {}
         if item["kind"] == "Pod":
@@ -80,12 +82,28 @@ class Admission:
             return answer
         for key, source in answer.missing.items():
             self.cluster.declare(key, source)
+        asked = {key: text for key in answer.failed if (text := self.ask_again(key, now))}
         # A volume cannot be changed once the pod is there: whether the data set can be mounted should be known before.
         end = time.monotonic() + SETTLE_SECONDS
-        while answer.unsettled and answer.allowed and time.monotonic() < end:
+        while (answer.unsettled or self.unheard(asked)) and answer.allowed and time.monotonic() < end:
             time.sleep(0.2)
             answer = mutate()
         return answer
+
+    def ask_again(self, key: str, now: float) -> str:
+        """Let a data set be tried again that failed a while ago: its source may be there by now. Returns the text by which it was asked for, if it was."""
+        status = (self.store.get(key) or {}).get("status") or {}
+        if now - moment_of(status.get("settledAt") or "") < AGAIN_SECONDS:
+            return ""
+        # Pods that come together ask together.
+        text = f"pod-{int(now // AGAIN_SECONDS)}"
+        if text != (status.get("observedReload") or ""):
+            self.cluster.ask_again(key, text)
+        return text
+
+    def unheard(self, asked: Mapping[str, str]) -> bool:
+        """Tell whether the operator has not yet looked at what was asked for."""
+        return any(((self.store.get(key) or {}).get("status") or {}).get("observedReload") != text for key, text in asked.items())
 
 
 def hold_route(store: Store, settings: Settings) -> Callable[[str, bytes], Reply]:

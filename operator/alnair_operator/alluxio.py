@@ -19,7 +19,10 @@ JARS = ("client/alluxio-*-client.jar", "lib/*.jar", "assembly/alluxio-client-*.j
 # Bindings of the logging facade; one is enough, and two are complained of.
 OTHER_LOGS = ("slf4j-reload4j", "slf4j-log4j12")
 OPENED = ("java.lang", "java.util", "java.nio", "sun.nio.ch")
+LOGGING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "log4j2.properties")
 HEAP = os.environ.get("ALNAIR_JVM_HEAP", "384m")
+# How long a call is tried; the client takes it from the properties of the JVM alone.
+RETRY = "20s"
 READ_BYTES = 1 << 20
 FINISHED = ("COMPLETED", "FAILED", "CANCELED")
 
@@ -82,11 +85,8 @@ def start_jvm(home: str = HOME, heap: str = HEAP) -> None:
     if jpype.isJVMStarted():
         return
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
-    options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-Xrs", "-Dlog4j2.level=WARN", f"-Dalluxio.home={home}", f"-Dalluxio.conf.dir={home}/conf",
-               "-Dalluxio.logs.dir=/tmp", "-Dalluxio.metrics.conf.file=/nonexistent"]  # fmt: skip
-    logging4 = os.path.join(home, "conf", "log4j2.properties")
-    if os.path.exists(logging4):
-        options.append(f"-Dlog4j2.configurationFile={logging4}")
+    options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-Xrs", f"-Dlog4j2.configurationFile={LOGGING}", f"-Dalluxio.home={home}", f"-Dalluxio.conf.dir={home}/conf",
+               "-Dalluxio.logs.dir=/tmp", "-Dalluxio.metrics.conf.file=/nonexistent", f"-Dalluxio.user.rpc.retry.max.duration={RETRY}"]  # fmt: skip
     jpype.startJVM(*opened, *options, classpath=jars(home), convertStrings=True)
 
 
@@ -159,7 +159,6 @@ class Alluxio:
             "alluxio.master.rpc.addresses": ",".join(masters),
             "alluxio.job.master.rpc.addresses": ",".join(job_masters),
             "alluxio.security.login.username": user,
-            "alluxio.user.rpc.retry.max.duration": "20s",
             "alluxio.user.metrics.collection.enabled": "false",
             "alluxio.user.short.circuit.enabled": "false",
             "alluxio.user.app.id": "alnair-operator",

@@ -66,6 +66,7 @@ class Answer:
         warnings: Sentences for whoever makes the object.
         missing: Data sets that are not declared yet, by their keys, with their host paths.
         unsettled: Data sets of which it is not known whether they can be mounted.
+        failed: Data sets for whose failure a volume stays on its source.
     """
 
     patch: Patch = field(default_factory=list)
@@ -74,6 +75,7 @@ class Answer:
     warnings: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     unsettled: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
 
 class Refusal(Exception):
@@ -247,6 +249,7 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
     phases = {entry.dataset.key: entry.phase for entry in declared}
     answer.missing = {use.key: use.source for use in served if not use.known}
     answer.unsettled = sorted({use.key for use in served if phases.get(use.key, "") in ("", "Pending", "Mounting")})
+    answer.failed = sorted({use.key for use in uses if use.why_not and use not in served})
     answer.warnings = left
     patch = answer.patch
     if left:
