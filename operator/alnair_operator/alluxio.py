@@ -1,0 +1,453 @@
+"""Alluxio by its own Java client, inside this process. No command line, no other container."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from alnair_operator.planning import File, Worker
+
+LOG = logging.getLogger(__name__)
+HOME = "/opt/alluxio"
+# The client's jars: beside each other in lib/, or as one assembly, which then must come alone.
+JARS = ("client/alluxio-*-client.jar", "lib/*.jar", "assembly/alluxio-client-*.jar", "assembly/alluxio-server-*.jar")
+# Bindings of the logging facade; one is enough, and two are complained of.
+OTHER_LOGS = ("slf4j-reload4j", "slf4j-log4j12")
+OPENED = ("java.lang", "java.util", "java.nio", "sun.nio.ch")
+LOGGING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "log4j2.properties")
+HEAP = os.environ.get("ALNAIR_JVM_HEAP", "384m")
+# How long a call is tried; the client takes it from the properties of the JVM alone.
+RETRY = "20s"
+READ_BYTES = 1 << 20
+FINISHED = ("COMPLETED", "FAILED", "CANCELED")
+
+
+class AlluxioError(Exception):
+    """Alluxio refused; the sentence is its own."""
+
+
+class AlluxioAway(AlluxioError):
+    """Alluxio does not answer; it is worth another try."""
+
+
+class Mount(NamedTuple):
+    """A mount point.
+
+    Attributes:
+        ufs: URI of the source.
+        read_only: Whether it is written to by nobody.
+        options: Its options; credentials among them are masked.
+    """
+
+    ufs: str
+    read_only: bool
+    options: dict[str, str]
+
+
+class Job(NamedTuple):
+    """A load job.
+
+    Attributes:
+        status: CREATED, RUNNING, COMPLETED, FAILED, CANCELED, or GONE where the job service does not know it.
+        failures: Reason by path, of the tasks that failed; the empty path stands for the job as a whole.
+    """
+
+    status: str
+    failures: dict[str, str]
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it does nothing more."""
+        return self.status in (*FINISHED, "GONE")
+
+
+def jars(home: str = HOME) -> list[str]:
+    """Return the jars of Alluxio's client.
+
+    Raises:
+        AlluxioError: there are none.
+    """
+    found = [path for pattern in JARS for path in sorted(glob.glob(os.path.join(home, pattern))) if not os.path.basename(path).startswith(OTHER_LOGS)]
+    if not found:
+        raise AlluxioError(f"There are no jars of Alluxio below {home}: build the operator's image from an image of Alluxio (build argument ALLUXIO_IMAGE)")
+    return found
+
+
+def start_jvm(home: str = HOME, heap: str = HEAP) -> None:
+    """Start the JVM of this process, once."""
+    import jpype
+
+    if jpype.isJVMStarted():
+        return
+    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
+    options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-Xrs", f"-Dlog4j2.configurationFile={LOGGING}", f"-Dalluxio.home={home}", f"-Dalluxio.conf.dir={home}/conf",
+               "-Dalluxio.logs.dir=/tmp", "-Dalluxio.metrics.conf.file=/nonexistent", f"-Dalluxio.user.rpc.retry.max.duration={RETRY}"]  # fmt: skip
+    jpype.startJVM(*opened, *options, classpath=jars(home), convertStrings=True)
+
+
+def sentence(error: BaseException) -> str:
+    """Return what a Java exception says, in one line."""
+    return line_of(str(getattr(error, "getMessage", lambda: None)() or error), type(error).__name__)
+
+
+def line_of(text: str, name: str = "failed") -> str:
+    """Return the line of a Java exception's text that says why, and none that holds the options of a mount, credentials among them.
+
+    Args:
+        text: What the exception says.
+        name: What to say where it says nothing.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return name
+    # A mount that failed tells its whole command first, and why at the end.
+    return lines[-1 if "MountContext{" in text else 0][:500]
+
+
+@contextlib.contextmanager
+def java_errors(what: str) -> Iterator[None]:
+    """Turn exceptions of Java into those of this module.
+
+    Args:
+        what: What was tried, as the start of a sentence.
+
+    Raises:
+        AlluxioAway: nobody answered.
+        AlluxioError: Alluxio refused.
+    """
+    import jpype
+
+    try:
+        yield
+    except jpype.JException as error:
+        names: list[str] = []
+        cause: Any = error
+        while cause is not None and len(names) < 10:
+            names.append(str(cause.getClass().getName()))
+            cause = cause.getCause()
+        away = any(
+            name.rsplit(".", 1)[-1] in ("UnavailableException", "DeadlineExceededException", "ConnectException", "UnknownHostException") for name in names
+        )
+        raise (AlluxioAway if away else AlluxioError)(f"{what}: {sentence(error)}") from None
+
+
+class Alluxio:
+    """A cluster of Alluxio. Its methods may be called from several threads at once."""
+
+    def __init__(self, masters: Sequence[str], job_masters: Sequence[str], user: str, home: str = HOME, properties: Mapping[str, str] | None = None) -> None:
+        """Connect; nothing is asked yet.
+
+        Args:
+            masters: The masters, as host:port.
+            job_masters: The job masters, as host:port.
+            user: Who asks.
+            home: Folder of Alluxio's jars.
+            properties: Further properties of the client.
+        """
+        import jpype
+
+        start_jvm(home)
+        self.java = jpype.JPackage("java")
+        self.alluxio = jpype.JPackage("alluxio")
+        # Values that are not said by the cluster: how long to try, and who asks.
+        said = {
+            "alluxio.master.rpc.addresses": ",".join(masters),
+            "alluxio.job.master.rpc.addresses": ",".join(job_masters),
+            "alluxio.security.login.username": user,
+            "alluxio.user.metrics.collection.enabled": "false",
+            "alluxio.user.short.circuit.enabled": "false",
+            "alluxio.user.app.id": "alnair-operator",
+            **(properties or {}),
+        }
+        configuration = self.alluxio.conf.InstancedConfiguration(self.alluxio.conf.Configuration.copyProperties())
+        for name, value in said.items():
+            if value:
+                key = self.alluxio.conf.PropertyKey.fromString(name)
+                configuration.set(key, jpype.JObject(key.parseValue(value), "java.lang.Object"))
+        self.configuration = configuration
+        self.lock = threading.Lock()
+        self._context: Any = None
+        self._files: Any = None
+        self._jobs: Any = None
+        self._blocks: Any = None
+
+    @property
+    def context(self) -> Any:
+        """Return the client's context, made when it is first needed."""
+        with self.lock:
+            if self._context is None:
+                with java_errors("Alluxio's masters cannot be reached"):
+                    self._context = self.alluxio.client.file.FileSystemContext.create(self.configuration)
+            return self._context
+
+    @property
+    def files(self) -> Any:
+        """Return the file system."""
+        context = self.context
+        with self.lock:
+            if self._files is None:
+                with java_errors("Alluxio's masters cannot be reached"):
+                    self._files = self.alluxio.client.file.FileSystem.Factory.create(context)
+            return self._files
+
+    @property
+    def jobs(self) -> Any:
+        """Return the client of the job service."""
+        with self.lock:
+            if self._jobs is None:
+                with java_errors("Alluxio's job service cannot be reached"):
+                    context = self.alluxio.ClientContext.create(self.configuration)
+                    builder = self.alluxio.worker.job.JobMasterClientContext.newBuilder(context)
+                    self._jobs = self.alluxio.client.job.JobMasterClient.Factory.create(builder.build())
+            return self._jobs
+
+    @property
+    def blocks(self) -> Any:
+        """Return the client of the master's blocks."""
+        context = self.context
+        with self.lock:
+            if self._blocks is None:
+                self._blocks = self.alluxio.client.block.BlockMasterClient.Factory.create(context.getMasterClientContext())
+            return self._blocks
+
+    def uri(self, path: str) -> Any:
+        """Return a path as Alluxio's client takes it."""
+        return self.alluxio.AlluxioURI(path)
+
+    def common(self, interval: int) -> Any:
+        """Return the options that say how old metadata may be, in milliseconds; -1 for any age."""
+        return self.alluxio.grpc.FileSystemMasterCommonPOptions.newBuilder().setSyncIntervalMs(interval).build()
+
+    def listing(self, interval: int = -1, recursive: bool = True) -> Any:
+        """Return the options of a listing."""
+        kind = self.alluxio.grpc.LoadMetadataPType
+        builder = self.alluxio.grpc.ListStatusPOptions.newBuilder().setRecursive(recursive).setCommonOptions(self.common(interval))
+        return builder.setLoadMetadataType(kind.NEVER if interval < 0 else kind.ALWAYS)
+
+    def mounts(self) -> dict[str, Mount]:
+        """Return the mount points, by their paths."""
+        found = {}
+        with java_errors("The mount table cannot be read"):
+            for entry in self.files.getMountTable(False).entrySet():
+                info = entry.getValue()
+                options = {str(item.getKey()): str(item.getValue()) for item in info.getProperties().entrySet()}
+                found[str(entry.getKey())] = Mount(str(info.getUfsUri()), bool(info.getReadOnly()), options)
+        return found
+
+    def mount(self, path: str, ufs: str, read_only: bool, options: Mapping[str, str], update: bool = False) -> None:
+        """Mount a source.
+
+        Args:
+            path: Where, in Alluxio.
+            ufs: URI of the source.
+            read_only: Whether nobody may write to it through Alluxio.
+            options: Alluxio's properties for this mount, credentials among them.
+            update: Whether it is mounted already and gets other options.
+
+        Raises:
+            AlluxioError: Alluxio refused.
+        """
+        builder = self.alluxio.grpc.MountPOptions.newBuilder().setReadOnly(read_only).setShared(True)
+        for name, value in options.items():
+            builder.putProperties(name, value)
+        parent = path.rsplit("/", 1)[0]
+        with java_errors(f"{ufs} cannot be mounted at {path}"):
+            if update:
+                self.files.updateMount(self.uri(path), builder.build())
+                return
+            if parent and not self.files.exists(self.uri(parent)):
+                grpc = self.alluxio.grpc
+                made = grpc.CreateDirectoryPOptions.newBuilder().setRecursive(True).setAllowExists(True).setWriteType(grpc.WritePType.MUST_CACHE).build()
+                self.files.createDirectory(self.uri(parent), made)
+            self.files.mount(self.uri(path), self.alluxio.AlluxioURI(ufs), builder.build())
+
+    def unmount(self, path: str) -> None:
+        """Take a mount point away; the source keeps all that it has."""
+        with java_errors(f"{path} cannot be unmounted"):
+            self.files.unmount(self.uri(path))
+
+    def sync(self, path: str) -> None:
+        """Make Alluxio look at the source again, the whole tree."""
+        with java_errors(f"The source of {path} cannot be listed"):
+            if not self.files.getStatus(self.uri(path), self.status_options(0)).isFolder():
+                return
+            self.files.loadMetadata(self.uri(path), self.listing(0).setLoadMetadataOnly(True).build())
+
+    def status_options(self, interval: int) -> Any:
+        """Return the options of a look at one path."""
+        kind = self.alluxio.grpc.LoadMetadataPType
+        builder = self.alluxio.grpc.GetStatusPOptions.newBuilder().setCommonOptions(self.common(interval))
+        return builder.setLoadMetadataType(kind.NEVER if interval < 0 else kind.ALWAYS).build()
+
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+        """Hand over each file below a path, one after the other; the whole list is never held.
+
+        Args:
+            path: A folder or a file in Alluxio.
+            take: Gets the file.
+            replicas: Copies of each block without which a file does not count as whole.
+        """
+        import jpype
+
+        wrong: list[Exception] = []
+
+        def accept(status: Any) -> None:
+            # An exception must not cross the JVM: it would come back as another one.
+            if not wrong and not status.isFolder():
+                try:
+                    take(self.file(status, replicas))
+                except Exception as error:  # noqa: BLE001
+                    wrong.append(error)
+
+        with java_errors(f"{path} cannot be listed"):
+            status = self.files.getStatus(self.uri(path), self.status_options(-1))
+            if not status.isFolder():
+                accept(status)
+            else:
+                consumer = jpype.JProxy("java.util.function.Consumer", dict={"accept": accept})
+                self.files.iterateStatus(self.uri(path), self.listing().build(), consumer)
+        if wrong:
+            raise wrong[0]
+
+    def file(self, status: Any, replicas: int = 1) -> File:
+        """Return what a status of Alluxio's says of a file."""
+        length, percent = int(status.getLength()), int(status.getInAlluxioPercentage())
+        # A file that is being written has no length yet that could be relied on.
+        whole = percent >= 100 and bool(status.isCompleted())
+        if whole and replicas > 1 and length:
+            whole = all(int(block.getBlockInfo().getLocations().size()) >= replicas for block in status.getFileBlockInfos())
+        cached = length if percent >= 100 else length * percent // 100
+        return File(str(status.getPath()), length, cached, whole, int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or ""))
+
+    def status(self, path: str, interval: int = -1) -> File | None:
+        """Return a file, or None where Alluxio has none of that path.
+
+        Args:
+            path: Its path.
+            interval: How old what Alluxio knows may be, in milliseconds; -1 for any age.
+        """
+        try:
+            with java_errors(f"{path} cannot be looked at"):
+                return self.file(self.files.getStatus(self.uri(path), self.status_options(interval)))
+        except AlluxioAway:
+            raise
+        except AlluxioError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+
+    def free(self, path: str) -> None:
+        """Take a path out of the cache, pinned or not; the source keeps it."""
+        with java_errors(f"{path} cannot be freed"):
+            self.files.free(self.uri(path), self.alluxio.grpc.FreePOptions.newBuilder().setRecursive(True).setForced(True).build())
+
+    def pin(self, path: str, pinned: bool) -> None:
+        """Pin a path in the cache, or let it be evicted."""
+        with java_errors(f"{path} cannot be pinned"):
+            self.files.setAttribute(self.uri(path), self.alluxio.grpc.SetAttributePOptions.newBuilder().setRecursive(True).setPinned(pinned).build())
+
+    def sync_interval(self, path: str, interval: str) -> None:
+        """Say how old what Alluxio knows of a path may be for whoever reads there, such as 10m; -1 for any age, 0 for none.
+
+        Clients take it over when they ask for their configuration again.
+        """
+        with java_errors(f"The sync interval of {path} cannot be set"):
+            client = self.alluxio.client.meta.RetryHandlingMetaMasterConfigClient(self.context.getMasterClientContext())
+            try:
+                values = self.java.util.HashMap()
+                values.put(self.alluxio.conf.PropertyKey.fromString("alluxio.user.file.metadata.sync.interval"), interval)
+                client.setPathConfiguration(self.uri(path), values)
+            finally:
+                client.close()
+
+    def forget(self, path: str) -> None:
+        """Drop what Alluxio knows and holds of a path; the source keeps it, and the next look finds it anew."""
+        with java_errors(f"{path} cannot be dropped from the cache"):
+            options = self.alluxio.grpc.DeletePOptions.newBuilder().setRecursive(True).setAlluxioOnly(True).setUnchecked(True).build()
+            self.files.delete(self.uri(path), options)
+
+    def workers(self) -> list[Worker]:
+        """Return the live workers with their space."""
+        with java_errors("The workers cannot be listed"):
+            return [
+                Worker(str(info.getAddress().getHost()), int(info.getCapacityBytes()), int(info.getUsedBytes())) for info in self.blocks.getWorkerInfoList()
+            ]
+
+    def read(self, path: str, take: Callable[[bytes], None], cache: bool = True) -> None:
+        """Read a file through the cache.
+
+        Args:
+            path: Its path.
+            take: Gets the bytes, portion by portion.
+            cache: Whether what was not cached is cached by the reading.
+        """
+        import jpype
+
+        kind = self.alluxio.grpc.ReadPType
+        with java_errors(f"{path} cannot be read"):
+            options = self.alluxio.grpc.OpenFilePOptions.newBuilder().setReadType(kind.CACHE if cache else kind.NO_CACHE).build()
+            stream = self.files.openFile(self.uri(path), options)
+            try:
+                buffer = jpype.JArray(jpype.JByte)(READ_BYTES)
+                while (count := stream.read(buffer, 0, READ_BYTES)) > 0:
+                    take(bytes(memoryview(buffer)[:count]))
+            finally:
+                stream.close()
+
+    def load(self, paths: Sequence[str], replicas: int = 1) -> int:
+        """Send a job that loads files; returns its number.
+
+        Args:
+            paths: The files.
+            replicas: Copies of each block.
+        """
+        import jpype
+
+        with java_errors("A load job cannot be sent"):
+            configs = self.java.util.HashSet()
+            nobody = self.java.util.ArrayList()
+            for path in paths:
+                config = self.java.util.HashMap()
+                # The job service makes the load's configuration from this map and must be told of which kind it is.
+                config.put("@type", "alluxio.job.plan.load.LoadConfig")
+                config.put("filePath", path)
+                config.put("replication", jpype.java.lang.Integer(replicas))
+                for name in ("workerSet", "excludedWorkerSet", "localityIds", "excludedLocalityIds"):
+                    config.put(name, nobody)
+                config.put("directCache", jpype.java.lang.Boolean(True))
+                configs.add(config)
+            return int(self.jobs.run(self.alluxio.job.plan.BatchedJobConfig("Load", configs)))
+
+    def job(self, number: int) -> Job:
+        """Return how far a job is; that of one which the job service has forgotten is GONE."""
+        try:
+            with java_errors(f"Load job {number} cannot be looked at"):
+                status = str(self.jobs.getJobStatus(number).getStatus())
+                return Job(status, self.failures(number) if status == "FAILED" else {})
+        except AlluxioAway:
+            raise
+        except AlluxioError as error:
+            if "does not exist" in str(error):
+                return Job("GONE", {})
+            raise
+
+    def failures(self, number: int) -> dict[str, str]:
+        """Return the reasons of a job that failed, by path."""
+        info = self.jobs.getJobStatusDetailed(number)
+        found = {}
+        for task in info.getChildren():
+            if str(task.getStatus()) == "FAILED":
+                found[str(task.getDescription() or "")] = str(task.getErrorMessage() or task.getErrorType() or "failed").splitlines()[0][:300]
+        if not found:
+            found[""] = str(info.getErrorMessage() or info.getErrorType() or "failed").splitlines()[0][:300]
+        return found
+
+    def cancel(self, number: int) -> None:
+        """Cancel a job; one that is over stays as it is."""
+        with contextlib.suppress(AlluxioError), java_errors(f"Load job {number} cannot be cancelled"):
+            self.jobs.cancel(number)

@@ -1,0 +1,240 @@
+"""Whether the cache holds what the source holds: compared file by file, put right, and summed up."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import posixpath
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from alnair_operator import planning
+from alnair_operator.alluxio import AlluxioError
+from alnair_operator.datasets import Dataset, size
+from alnair_operator.planning import File
+from alnair_operator.sources import Entry, Source
+
+THREADS = 8
+LOAD_SECONDS, PAUSE = 1800, 0.2
+SHOWN = 50
+# What may be wrong with a file, with the sentence for the table.
+UNKNOWN, GONE, LENGTH, CHANGED, CONTENT, UNREADABLE = "unknown", "gone", "length", "changed", "content", "unreadable"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file of which the cache and the source differ.
+
+    Attributes:
+        path: Relative to the data set.
+        kind: unknown (Alluxio does not know it), gone (at the source), length, changed, content, unreadable.
+        reason: A sentence.
+    """
+
+    path: str
+    kind: str
+    reason: str
+
+
+@dataclass
+class Report:
+    """What a comparison found.
+
+    Attributes:
+        files: Files at the source.
+        bytes: Their bytes.
+        cached: Files that are wholly cached.
+        compared: Files whose bytes were compared.
+        uncompared: Files whose bytes were asked for and are not cached, so that there is no copy to compare.
+        differences: Files that differ.
+        seconds: How long it took.
+    """
+
+    name: str
+    source: str
+    path: str
+    content: bool = False
+    files: int = 0
+    bytes: int = 0
+    cached: int = 0
+    compared: int = 0
+    uncompared: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    repaired: int | None = None
+    seconds: float = 0.0
+
+    def json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        found = {key: getattr(self, key) for key in ("name", "source", "path", "content", "files", "bytes", "cached", "compared", "uncompared")}
+        found |= {"differing": len(self.differences), "consistent": not self.differences, "seconds": round(self.seconds, 3)}
+        if self.repaired is not None:
+            found["repaired"] = self.repaired
+        found["differences"] = [{"path": item.path, "kind": item.kind, "reason": item.reason} for item in self.differences]
+        return found
+
+    def table(self) -> str:
+        """Return it as a table."""
+        lines = [f"{item.kind:<11} {item.path}  ({item.reason})" for item in self.differences[:SHOWN]]
+        if len(self.differences) > SHOWN:
+            lines.append(f"... and {len(self.differences) - SHOWN} more")
+        if lines:
+            lines = [f"{'DIFFERENCE':<11} FILE", *lines, ""]
+        compared = f", {self.compared} compared byte by byte, {self.uncompared} not cached and so not compared" if self.content else ""
+        put_right = f" {self.repaired} were put right." if self.repaired is not None else ""
+        end = f"{len(self.differences)} differ." if self.differences else "Nothing differs."
+        return "\n".join([*lines, f"{self.name}: {self.files} files, {size(self.bytes)}, at {self.source}; {self.cached} cached{compared}. {end}{put_right}"])
+
+
+def relative(path: str, dataset: Dataset) -> str:
+    """Return a path of Alluxio's as it is below the data set."""
+    return posixpath.relpath(path, dataset.path)
+
+
+def digest(read: Any, path: str) -> str:
+    """Return the MD5 of what is read."""
+    found = hashlib.md5(usedforsecurity=False)
+    read(path, found.update)
+    return found.hexdigest()
+
+
+def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = False, sample: int = 0, only: Iterable[str] | None = None) -> Report:
+    """Compare the cache with the source.
+
+    Args:
+        dataset: The data set.
+        alluxio: Alluxio, as in alluxio.py.
+        source: The source.
+        content: Whether bytes are compared, too.
+        sample: Of how many files, chosen by chance; 0 for all.
+        only: Files to look at, relative to the data set; None for all.
+    """
+    began = time.monotonic()
+    report = Report(dataset.name, dataset.source, dataset.path, content)
+    chosen = None if only is None else set(only)
+    there: dict[str, Entry] = {}
+    for below in dataset.sub_paths or ("",):
+        there.update((path, entry) for path, entry in source.entries(below) if chosen is None or path in chosen)
+    report.files, report.bytes = len(there), sum(entry.length for entry in there.values())
+    known: dict[str, bool] = {}
+
+    def take(file: File) -> None:
+        path = relative(file.path, dataset)
+        if chosen is not None and path not in chosen:
+            return
+        report.cached += file.whole
+        known[path] = file.whole
+        if wrong := metadata(path, file, there.get(path)):
+            report.differences.append(wrong)
+
+    for path in dataset.loaded_paths:
+        alluxio.each(path, take)
+    report.differences += [Difference(path, UNKNOWN, "it is at the source, and Alluxio does not know it") for path in there if path not in known]
+    if content:
+        bad = {item.path for item in report.differences}
+        whole = sorted(path for path, cached in known.items() if path not in bad)
+        whole = sorted(random.sample(whole, min(sample, len(whole)))) if sample else whole
+        report.uncompared = sum(not known[path] for path in whole)
+        compare_content(dataset, alluxio, source, [path for path in whole if known[path]], report)
+    report.differences.sort(key=lambda item: item.path)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def metadata(path: str, file: File, entry: Entry | None) -> Difference | None:
+    """Return how what Alluxio knows of a file differs from what the source says."""
+    if entry is None:
+        return Difference(path, GONE, "Alluxio knows it, and it is gone at the source")
+    if file.length != entry.length:
+        return Difference(path, LENGTH, f"Alluxio says {file.length} bytes, the source {entry.length}")
+    if file.fingerprint and entry.mark not in file.fingerprint:
+        return Difference(path, CHANGED, "it was changed at the source since Alluxio last looked")
+    return None
+
+
+def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[str], report: Report) -> None:
+    """Compare the bytes of files, several at a time."""
+    errors: tuple[type[Exception], ...] = (AlluxioError, OSError, *source.errors)
+
+    def look(path: str) -> Difference | None:
+        try:
+            cached = digest(lambda name, take: alluxio.read(f"{dataset.path}/{name}", take, cache=False), path)
+            real = digest(source.read, path)
+        except errors as error:
+            return Difference(path, UNREADABLE, str(error))
+        return None if cached == real else Difference(path, CONTENT, f"MD5 {cached} in the cache, {real} at the source")
+
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        for found in pool.map(look, paths):
+            report.compared += 1
+            if found:
+                report.differences.append(found)
+
+
+def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False, sample: int = 0) -> Report:
+    """Put right what differs, and compare once more; the source is only read.
+
+    Args:
+        dataset: The data set.
+        alluxio: Alluxio, as in alluxio.py.
+        source: The source.
+        content: Whether bytes are compared, too.
+        sample: Of how many files; 0 for all.
+    """
+    before = compare(dataset, alluxio, source, content, sample)
+    again: list[File] = []
+    for item in before.differences:
+        path = f"{dataset.path}/{item.path}"
+        if item.kind != UNKNOWN and alluxio.status(path) is not None:
+            alluxio.forget(path)
+        if item.kind != GONE:
+            found = alluxio.status(path, 0)
+            if found and dataset.preload == "all":
+                again.append(found)
+    load(alluxio, again, dataset.replicas)
+    after = compare(dataset, alluxio, source, content, only=[item.path for item in before.differences]) if before.differences else before
+    before.repaired = len(before.differences) - len(after.differences)
+    before.differences = after.differences
+    before.cached = 0
+
+    def count(file: File) -> None:
+        before.cached += file.whole
+
+    for path in dataset.loaded_paths:
+        alluxio.each(path, count)
+    return before
+
+
+def load(alluxio: Any, files: list[File], replicas: int) -> None:
+    """Load files and wait until the jobs are over.
+
+    Raises:
+        AlluxioError: they are not in time.
+    """
+    jobs = [alluxio.load(batch.paths, replicas) for batch in planning.batches(files)]
+    end = time.monotonic() + LOAD_SECONDS
+    while any(not alluxio.job(number).over for number in jobs):
+        if time.monotonic() > end:
+            raise AlluxioError(f"The jobs that load {len(files)} files again did not end within {LOAD_SECONDS} s")
+        time.sleep(PAUSE)
+
+
+def checksums(dataset: Dataset, alluxio: Any, path: str = "") -> dict[str, Any]:
+    """Return the MD5 of each file of a data set as the cache hands it out, and one for the whole.
+
+    Args:
+        dataset: The data set.
+        alluxio: Alluxio, as in alluxio.py.
+        path: A folder or file, relative to the data set.
+    """
+    paths: list[str] = []
+    top = posixpath.normpath(posixpath.join(dataset.path, path)) if path else dataset.path
+    alluxio.each(top, lambda file: paths.append(file.path))
+    paths.sort()
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        sums = list(pool.map(lambda name: digest(lambda where, take: alluxio.read(where, take, cache=False), name), paths))
+    files = {relative(name, dataset): found for name, found in zip(paths, sums, strict=True)}
+    lines = "".join(f"{found}  {name}\n" for name, found in sorted(files.items()))
+    return {"name": dataset.name, "path": path or ".", "files": files, "checksum": hashlib.md5(lines.encode(), usedforsecurity=False).hexdigest()}

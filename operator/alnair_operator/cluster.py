@@ -1,0 +1,387 @@
+"""What the operator reads from Kubernetes and writes to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import kubernetes
+import urllib3
+
+from alnair_operator import datasets, webhook
+from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
+from alnair_operator.engine import MountJob
+from alnair_operator.settings import Settings
+
+LOG = logging.getLogger(__name__)
+TIMEOUT = (3, 20)
+PAGE = 500
+LEASE = "alnair-operator"
+LEASE_SECONDS, RENEW_SECONDS = 15, 4
+MOUNT_ACCOUNT = "alnair-dataset-job"
+CREDENTIALS = "/credentials"
+Object = dict[str, Any]
+# What a call of the API ends in while its server is away, or refuses.
+ERRORS = (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, OSError)
+
+
+class Cluster:
+    """The objects of a cluster, or of the namespaces that are watched."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the rights of the pod, or of a kubeconfig where there is no pod."""
+        self.settings = settings
+        try:
+            kubernetes.config.load_incluster_config()
+        except kubernetes.config.ConfigException:
+            kubernetes.config.load_kube_config()
+        self.client = kubernetes.client.ApiClient()
+        self.core, self.batch = kubernetes.client.CoreV1Api(self.client), kubernetes.client.BatchV1Api(self.client)
+        self.custom, self.leases = kubernetes.client.CustomObjectsApi(self.client), kubernetes.client.CoordinationV1Api(self.client)
+        self.told: dict[tuple[str, str, str], float] = {}
+
+    def plain(self, item: Any) -> Object:
+        """Return an object as the API's JSON says it."""
+        found: Object = self.client.sanitize_for_serialization(item)
+        return found
+
+    def pods(self, label: str = "", namespace: str = "") -> Iterator[Object]:
+        """Return pods, page by page.
+
+        Args:
+            label: A selector.
+            namespace: Where; empty for all namespaces that are watched.
+        """
+        for where in [namespace] if namespace else list(self.settings.watch) or [""]:
+            token = ""
+            while True:
+                options = {"label_selector": label, "limit": PAGE, "_continue": token or None, "_request_timeout": TIMEOUT}
+                page = self.core.list_namespaced_pod(where, **options) if where else self.core.list_pod_for_all_namespaces(**options)
+                yield from (self.plain(item) for item in page.items)
+                token = page.metadata._continue or ""
+                if not token:
+                    break
+
+    def patch_pod(self, pod: Mapping[str, Any], patch: list[Object]) -> bool:
+        """Patch a pod; tells False where it is gone or was changed meanwhile."""
+        try:
+            self.core.patch_namespaced_pod(pod["metadata"]["name"], pod["metadata"]["namespace"], patch, _request_timeout=TIMEOUT)
+        except kubernetes.client.ApiException as error:
+            if error.status in (404, 409, 422):
+                return False
+            raise
+        return True
+
+    def write_status(self, dataset: Dataset, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Write what of a status has changed."""
+        change = {key: value for key, value in after.items() if before.get(key) != value} | {key: None for key in before if key not in after}
+        if change:
+            try:
+                self.custom.patch_namespaced_custom_object_status(
+                    GROUP, VERSION, dataset.namespace, PLURAL, dataset.name, {"status": change}, _request_timeout=TIMEOUT
+                )
+            except kubernetes.client.ApiException as error:
+                if error.status != 404:
+                    raise
+
+    def read_dataset(self, namespace: str, name: str) -> Object | None:
+        """Return an AlnairDatacache, or None."""
+        try:
+            found: Object = self.custom.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, _request_timeout=TIMEOUT)
+        except kubernetes.client.ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    def declare(self, key: str, source: str) -> None:
+        """Make the AlnairDatacache of a folder that a pod asks for, unless it is there."""
+        namespace, name = key.split("/", 1)
+        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": datasets.KIND, "metadata": {"name": name, "namespace": namespace}, "spec": {"source": source}}
+        try:
+            self.custom.create_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, body, _request_timeout=TIMEOUT)
+        except kubernetes.client.ApiException as error:
+            if error.status != 409:
+                raise
+
+    def ask_again(self, key: str, text: str) -> None:
+        """Ask for another load of a data set."""
+        namespace, name = key.split("/", 1)
+        body = {"metadata": {"annotations": {datasets.RELOAD: text}}}
+        self.custom.patch_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, body, _request_timeout=TIMEOUT)
+
+    def tell(self, item: Mapping[str, Any], kind: str, reason: str, message: str) -> None:
+        """Make an event of an object; the same is not told again within ten minutes."""
+        meta, now = item["metadata"], time.time()
+        known = (meta.get("uid") or meta["name"], reason, message)
+        if now - self.told.get(known, 0) < 600:
+            return
+        self.told = {key: moment for key, moment in self.told.items() if now - moment < 600}
+        self.told[known] = now
+        stamp = datetime.now(UTC).isoformat(timespec="seconds")
+        body = {
+            "metadata": {"generateName": f"{meta['name'][:200]}.", "namespace": meta["namespace"]},
+            "involvedObject": {"apiVersion": item.get("apiVersion") or "v1", "kind": item.get("kind") or "Pod", "name": meta["name"], "namespace": meta["namespace"],
+                               "uid": meta.get("uid")},
+            "type": kind, "reason": reason, "message": message[:1000], "source": {"component": "alnair-operator"}, "reportingComponent": "alnair-operator",
+            "count": 1, "firstTimestamp": stamp, "lastTimestamp": stamp,
+        }  # fmt: skip
+        try:
+            self.core.create_namespaced_event(meta["namespace"], body, _request_timeout=TIMEOUT)
+        except ERRORS as error:
+            LOG.warning("The event %s of %s could not be told: %s", reason, meta["name"], error)
+
+    def claims(self, namespace: str, names: set[str]) -> dict[str, str]:
+        """Return the host paths of claims, of those that have one."""
+        found = {}
+        for name in names:
+            try:
+                claim = self.core.read_namespaced_persistent_volume_claim(name, namespace, _request_timeout=(1, 2))
+                if not claim.spec.volume_name:
+                    continue
+                spec = self.core.read_persistent_volume(claim.spec.volume_name, _request_timeout=(1, 2)).spec
+            except kubernetes.client.ApiException as error:
+                LOG.info("Claim %s/%s cannot be looked at: %s", namespace, name, error.reason)
+                continue
+            path = (spec.host_path and spec.host_path.path) or (spec.local and spec.local.path)
+            if path:
+                found[name] = str(path)
+        return found
+
+    def fuse_nodes(self) -> frozenset[str]:
+        """Return the nodes on which Alluxio's FUSE mount is ready: by its own pods, or within the workers."""
+        ready: dict[str, set[str]] = {"alluxio-fuse": set(), "alluxio-worker": set()}
+        there = set()
+        for pod in self.pods("role in (alluxio-fuse,alluxio-worker)", self.settings.namespace):
+            role, node = pod["metadata"]["labels"]["role"], pod["spec"].get("nodeName")
+            there.add(role)
+            if node and any(item["type"] == "Ready" and item["status"] == "True" for item in (pod.get("status") or {}).get("conditions") or []):
+                ready[role].add(node)
+        return frozenset(ready["alluxio-fuse" if "alluxio-fuse" in there else "alluxio-worker"])
+
+    def mount_job(self, dataset: Dataset, ufs: str) -> MountJob:
+        """Make the Job that mounts with credentials, or say how far it is."""
+        declared = json.dumps([dataset.uid, dataset.generation, dataset.reload, ufs, dataset.path])
+        name = f"mount-{dataset.name[:40].strip('-.').replace('.', '-')}-{datasets.mark(dataset.key + declared)}"
+        own = self.settings.namespace
+        try:
+            job = self.plain(self.batch.read_namespaced_job(name, own, _request_timeout=TIMEOUT))
+        except kubernetes.client.ApiException as error:
+            if error.status != 404:
+                raise
+            try:
+                self.batch.create_namespaced_job(own, mount_manifest(name, dataset, ufs, self.settings), _request_timeout=TIMEOUT)
+            except kubernetes.client.ApiException as clash:
+                if clash.status != 409:
+                    raise
+            return MountJob("active")
+        for condition in (job.get("status") or {}).get("conditions") or []:
+            if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
+                if condition["type"] == "Complete":
+                    return MountJob("done")
+                return MountJob("failed", self.last_words(name) or condition.get("message") or "its Job failed")
+        return MountJob("active", self.last_words(name))
+
+    def last_words(self, job: str) -> str:
+        """Return what the pod of a Job said at its end, or what it waits for."""
+        said = ""
+        for pod in self.pods(f"job-name={job}", self.settings.namespace):
+            for status in (pod.get("status") or {}).get("containerStatuses") or []:
+                state = status.get("state") or {}
+                waiting = state.get("waiting") or {}
+                said = (state.get("terminated") or {}).get("message") or waiting.get("message") or said
+        return " ".join(said.split())[:500]
+
+
+def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) -> Object:
+    """Return the Job that mounts a data set with the credentials of its Secret, which nobody else reads."""
+    labels = {
+        "app.kubernetes.io/name": "alnair-dataset-job",
+        "app.kubernetes.io/managed-by": "alnair",
+        "alnair.io/verb": "mount",
+        "alnair.io/dataset": dataset.name[:63],
+    }
+    spec = {"source": dataset.source, "path": dataset.path, "readOnly": dataset.read_only, "options": dict(dataset.options)}
+    declared = {"apiVersion": f"{GROUP}/{VERSION}", "kind": datasets.KIND, "metadata": {"name": dataset.name, "namespace": dataset.namespace}, "spec": spec}
+    told = {"ALNAIR_NAMESPACE": settings.namespace, "ALNAIR_MASTERS": ",".join(settings.masters), "ALNAIR_JOB_MASTERS": ",".join(settings.job_masters),
+            "ALNAIR_USER": settings.user, "ALNAIR_DATASET": json.dumps(declared), "ALNAIR_UFS": ufs}  # fmt: skip
+    container = {
+        "name": "mount",
+        "image": settings.image,
+        "args": ["mount", dataset.name],
+        "env": [{"name": key, "value": value} for key, value in told.items()],
+        "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True}],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "serviceAccountName": MOUNT_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "credentials", "secret": {"secretName": dataset.credentials, "defaultMode": 0o440}}],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": settings.namespace, "labels": labels},
+        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": 240, "ttlSecondsAfterFinished": 600, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+
+
+class Store:
+    """All data sets as they are now, kept by a list and a watch; each replica has one, since each answers the webhook."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Begin with nothing."""
+        self.cluster, self.items, self.lock = cluster, dict[str, Object](), threading.Lock()
+        self.filled: set[str] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether all namespaces have been listed."""
+        return len(self.filled) == max(1, len(self.cluster.settings.watch))
+
+    def start(self) -> None:
+        """Keep it in threads of its own."""
+        for where in list(self.cluster.settings.watch) or [""]:
+            threading.Thread(target=self.keep, args=(where,), name=f"watch-{where or 'all'}", daemon=True).start()
+
+    def keep(self, where: str) -> None:
+        """List and watch, again and again."""
+        while True:
+            try:
+                version = self.fill(where)
+                self.follow(where, version)
+            except Exception:
+                LOG.exception("The data sets cannot be watched")
+                time.sleep(3)
+
+    def fill(self, where: str) -> str:
+        """List a namespace, or all; returns the version from which to watch."""
+        api = self.cluster.custom
+        if where:
+            found = api.list_namespaced_custom_object(GROUP, VERSION, where, PLURAL, _request_timeout=TIMEOUT)
+        else:
+            found = api.list_cluster_custom_object(GROUP, VERSION, PLURAL, _request_timeout=TIMEOUT)
+        items = {f"{item['metadata']['namespace']}/{item['metadata']['name']}": item for item in found["items"]}
+        with self.lock:
+            others = {key: item for key, item in self.items.items() if where and not key.startswith(f"{where}/")}
+            self.items = others | items
+            self.filled.add(where)
+        return str(found["metadata"]["resourceVersion"])
+
+    def follow(self, where: str, version: str) -> None:
+        """Watch until the server ends it."""
+        api = self.cluster.custom
+        # A watch of its own for each connection: it keeps state.
+        watch = kubernetes.watch.Watch()
+        options = {"resource_version": version, "timeout_seconds": 240, "_request_timeout": (3, 300)}
+        if where:
+            events = watch.stream(api.list_namespaced_custom_object, GROUP, VERSION, where, PLURAL, **options)
+        else:
+            events = watch.stream(api.list_cluster_custom_object, GROUP, VERSION, PLURAL, **options)
+        for event in events:
+            item = event["object"]
+            if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+                return
+            key = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+            with self.lock:
+                if event["type"] == "DELETED":
+                    self.items.pop(key, None)
+                else:
+                    self.items[key] = item
+
+    def put(self, key: str, status: Mapping[str, Any]) -> None:
+        """Take a status over that was just written, before the watch tells of it."""
+        with self.lock:
+            if key in self.items:
+                self.items[key] = {**self.items[key], "status": dict(status)}
+
+    def all(self) -> dict[str, Object]:
+        """Return all objects, by namespace/name."""
+        with self.lock:
+            return dict(self.items)
+
+    def get(self, key: str) -> Object | None:
+        """Return an object."""
+        with self.lock:
+            return self.items.get(key)
+
+    def known(self) -> list[webhook.Known]:
+        """Return the data sets as the webhook takes them, without those that are being deleted."""
+        live = [item for item in self.all().values() if not item["metadata"].get("deletionTimestamp")]
+        return [
+            webhook.Known(Dataset.of(item), (item.get("status") or {}).get("phase") or "", (item.get("status") or {}).get("message") or "") for item in live
+        ]
+
+
+class Leader:
+    """The Lease that says which replica acts."""
+
+    def __init__(self, cluster: Cluster, identity: str) -> None:
+        """Begin as one that does not lead."""
+        self.cluster, self.identity = cluster, identity
+        self.renewed = 0.0
+        self.seen: tuple[str, float] = ("", 0.0)
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this replica may act now."""
+        return time.monotonic() - self.renewed < LEASE_SECONDS - RENEW_SECONDS
+
+    def acquire(self) -> bool:
+        """Take the Lease, or renew it; tells whether it is held."""
+        began, namespace = time.monotonic(), self.cluster.settings.namespace
+        try:
+            lease = self.cluster.leases.read_namespaced_lease(LEASE, namespace, _request_timeout=(2, 3))
+        except kubernetes.client.ApiException as error:
+            if error.status != 404:
+                raise
+            body: Object = {"metadata": {"name": LEASE, "namespace": namespace}, "spec": self.spec(0)}
+            return self.write(self.cluster.leases.create_namespaced_lease, (namespace, body), began)
+        spec = lease.spec
+        if spec.holder_identity and spec.holder_identity != self.identity:
+            # The clocks of two nodes differ: what counts is how long this replica has seen no renewal.
+            mark = f"{spec.holder_identity} {spec.renew_time}"
+            if mark != self.seen[0]:
+                self.seen = (mark, began)
+            if began - self.seen[1] < (spec.lease_duration_seconds or LEASE_SECONDS):
+                return False
+        changes = (spec.lease_transitions or 0) + (spec.holder_identity != self.identity)
+        body = {"metadata": {"name": LEASE, "namespace": namespace, "resourceVersion": lease.metadata.resource_version}, "spec": self.spec(changes)}
+        return self.write(self.cluster.leases.replace_namespaced_lease, (LEASE, namespace, body), began)
+
+    def spec(self, changes: int) -> Object:
+        """Return what the Lease says while this replica holds it."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {"holderIdentity": self.identity, "leaseDurationSeconds": LEASE_SECONDS, "acquireTime": now, "renewTime": now, "leaseTransitions": changes}
+
+    def write(self, call: Any, arguments: tuple[Any, ...], began: float) -> bool:
+        """Write the Lease; tells False where another replica was faster."""
+        try:
+            call(*arguments, _request_timeout=(2, 3))
+        except kubernetes.client.ApiException as error:
+            if error.status == 409:
+                return False
+            raise
+        self.renewed = began
+        return True
+
+    def give_up(self) -> None:
+        """Let another replica lead at once."""
+        if not self.leads:
+            return
+        namespace = self.cluster.settings.namespace
+        body = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
+        try:
+            self.cluster.leases.patch_namespaced_lease(LEASE, namespace, body, _request_timeout=(2, 3))
+        except ERRORS as error:
+            LOG.warning("The Lease could not be given back: %s", error)

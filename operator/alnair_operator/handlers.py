@@ -1,0 +1,243 @@
+"""The operator as a kopf application: data sets, and the pods that wait for them. It runs in the replica that leads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import threading
+import time
+from typing import Any
+
+import kopf
+
+from alnair_operator import gates, metrics, webhook
+from alnair_operator.alluxio import AlluxioError
+from alnair_operator.cluster import Cluster, Store
+from alnair_operator.datasets import FINALIZER, GROUP, PLURAL, VERSION, Dataset
+from alnair_operator.engine import SETTLED, UNDER_WAY, Engine, moment_of
+from alnair_operator.settings import Settings
+
+LOG = logging.getLogger(__name__)
+# A step waits for Alluxio in a thread; each data set that is under way has one.
+THREADS = 64
+PODS_SECONDS, UNSERVED_SECONDS = 2, 20
+ERROR_SECONDS = 15
+
+
+class Work:
+    """What the handlers do."""
+
+    def __init__(self, cluster: Cluster, store: Store, engine: Engine, settings: Settings) -> None:
+        """Begin."""
+        self.cluster, self.store, self.engine, self.settings = cluster, store, engine, settings
+        self.locks: dict[str, threading.Lock] = {}
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.removed: set[str] = set()
+        self.reloaded: dict[str, float] = {}
+        self.unserved: set[str] = set()
+
+    def lock(self, key: str) -> threading.Lock:
+        """Return the lock of a data set: of one there is one step at a time."""
+        return self.locks.setdefault(key, threading.Lock())
+
+    def resume(self) -> None:
+        """Keep the space of loads that another process has begun, before any new one is let in."""
+        for item in self.store.all().values():
+            status = item.get("status") or {}
+            if status.get("phase") == "Loading":
+                dataset = Dataset.of(item)
+                self.engine.reserved[dataset.key] = max(0, (status.get("bytes") or 0) - (status.get("cachedBytes") or 0)) * dataset.replicas
+
+    def step(self, namespace: str, name: str) -> float:
+        """Take a step with a data set; returns the seconds until the next one."""
+        key = f"{namespace}/{name}"
+        with self.lock(key):
+            item = self.store.get(key) or self.cluster.read_dataset(namespace, name)
+            if item is None or item["metadata"].get("deletionTimestamp") or f"{key} {item['metadata']['uid']}" in self.removed:
+                return ERROR_SECONDS
+            dataset = Dataset.of(item)
+            before = item.get("status") or {}
+            others = [Dataset.of(other) for other in self.store.all().values() if not other["metadata"].get("deletionTimestamp")]
+            step = self.engine.step(dataset, before, [other for other in others if other.key != key])
+            self.cluster.write_status(dataset, before, step.status)
+            self.store.put(key, step.status)
+            measure(dataset, step.status)
+            for kind, reason, message in step.events:
+                self.cluster.tell(item, kind, reason, message)
+        for other in step.freed:
+            self.freed(dataset, other)
+        return step.delay
+
+    def freed(self, dataset: Dataset, name: str) -> None:
+        """Say of a data set that it was freed to make room for another."""
+        item = self.store.get(f"{dataset.namespace}/{name}")
+        if item is None:
+            return
+        victim, before = Dataset.of(item), item.get("status") or {}
+        message = f"It was freed to make room for {dataset.name}. It is loaded again with another text in the annotation alnair.io/reload."
+        after = {**before, "phase": "Incomplete", "message": message, "cachedBytes": 0, "cachedPercent": 0}
+        self.cluster.write_status(victim, before, after)
+        self.store.put(victim.key, after)
+        self.cluster.tell(item, "Warning", "Evicted", message)
+
+    def remove(self, item: dict[str, Any]) -> None:
+        """Unmount a data set that is deleted."""
+        dataset = Dataset.of(item)
+        with self.lock(dataset.key):
+            self.engine.remove(dataset, item.get("status") or {})
+            self.removed.add(f"{dataset.key} {item['metadata']['uid']}")
+        for metric in (metrics.BYTES, metrics.CACHED, metrics.FILES, metrics.FAILED, metrics.RATE):
+            with contextlib.suppress(KeyError):
+                metric.remove(dataset.namespace, dataset.name)
+        for phase in (*UNDER_WAY, *SETTLED):
+            with contextlib.suppress(KeyError):
+                metrics.PHASE.remove(dataset.namespace, dataset.name, phase)
+
+    def pods(self) -> None:
+        """Look at all pods that wait."""
+        held, oldest, now = 0, 0.0, time.time()
+        for pod in self.cluster.pods(f"{webhook.HELD}=true"):
+            if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+                continue
+            try:
+                waits = self.judge(pod, now)
+            except Exception:
+                LOG.exception("Pod %s could not be judged", pod["metadata"]["name"])
+                waits = True
+            if waits:
+                held += 1
+                oldest = max(oldest, now - moment_of(pod["metadata"]["creationTimestamp"]))
+        metrics.HELD.set(held)
+        metrics.OLDEST.set(oldest)
+
+    def judge(self, pod: dict[str, Any], now: float) -> bool:
+        """Let a pod go, or let it wait; tells whether it waits."""
+        names, on_failure = gates.names_of(pod), gates.on_failure_of(pod, self.settings)
+        items = self.store.all()
+        if any(name not in items for name in names):
+            for key, source in gates.undeclared(pod, self.store.known(), self.settings, {}).items():
+                self.cluster.declare(key, source)
+        created = moment_of(pod["metadata"]["creationTimestamp"])
+        statuses = {name: items[name].get("status") or {} for name in names if name in items}
+        verdict = gates.decide(names, statuses, on_failure, created, now)
+        for key in verdict.reload:
+            # All pods that were made since the failure wait for the same one try.
+            if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
+                self.reloaded[key] = moment_of(statuses[key].get("settledAt") or "")
+                self.cluster.ask_again(key, f"pod-{pod['metadata']['uid']}")
+        if verdict.word == "wait":
+            self.cluster.tell(pod, "Normal", "WaitsForDataset", verdict.message.split(":")[0])
+            return True
+        if verdict.word == "hold":
+            self.cluster.tell(pod, "Warning", "DatasetNotCached", f"It is held (onFailure: hold): {verdict.message}")
+            return True
+        if not self.cluster.patch_pod(pod, gates.release(pod)):
+            return True
+        metrics.RELEASED.labels("cached" if verdict.word == "go" else "source").inc()
+        if verdict.word == "source":
+            self.cluster.tell(
+                pod, "Warning", "DatasetNotCached", f"It starts, and what is not cached is read from the source (onFailure: source): {verdict.message}"
+            )
+        else:
+            self.cluster.tell(pod, "Normal", "DatasetCached", f"It starts: {verdict.message}.")
+        return False
+
+    def count_unserved(self) -> None:
+        """Count the pods that asked for the cache and did not get it, and tell each once."""
+        found = set()
+        for pod in self.cluster.pods():
+            annotations = pod["metadata"].get("annotations") or {}
+            if annotations.get(webhook.CACHE) != "yes" or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+                continue
+            why = annotations.get(webhook.ON_SOURCE)
+            if webhook.NAMES not in annotations and not why:
+                volumes = {"metadata": pod["metadata"], "spec": {"volumes": pod["spec"].get("volumes")}}
+                try:
+                    uses = webhook.uses_of(volumes, pod["metadata"]["namespace"], self.store.known(), self.settings, {})
+                except webhook.Refusal as error:
+                    uses, why = [], f"{error} The webhook was away when it was made."
+                why = "the webhook did not answer when it was made" if uses else why
+            if why:
+                found.add(pod["metadata"]["uid"])
+                if pod["metadata"]["uid"] not in self.unserved:
+                    self.cluster.tell(pod, "Warning", "ReadsFromSource", f"It asked for the cache and reads from the source: {why}")
+        self.unserved = found
+        metrics.UNSERVED.set(len(found))
+
+
+def measure(dataset: Dataset, status: dict[str, Any]) -> None:
+    """Tell Prometheus of a status."""
+    labels = (dataset.namespace, dataset.name)
+    for metric, name in (
+        (metrics.BYTES, "bytes"),
+        (metrics.CACHED, "cachedBytes"),
+        (metrics.FILES, "files"),
+        (metrics.FAILED, "failedCount"),
+        (metrics.RATE, "rate"),
+    ):
+        metric.labels(*labels).set(status.get(name) or 0)
+    for phase in (*UNDER_WAY, *SETTLED):
+        metrics.PHASE.labels(*labels, phase).set(phase == status.get("phase"))
+
+
+def register(registry: kopf.OperatorRegistry, work: Work) -> None:
+    """Put the handlers into a registry."""
+    executor = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="step")
+
+    async def threaded(call: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(executor, call, *arguments)
+
+    @kopf.on.login(registry=registry)
+    def login(**arguments: Any) -> Any:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
+    @kopf.on.startup(registry=registry)
+    async def configure(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
+        settings.persistence.finalizer = FINALIZER
+        settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="alnair.io", v1=False)
+        settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="alnair.io", key="last-handled", v1=False)
+        settings.posting.enabled = False
+        # Nothing but data sets is handled by kopf, and their definition does not change: the operator may not look at definitions.
+        settings.scanning.disabled = True
+        settings.background.cancellation_polling = 5
+        work.resume()
+        memo.loops = [asyncio.create_task(again(work.pods, PODS_SECONDS)), asyncio.create_task(again(work.count_unserved, UNSERVED_SECONDS))]
+
+    async def again(call: Any, pause: float) -> None:
+        while True:
+            try:
+                await threaded(call)
+            except Exception:
+                LOG.exception("The pods could not be looked at")
+            await asyncio.sleep(pause)
+
+    @kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_timeout=60)
+    async def dataset(stopped: Any, name: str, namespace: str, **_: Any) -> None:
+        while not stopped:
+            try:
+                delay = await threaded(work.step, namespace, name)
+            except Exception:
+                LOG.exception("Data set %s/%s", namespace, name)
+                metrics.STEP_ERRORS.labels(namespace, name).inc()
+                delay = ERROR_SECONDS
+            await idle(stopped, f"{namespace}/{name}", delay)
+
+    async def idle(stopped: Any, key: str, delay: float) -> None:
+        """Wait, but not when the declaration changes or another load is asked for."""
+        end = time.monotonic() + delay
+        while not stopped and time.monotonic() < end:
+            item = work.store.get(key)
+            status = (item or {}).get("status") or {}
+            if item and (status.get("observedGeneration") != item["metadata"]["generation"] or (status.get("observedReload") or "") != Dataset.of(item).reload):
+                return
+            await stopped.wait(min(0.5, max(0.0, end - time.monotonic())))
+
+    @kopf.on.delete(GROUP, VERSION, PLURAL, registry=registry)
+    async def removed(body: Any, **_: Any) -> None:
+        try:
+            await threaded(work.remove, dict(body))
+        except AlluxioError as error:
+            work.cluster.tell(dict(body), "Warning", "NotUnmounted", f"{error}. It is tried again.")
+            raise kopf.TemporaryError(str(error), delay=10) from None

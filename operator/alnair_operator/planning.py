@@ -1,0 +1,158 @@
+"""What is loaded, in which portions, and whether it fits. Nothing here speaks to anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from alnair_operator.datasets import size
+
+BATCH_FILES, BATCH_BYTES = 64, 256 << 20
+# Files that a retry sends one by one: a file that is gone lets the whole batch fail.
+SINGLES = 1000
+MARGIN = 0.10
+SHOWN_FAILURES = 20
+
+
+class File(NamedTuple):
+    """A file as Alluxio's master knows it.
+
+    Attributes:
+        path: Its path in Alluxio.
+        length: Its bytes.
+        cached: The bytes of it that workers hold.
+        whole: Whether workers hold all of it, as often as asked for.
+        changed: When the source says that it was changed, in milliseconds since 1970.
+        fingerprint: What the source said of it when it was last looked at.
+    """
+
+    path: str
+    length: int
+    cached: int
+    whole: bool
+    changed: int = 0
+    fingerprint: str = ""
+
+
+class Worker(NamedTuple):
+    """A worker's space, in bytes."""
+
+    name: str
+    capacity: int
+    used: int
+
+
+class Batch(NamedTuple):
+    """Files that are loaded by one job."""
+
+    paths: tuple[str, ...]
+    bytes: int
+
+
+class Survey:
+    """What a pass over all files of a load found; holds no file.
+
+    Attributes:
+        files: Their number.
+        bytes: Their bytes.
+        cached: Their bytes that are cached.
+        lacking: Number of files that are not wholly cached.
+        largest: Bytes of the largest file that is not wholly cached.
+    """
+
+    def __init__(self) -> None:
+        self.files = self.bytes = self.cached = self.lacking = self.largest = 0
+
+    def add(self, file: File) -> None:
+        """Count a file."""
+        self.files += 1
+        self.bytes += file.length
+        self.cached += file.cached
+        if not file.whole:
+            self.lacking += 1
+            self.largest = max(self.largest, file.length)
+
+    @property
+    def percent(self) -> int:
+        """Return the share that is cached, rounded down: 100 is said only where no file lacks a byte."""
+        if not self.lacking:
+            return 100
+        return min(99, self.cached * 100 // self.bytes if self.bytes else 0)
+
+
+def batches(files: Iterable[File], singly: bool = False, count: int = BATCH_FILES, limit: int = BATCH_BYTES) -> Iterator[Batch]:
+    """Cut files into portions.
+
+    Args:
+        files: The files.
+        singly: Whether each is a portion of its own.
+        count: Files in a portion at most.
+        limit: Bytes in a portion at most, unless one file alone has more.
+    """
+    paths: list[str] = []
+    held = 0
+    for file in files:
+        if paths and (singly or len(paths) >= count or held + file.length > limit):
+            yield Batch(tuple(paths), held)
+            paths, held = [], 0
+        paths.append(file.path)
+        held += file.length
+    if paths:
+        yield Batch(tuple(paths), held)
+
+
+def share(limit: int, loading: int) -> int:
+    """Return how many jobs a load may have active where others load too."""
+    return max(1, limit // max(1, loading))
+
+
+def too_large(needed: int, workers: Sequence[Worker], reserved: int = 0, replicas: int = 1, margin: float = MARGIN) -> str:
+    """Return why a load does not fit, as a sentence with both figures and what would fit; nothing where it fits.
+
+    Args:
+        needed: Bytes that the load adds, all copies counted.
+        workers: The workers.
+        reserved: Bytes that loads which have begun still need.
+        replicas: Copies of each block, each on a worker of its own.
+        margin: Share of the capacity that stays free.
+    """
+    if not needed:
+        return ""
+    if len(workers) < replicas:
+        return f"{replicas} copies are asked for, but there are {len(workers)} workers with a cache: ask for fewer copies or add workers."
+    free = {worker.name: max(0, int(worker.capacity * (1 - margin)) - worker.used) for worker in workers}
+    total = max(0, sum(free.values()) - reserved)
+    # The job service spreads blocks by chance, so each worker gets about the same.
+    each = -(-needed // len(workers))
+    least = min(free, key=lambda name: free[name])
+    spare = max(0, free[least] - reserved // len(workers))
+    if needed <= total and each <= spare:
+        return ""
+    capacity = sum(worker.capacity for worker in workers) // len(workers)
+    usable = max(1, int(capacity * (1 - margin)))
+    more = max(1, -(-(needed - total) // usable)) if needed > total else 1
+    held = f", {size(reserved)} of it promised to other loads" if reserved else ""
+    if needed > total:
+        why = f"{size(needed)} are to be loaded, but {size(total)} are free on {len(workers)} workers ({margin:.0%} kept free{held})"
+    else:
+        why = f"{size(needed)} are to be loaded, about {size(each)} on each of {len(workers)} workers, but worker {least} has {size(spare)} free ({margin:.0%} kept free{held})"
+    fits = min(total, spare * len(workers))
+    return f"{why}. It would fit with {more} more worker{'s' if more > 1 else ''} of {size(capacity)}, a larger quota, or a sub-path (subPaths) of at most {size(fits)}."
+
+
+def window(samples: Sequence[tuple[float, int]], left: int) -> tuple[int, int | None]:
+    """Return bytes per second and seconds left.
+
+    Args:
+        samples: Times in seconds and the bytes that were cached then, the oldest first.
+        left: Bytes that are still to be loaded.
+    """
+    if len(samples) < 2 or samples[-1][0] <= samples[0][0]:
+        return 0, None
+    rate = max(0, int((samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0])))
+    return rate, int(left / rate) if rate else None
+
+
+def shown(failures: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the files that failed as the status shows them."""
+    return [{"path": path, "reason": reason} for path, reason in sorted(failures.items())[:SHOWN_FAILURES]]

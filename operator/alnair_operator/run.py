@@ -1,0 +1,110 @@
+"""The operator's process: servers in each replica, the handlers in the one that leads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+
+import kopf
+
+from alnair_operator import handlers, metrics
+from alnair_operator.admission import Admission, plain_routes
+from alnair_operator.alluxio import HOME, Alluxio
+from alnair_operator.cluster import ERRORS, RENEW_SECONDS, Cluster, Leader, Store
+from alnair_operator.engine import Engine
+from alnair_operator.server import TLS, Certificate, Server
+from alnair_operator.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Serve, wait until this replica leads, and act; returns the exit code of the process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    cluster = Cluster(settings)
+    store, leader = Store(cluster), Leader(cluster, f"{socket.gethostname()}_{os.getpid()}_{int(time.time())}")
+    stop = threading.Event()
+    for word in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(word, lambda *_: stop.set())
+    store.start()
+    Server(settings.metrics_port, plain_routes(store, settings, lambda: "" if store.ready else "the data sets have not been listed yet")).start()
+    while not store.ready and not stop.wait(0.2):
+        pass
+    certificate = Certificate(os.environ.get("ALNAIR_TLS") or TLS)
+    certificate.keep()
+    admission = Admission(cluster, store, settings)
+    Server(settings.webhook_port, {"/mutate": admission.review}, certificate.context).start()
+    LOG.info("The webhook is served on port %d", settings.webhook_port)
+    if wait_to_lead(leader, stop):
+        act(settings, cluster, store, leader, stop)
+    leader.give_up()
+    return 0
+
+
+def wait_to_lead(leader: Leader, stop: threading.Event) -> bool:
+    """Wait until this replica leads; tells False when it is told to end before."""
+    metrics.LEADER.set(0)
+    while not stop.is_set():
+        try:
+            if leader.acquire():
+                metrics.LEADER.set(1)
+                LOG.info("This replica leads")
+                return True
+        except ERRORS as error:
+            LOG.warning("The Lease cannot be read: %s", error)
+        stop.wait(RENEW_SECONDS / 2)
+    return False
+
+
+def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop: threading.Event) -> None:
+    """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
+    registry = kopf.OperatorRegistry()
+    alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
+    engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, lambda dataset: claims_of(cluster, dataset.namespace, dataset.source))
+    handlers.register(registry, handlers.Work(cluster, store, engine, settings))
+
+    def renew() -> None:
+        while not stop.wait(RENEW_SECONDS):
+            try:
+                leader.acquire()
+            except ERRORS as error:
+                LOG.warning("The Lease could not be renewed: %s", error)
+            if not leader.leads:
+                # Another replica may act from now on: nothing of this one may go on, not even what waits for Alluxio.
+                LOG.error("The Lease is lost; this process ends")
+                os._exit(3)
+
+    threading.Thread(target=renew, name="lease", daemon=True).start()
+
+    async def main() -> None:
+        flag = asyncio.Event()
+
+        def watch() -> None:
+            stop.wait()
+            loop.call_soon_threadsafe(flag.set)
+
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=watch, name="stop", daemon=True).start()
+        await kopf.operator(registry=registry, standalone=True, clusterwide=not settings.watch, namespaces=settings.watch, stop_flag=flag)
+
+    code = 1
+    try:
+        asyncio.run(main())
+        code = 0
+    except Exception:
+        LOG.exception("The handlers ended")
+    finally:
+        leader.give_up()
+        # Threads that wait for Alluxio would hold the process; what they do is taken up by the next one.
+        os._exit(code)
+
+
+def claims_of(cluster: Cluster, namespace: str, source: str) -> dict[str, str]:
+    """Return the host path of the claim that a source names."""
+    return cluster.claims(namespace, {source.removeprefix("pvc://")}) if source.startswith("pvc://") else {}

@@ -1,0 +1,146 @@
+"""The sources of data sets as they are without Alluxio: what to compare the cache with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from alnair_operator.datasets import DatasetError
+
+CHUNK = 1 << 20
+ENDPOINT, REGION, OLD_REGION = "alluxio.underfs.s3.endpoint", "alluxio.underfs.s3.endpoint.region", "alluxio.underfs.s3.region"
+PLAIN_PATHS = "alluxio.underfs.s3.disable.dns.buckets"
+KEY, SECRET = "s3a.accessKeyId", "s3a.secretKey"
+
+
+class Entry(NamedTuple):
+    """A file of a source: its bytes, and what Alluxio notes of it to see that it was changed."""
+
+    length: int
+    mark: str
+
+
+class Source(Protocol):
+    """A source that can be listed and read.
+
+    Attributes:
+        errors: What it raises where a file cannot be read.
+    """
+
+    errors: tuple[type[Exception], ...]
+
+    def entries(self, below: str = "") -> Iterator[tuple[str, Entry]]:
+        """Return the files below a folder or the file itself, by their paths relative to the data set."""
+
+    def read(self, path: str, take: Callable[[bytes], None]) -> None:
+        """Hand over the bytes of a file."""
+
+
+class Folder:
+    """A folder of this machine."""
+
+    errors: tuple[type[Exception], ...] = (OSError,)
+
+    def __init__(self, root: str) -> None:
+        """Begin.
+
+        Raises:
+            DatasetError: it is not there.
+        """
+        self.root = root
+        if not os.path.exists(root):
+            raise DatasetError(f"{root} is not there: the Job that compares needs the source's folder as a volume at the same path")
+
+    def entries(self, below: str = "") -> Iterator[tuple[str, Entry]]:
+        """Return the files, without those whose path cannot be a path of Alluxio's."""
+        top = os.path.join(self.root, below) if below else self.root
+        if os.path.isfile(top):
+            yield below, self.entry(top)
+        for folder, _, names in os.walk(top, onerror=fail, followlinks=True):
+            for name in names:
+                path = os.path.join(folder, name)
+                if os.path.isfile(path):
+                    yield os.path.relpath(path, self.root), self.entry(path)
+
+    def entry(self, path: str) -> Entry:
+        """Return what is compared of a file."""
+        found = os.stat(path)
+        return Entry(found.st_size, f"_modtime:{found.st_mtime_ns // 1_000_000}")
+
+    def read(self, path: str, take: Callable[[bytes], None]) -> None:
+        """Hand over the bytes of a file."""
+        with open(os.path.join(self.root, path), "rb") as file:
+            while chunk := file.read(CHUNK):
+                take(chunk)
+
+
+def fail(error: OSError) -> None:
+    """A folder that cannot be listed must not look like an empty one."""
+    raise error
+
+
+class Bucket:
+    """A prefix of an S3 bucket."""
+
+    def __init__(self, source: str, options: Mapping[str, str], credentials: Mapping[str, str]) -> None:
+        """Begin; nothing is asked yet.
+
+        Args:
+            source: s3://bucket/prefix.
+            options: Options of the mount.
+            credentials: Properties from the Secret.
+        """
+        import boto3
+        import botocore.config
+        import botocore.exceptions
+
+        self.errors: tuple[type[Exception], ...] = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
+
+        self.bucket, _, prefix = source.removeprefix("s3://").partition("/")
+        self.prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
+        told = {**options, **credentials}
+        style = {"addressing_style": "path"} if told.get(PLAIN_PATHS) == "true" else {}
+        config = botocore.config.Config(s3=style, retries={"max_attempts": 8, "mode": "standard"}, max_pool_connections=32)
+        endpoint = told.get(ENDPOINT)
+        if endpoint and "://" not in endpoint:
+            endpoint = f"https://{endpoint}"
+        self.client: Any = boto3.client(
+            "s3", endpoint_url=endpoint, region_name=told.get(REGION) or told.get(OLD_REGION) or "us-east-1", aws_access_key_id=told.get(KEY),
+            aws_secret_access_key=told.get(SECRET), config=config,
+        )  # fmt: skip
+
+    def entries(self, below: str = "") -> Iterator[tuple[str, Entry]]:
+        """Return the objects; those that only stand for folders are left out."""
+        start = self.prefix + below
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start):
+            for item in page.get("Contents") or []:
+                key = item["Key"]
+                inside = not below or key == start or key.startswith(start.rstrip("/") + "/")
+                if inside and not key.endswith("/"):
+                    yield key[len(self.prefix) :], Entry(item["Size"], item["ETag"].strip('"'))
+
+    def read(self, path: str, take: Callable[[bytes], None]) -> None:
+        """Hand over the bytes of an object."""
+        body = self.client.get_object(Bucket=self.bucket, Key=self.prefix + path)["Body"]
+        for chunk in body.iter_chunks(CHUNK):
+            take(chunk)
+
+
+def of(source: str, ufs: str, options: Mapping[str, str], credentials: Mapping[str, str]) -> Source:
+    """Return the source of a data set.
+
+    Args:
+        source: As it is declared.
+        ufs: The URI by which Alluxio knows it.
+        options: Options of the mount.
+        credentials: Properties from the Secret.
+
+    Raises:
+        DatasetError: it cannot be read without Alluxio.
+    """
+    if ufs.startswith("/"):
+        return Folder(ufs)
+    if source.startswith("s3://"):
+        return Bucket(source, options, credentials)
+    raise DatasetError(f"{source} cannot be compared: only s3:// and paths of the hosts can be read without Alluxio")

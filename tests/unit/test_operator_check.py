@@ -1,0 +1,301 @@
+"""Comparing the cache with the source, the words of the image, and the servers."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import http.server
+import json
+import os
+import ssl
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from alnair_operator import alluxio as wrapper
+from alnair_operator import check, commands, datasets
+from alnair_operator.alluxio import AlluxioError, Job, Mount
+from alnair_operator.datasets import Dataset, DatasetError
+from alnair_operator.planning import File
+from alnair_operator.server import Certificate, Server, json_reply
+from alnair_operator.sources import Bucket, Entry, Folder
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+DATASET = Dataset.of({"metadata": {"name": "x", "namespace": "n"}, "spec": {"source": "/srv/x", "path": "/d"}})
+
+
+class Cache:
+    """Alluxio with a copy of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.copies, self.marks, self.uncached = folder, dict[str, bytes](), dict[str, str](), set[str]()
+        for path, entry in Folder(str(folder)).entries():
+            self.take(path, entry)
+        self.loaded: list[str] = []
+
+    def take(self, path: str, entry: Entry) -> None:
+        self.copies[path], self.marks[path] = (self.folder / path).read_bytes(), f"({entry.mark})"
+
+    def file(self, path: str) -> File:
+        length = len(self.copies[path])
+        return File(f"/d/{path}", length, length, path not in self.uncached, 0, self.marks[path])
+
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+        for name in sorted(self.copies):
+            if path in ("/d", f"/d/{name}") or name.startswith(path[3:] + "/"):
+                take(self.file(name))
+
+    def read(self, path: str, take: Callable[[bytes], None], cache: bool = True) -> None:
+        assert not cache
+        if self.copies[path[3:]] == b"broken":
+            raise AlluxioError(f"{path} cannot be read")
+        take(self.copies[path[3:]])
+
+    def status(self, path: str, interval: int = -1) -> File | None:
+        name = path[3:]
+        if interval == 0 and (self.folder / name).exists():
+            self.take(name, Folder(str(self.folder)).entry(str(self.folder / name)))
+            self.uncached.add(name)
+        return self.file(name) if name in self.copies else None
+
+    def forget(self, path: str) -> None:
+        del self.copies[path[3:]]
+
+    def load(self, paths: tuple[str, ...], replicas: int = 1) -> int:
+        self.loaded += paths
+        self.uncached -= {path[3:] for path in paths}
+        return 1
+
+    def job(self, number: int) -> Job:
+        return Job("COMPLETED", {})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a", "sub dir/ü", "sub dir/b", "c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode() * 10)
+    return tmp_path
+
+
+def test_nothing_differs_where_nothing_does(folder: Path) -> None:
+    report = check.compare(DATASET, Cache(folder), Folder(str(folder)), content=True)
+    assert (report.files, report.cached, report.compared, report.differences) == (4, 4, 4, [])
+    assert report.json()["consistent"] and "Nothing differs" in report.table()
+
+
+def test_each_kind_of_difference_is_found_and_put_right(folder: Path) -> None:
+    cache, source = Cache(folder), Folder(str(folder))
+    (folder / "a").write_bytes(b"longer" * 100)
+    (folder / "new").write_bytes(b"new")
+    (folder / "c").unlink()
+    stat = os.stat(folder / "sub dir/ü")
+    os.utime(folder / "sub dir/ü", ns=(stat.st_atime_ns, stat.st_mtime_ns + 5_000_000_000))
+    cache.copies["sub dir/b"] = b"X" * len(cache.copies["sub dir/b"])
+    report = check.compare(DATASET, cache, source, content=True)
+    assert {item.path: item.kind for item in report.differences} == {
+        "a": "length",
+        "new": "unknown",
+        "c": "gone",
+        "sub dir/ü": "changed",
+        "sub dir/b": "content",
+    }
+    assert "5 differ" in report.table() and report.json()["differing"] == 5
+    assert {item.kind for item in check.compare(DATASET, cache, source).differences} == {"length", "unknown", "gone", "changed"}
+    repaired = check.repair(DATASET, cache, source, content=True)
+    assert repaired.repaired == 5 and repaired.differences == [] and repaired.cached == 4
+    assert sorted(cache.loaded) == ["/d/a", "/d/new", "/d/sub dir/b", "/d/sub dir/ü"]
+    assert check.compare(DATASET, cache, source, content=True).differences == []
+
+
+def test_what_is_not_cached_is_not_compared_and_that_is_said(folder: Path) -> None:
+    cache = Cache(folder)
+    cache.uncached = {"a"}
+    report = check.compare(DATASET, cache, Folder(str(folder)), content=True)
+    assert (report.cached, report.compared, report.uncompared) == (3, 3, 1)
+
+
+def test_a_sample_and_a_file_that_cannot_be_read(folder: Path) -> None:
+    cache = Cache(folder)
+    assert check.compare(DATASET, cache, Folder(str(folder)), content=True, sample=2).compared == 2
+    (folder / "a").write_bytes(b"broken")
+    broken = Cache(folder)
+    assert [item.kind for item in check.compare(DATASET, broken, Folder(str(folder)), content=True).differences] == ["unreadable"]
+
+
+def test_checksums_of_folders_and_files(folder: Path) -> None:
+    cache = Cache(folder)
+    whole = check.checksums(DATASET, cache)
+    assert whole["files"]["a"] == hashlib.md5(b"a" * 10, usedforsecurity=False).hexdigest() and len(whole["files"]) == 4
+    part = check.checksums(DATASET, cache, "sub dir")
+    assert set(part["files"]) == {"sub dir/ü", "sub dir/b"} and part["checksum"] != whole["checksum"]
+
+
+def test_a_source_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is not there"):
+        Folder(str(tmp_path / "none"))
+
+
+class Pages:
+    """Stands for the S3 client."""
+
+    def get_paginator(self, name: str) -> Pages:
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+        keys = [f"p/{name}" for name in ("a", "sub/", "sub/b", "sub2/c")]
+        return [{"Contents": [{"Key": key, "Size": 1, "ETag": '"e"'}]} for key in keys if key.startswith(Prefix)] + [{}]
+
+
+def test_objects_of_a_bucket() -> None:
+    bucket = Bucket.__new__(Bucket)
+    bucket.bucket, bucket.prefix, bucket.client = "b", "p/", Pages()
+    assert [path for path, _ in bucket.entries()] == ["a", "sub/b", "sub2/c"]
+    assert list(bucket.entries("sub")) == [("sub/b", Entry(1, "e"))]
+
+
+def test_credentials_are_files_and_are_hidden(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "s3a.secretKey").write_text("hush\n")
+    assert commands.credentials(str(tmp_path)) == {"s3a.secretKey": "hush"}
+    assert commands.credentials(str(tmp_path / "none")) == {}
+    assert commands.hidden("403: hush is wrong", {"s3a.secretKey": "hush"}) == "403: ****** is wrong"
+
+
+def test_a_mount_that_failed_does_not_tell_its_credentials() -> None:
+    text = 'mount command: alluxio fs mount /d s3://b option MountContext{ProtoOptions=properties {\n  value: "hush"\n}\n}\nUfs path does not exist'
+    assert wrapper.line_of(text) == "Ufs path does not exist"
+    assert wrapper.line_of("first\nsecond") == "first" and wrapper.line_of("", "Odd") == "Odd"
+
+
+class Mounts:
+    """Alluxio's mount table."""
+
+    def __init__(self, **table: Mount) -> None:
+        self.table, self.calls = {f"/{name}": mount for name, mount in table.items()}, list[tuple[Any, ...]]()
+
+    def mounts(self) -> dict[str, Mount]:
+        return self.table
+
+    def mount(self, *arguments: Any, update: bool) -> None:
+        self.calls.append((*arguments, update))
+
+
+def test_mounting_with_credentials() -> None:
+    declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
+    for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
+        commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
+        assert mounts.calls == [("/d", "s3://b/p", True, {"alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
+    with pytest.raises(DatasetError, match="already"):
+        commands.mount(declared, Mounts(d=Mount("/other", True, {})), {}, {})
+
+
+def test_the_words_read_their_data_set_from_the_environment(monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    item = {"metadata": {"name": "x", "namespace": "n"}, "spec": {"source": str(folder), "path": "/d"}}
+    cache: Any = Cache(folder)
+    cache.mounts = lambda: {"/d": Mount(str(folder), True, {})}
+    monkeypatch.setattr(commands, "connect", lambda environment: cache)
+    monkeypatch.setenv("ALNAIR_DATASET", json.dumps(item))
+    assert commands.main(["check", "x", "--content", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["consistent"]
+    (folder / "a").write_bytes(b"other")
+    assert commands.main(["check", "x"]) == 1
+    assert "1 differ." in capsys.readouterr().out
+    assert commands.main(["repair", "x"]) == 0
+    cache.mounts = dict
+    assert commands.main(["check", "x"]) == 2
+    assert "not mounted" in capsys.readouterr().err
+
+
+class Verdicts(http.server.BaseHTTPRequestHandler):
+    """Answers an init container with one verdict after the other."""
+
+    words: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        assert "datasets=n%2Fa" in self.path and "onFailure=" in self.path
+        body = json.dumps({"word": self.words.pop(0) if len(self.words) > 1 else self.words[0], "message": "why"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "on_failure", "code"),
+    [(["wait", "go"], "hold", 0), (["wait", "source"], "source", 0), (["wait"], "source", 0), (["wait"], "hold", 1), (["hold"], "hold", 1)],
+)
+def test_an_init_container_waits_for_a_bounded_time(words: list[str], on_failure: str, code: int) -> None:
+    Verdicts.words = list(words)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Verdicts)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told = {
+        "ALNAIR_HOLD_URL": f"http://127.0.0.1:{server.server_port}/hold",
+        "ALNAIR_DATASETS": "n/a",
+        "ALNAIR_ON_FAILURE": on_failure,
+        "ALNAIR_HOLD_SECONDS": "0.5",
+    }
+    try:
+        assert commands.hold(told, pause=0.05) == code
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_operator_that_is_gone_keeps_nobody_for_ever() -> None:
+    assert commands.hold({"ALNAIR_HOLD_URL": "http://127.0.0.1:9/hold", "ALNAIR_HOLD_SECONDS": "0.2"}, pause=0.05) == 0
+
+
+def certificate(folder: Path, name: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
+    made = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
+    (folder / "tls.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "tls.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+
+
+def test_a_certificate_that_changes_is_served_without_a_restart(tmp_path: Path) -> None:
+    certificate(tmp_path, "first")
+    tls = Certificate(str(tmp_path))
+    server = Server(0, {"/x": lambda path, body: json_reply({"got": body.decode()})}, tls.context)
+    server.start()
+    port = server.server_address[1]
+
+    def name() -> str:
+        found = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode())
+        return str(found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
+
+    try:
+        assert name() == "first" and not tls.refresh()
+        certificate(tmp_path, "second")
+        assert tls.refresh() and name() == "second"
+        (tmp_path / "tls.crt").write_text("half written")
+        assert not tls.refresh() and name() == "second"
+        unverified = ssl.create_default_context()
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/x", data=b"hello", context=unverified) as answer:
+            assert json.loads(answer.read()) == {"got": "hello"}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_jars_are_found_or_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(AlluxioError, match="ALLUXIO_IMAGE"):
+        wrapper.jars(str(tmp_path))
+    (tmp_path / "lib").mkdir()
+    for name in ("alluxio-core-2.9.4.jar", "slf4j-reload4j-1.jar"):
+        (tmp_path / "lib" / name).touch()
+    assert [os.path.basename(path) for path in wrapper.jars(str(tmp_path))] == ["alluxio-core-2.9.4.jar"]
+    assert datasets.size(1536) == "1.5 KiB"
