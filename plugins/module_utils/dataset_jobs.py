@@ -37,6 +37,9 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
     if secret:
         volumes.append({"name": "credentials", "secret": {"secretName": secret, "defaultMode": 0o440}})
         mounts.append({"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True})
+    if verb != "free" and (folder := seen_at(item)):
+        volumes.append({"name": "source", "hostPath": {"path": folder, "type": "Directory"}})
+        mounts.append({"name": "source", "mountPath": folder, "readOnly": True})
     inherited = {key: pod[key] for key in ("imagePullSecrets", "nodeSelector", "tolerations", "securityContext") if pod.get(key)}
     own = {key: container[key] for key in ("image", "imagePullPolicy", "resources", "securityContext") if container.get(key)}
     return {
@@ -72,6 +75,13 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
             },
         },
     }
+
+
+def seen_at(item: Object) -> str:
+    """Return the folder of the nodes that a data set's source is, empty where it is none."""
+    spec = item["spec"]
+    folder = (spec.get("options") or {}).get("alnair.localPath") or spec["source"]
+    return folder if folder.startswith("/") else ""
 
 
 def ended(pod: Object | None) -> int | None:

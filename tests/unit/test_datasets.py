@@ -212,12 +212,17 @@ def test_an_outcome_names_files_and_how_many_more() -> None:
     assert "exit code 137 and said nothing" in datasets.outcome("images", {"rc": 137, "report": None, "said": ""})
 
 
+def deployment() -> dict[str, Any]:
+    """Return the operator's Deployment as the role makes it."""
+    (found,) = [item for item in rendered("dataset_operator", "operator.yml.j2", dataset_operator_image="image") if item["kind"] == "Deployment"]
+    return found
+
+
 def test_a_job_has_the_operators_image_the_credentials_of_its_data_set_and_no_rights() -> None:
-    (deployment,) = [item for item in rendered("dataset_operator", "operator.yml.j2", dataset_operator_image="image") if item["kind"] == "Deployment"]
     item = declared("my.images", "/datasets/images")
-    item["spec"]["credentials"] = "s3"
+    item["spec"] |= {"source": "s3://bucket/images", "credentials": "s3"}
     item["metadata"] |= {"uid": "u", "managedFields": [{}]}
-    job = dataset_jobs.manifest(deployment, item, "check", ["--content"], "abc123", 60)
+    job = dataset_jobs.manifest(deployment(), item, "check", ["--content"], "abc123", 60)
     assert complaints(job) == []
     pod_spec = job["spec"]["template"]["spec"]
     (container,) = pod_spec["containers"]
@@ -230,6 +235,18 @@ def test_a_job_has_the_operators_image_the_credentials_of_its_data_set_and_no_ri
     assert environment["ALNAIR_MASTERS"] == "alluxio-master-0.alluxio.svc:19998"
     assert json.loads(environment["ALNAIR_DATASET"])["spec"]["path"] == "/datasets/images"
     assert "managedFields" not in environment["ALNAIR_DATASET"]
+
+
+def test_a_job_that_compares_sees_the_sources_folder_and_cannot_write_there() -> None:
+    item = declared("images", "/datasets/images")
+    item["spec"]["source"] = "/mnt/fuse3/datasets/images"
+    job = dataset_jobs.manifest(deployment(), item, "check", [], "abc123", 60)
+    assert complaints(job) == []
+    pod_spec = job["spec"]["template"]["spec"]
+    assert {"name": "source", "hostPath": {"path": "/mnt/fuse3/datasets/images", "type": "Directory"}} in pod_spec["volumes"]
+    assert {"name": "source", "mountPath": "/mnt/fuse3/datasets/images", "readOnly": True} in pod_spec["containers"][0]["volumeMounts"]
+    freeing = dataset_jobs.manifest(deployment(), item, "free", [], "abc123", 60)
+    assert [volume["name"] for volume in freeing["spec"]["template"]["spec"]["volumes"]] == ["tmp"]
 
 
 def test_a_job_has_ended_when_its_container_has() -> None:
