@@ -24,6 +24,8 @@ LAB = Path(__file__).resolve().parent
 OPERATOR = LAB.parent / "operator"
 # What of that folder its image is made from.
 OPERATOR_FILES = ("Containerfile", "requirements.txt", "alnair_operator")
+# Data sets are tested with what takes some minutes more to build: their operator, and an S3 server to read from.
+DATASETS = bool(os.environ.get("LAB_DATASETS"))
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab"
 KUBERNETES = "1.34.4"
 HELM = "3.19.5"
@@ -183,8 +185,9 @@ def images(tools: Path, client: Path, alluxio: dict[str, Path], operator: str, p
         for version, folder in alluxio.items():
             names.append(f"localhost/alluxio:{version}")
             image(names[-1], LAB / "images/alluxio", {"lib": folder})
-        names.append(operator)
-        operator_image(operator, packages)
+        if operator:
+            names.append(operator)
+            operator_image(operator, packages)
         run("Archive of the images", ["podman", "save", "--quiet", "-m", "-o", str(work / "images.tar"), *names])
 
     return make
@@ -220,12 +223,15 @@ def main() -> None:
     client = product("client", digest(CLIENT_PACKAGES, SUITE), rootfs(CLIENT_PACKAGES))
     node = product("node", digest(NODE_PACKAGES, SUITE), rootfs(NODE_PACKAGES))
     alluxio = {v: product(f"alluxio-{v}", digest(LAB / "images/alluxio/pom.xml", v), jars(v)) for v in ALLUXIO}
-    s3 = product("s3", digest(LAB / "s3"), s3_server)
-    packages = product("wheels", digest(OPERATOR / "requirements.txt"), wheels)
-    base = digest(*(LAB / "images" / name for name in ("pause", "coredns", "client", "alluxio")), tools.name, client.name)
-    # A tag of its own for each content: what runs is made anew when that changes.
-    operator = f"localhost/alnair-operator:{digest(*(OPERATOR / name for name in OPERATOR_FILES), base)}"
-    archive = product("images", digest(base, operator), images(tools, client, alluxio, operator, packages))
+    key = digest(*(LAB / "images" / name for name in ("pause", "coredns", "client", "alluxio")), tools.name, client.name)
+    s3, operator, packages = Path(), "", Path()
+    if DATASETS:
+        s3 = product("s3", digest(LAB / "s3"), s3_server)
+        packages = product("wheels", digest(OPERATOR / "requirements.txt"), wheels)
+        # A tag of its own for each content: what runs is made anew when that changes.
+        operator = f"localhost/alnair-operator:{digest(*(OPERATOR / name for name in OPERATOR_FILES), key)}"
+        key = digest(key, operator)
+    archive = product("images", key, images(tools, client, alluxio, operator, packages))
     made = {"tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "s3": str(s3), "operator_image": operator}
     (CACHE / "products.json").write_text(json.dumps(made, indent=2))
     # Not keyed, for those who type: helm and kubectl as the lab has them.
