@@ -49,6 +49,9 @@ demo: lab ## raise the lab, run site.yml on it, read a data set through the cach
 
 test: lint unit e2e molecule ## everything set up, all tests
 
+# Data sets are tested and measured with their operator and an S3 server.
+test-all bench: export LAB_DATASETS := 1
+
 test-all: test ## and what takes longer: the controller killed a hundred times
 	pytest -m long tests/e2e
 

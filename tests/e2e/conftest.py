@@ -73,8 +73,9 @@ def bare(fault_hosts: Alnair) -> Alnair:
 @pytest.fixture(scope="session")
 def served(cluster: Alnair) -> Alnair:
     """The release with the operator of data sets."""
-    result = cluster.deploy()
-    assert result.status == "successful", result.failures
+    for play in ("site", "deploy_operator"):
+        result = cluster.run(play)
+        assert result.status == "successful", result.failures
     return cluster
 
 

@@ -20,7 +20,8 @@ from reading import MOUNT
 
 from alnair_runner import Alnair
 
-pytestmark = pytest.mark.timeout(1800)
+# They need the lab with LAB_DATASETS=1, as make test-all raises it.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 def loading(objects: Objects, name: str) -> bool:
@@ -52,7 +53,6 @@ def mends(objects: Objects, name: str, execute: Callable[..., str], sums: dict[s
     assert fuse_sums(f"/datasets/{name}") == sums
 
 
-@pytest.mark.long
 def test_a_source_with_errors(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
     sums = put(store, "flaky", numbered(300), size=20_000)
     with store.errors(0.05):
@@ -64,7 +64,6 @@ def test_a_source_with_errors(objects: Objects, store: s3.Endpoint, execute: Cal
     mends(objects, "flaky", execute, sums)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "is silent"])
 def test_a_source_that_is_gone_in_the_middle_of_a_load(objects: Objects, store: s3.Endpoint, execute: Callable[..., str], silent: bool) -> None:
     name = f"vanishing-{'silently' if silent else 'loudly'}"
@@ -86,7 +85,6 @@ def kill_worker(core: Any) -> None:
     core.delete_namespaced_pod(found.metadata.name, NAMESPACE, grace_period_seconds=0)
 
 
-@pytest.mark.long
 def test_a_worker_that_is_killed_during_a_load(served: Alnair, objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]) -> None:
     sums = put(store, "half-killed", numbered(100), size=400_000)
     with store.narrow("24mbit"):
@@ -99,7 +97,6 @@ def test_a_worker_that_is_killed_during_a_load(served: Alnair, objects: Objects,
     mends(objects, "half-killed", execute, sums)
 
 
-@pytest.mark.long
 def test_a_worker_that_is_killed_after_a_load_is_told_and_readers_go_on(
     served: Alnair, objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]
 ) -> None:
@@ -118,7 +115,6 @@ def test_a_worker_that_is_killed_after_a_load_is_told_and_readers_go_on(
     mends(objects, "bereft", execute, sums)
 
 
-@pytest.mark.long
 def test_a_cache_that_others_have_filled(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
     total = int(re.findall(r"\d+", execute("alluxio-master-0", "alluxio fs getCapacityBytes", "alluxio-master"))[-1])
     count = int(total * 0.8) // 16_000_000
@@ -174,7 +170,6 @@ def test_a_secret_that_is_not_there_is_named(objects: Objects, store: s3.Endpoin
     assert "no-such-secret" in status["message"], status
 
 
-@pytest.mark.long
 def test_a_folder_with_very_many_files(objects: Objects, core: Any) -> None:
     # As many as make the difference between holding them all in memory and not, on a machine like this.
     count = 100_000
@@ -204,7 +199,6 @@ sys.exit(done.returncode)
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("phase", ["Pending", "Mounting", "Syncing", "Loading"])
 def test_an_operator_that_is_killed_in_any_phase(objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str], phase: str) -> None:
     name = f"killed-{phase.lower()}"
@@ -244,7 +238,6 @@ def trouble(kind: str, store: s3.Endpoint, core: Any) -> Iterator[None]:
         yield
 
 
-@pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_in_fifty_trials_with_faults_nothing_incomplete_is_called_complete(
     served: Alnair, objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]
@@ -265,7 +258,6 @@ def test_in_fifty_trials_with_faults_nothing_incomplete_is_called_complete(
     assert sum(phase == "Complete" for _kind, phase in phases) >= 25, phases
 
 
-@pytest.mark.long
 def test_a_certificate_of_the_webhook_that_runs_out_is_renewed_without_a_restart(served: Alnair, core: Any) -> None:
     admission = kubernetes.client.AdmissionregistrationV1Api(core.api_client)
 

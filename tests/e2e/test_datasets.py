@@ -21,7 +21,8 @@ from reading import HOME, MOUNT, nodes
 
 from alnair_runner import Alnair
 
-pytestmark = pytest.mark.timeout(900)
+# They need the lab with LAB_DATASETS=1, as make test-all raises it.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 KNOBS = {"datasets_timeout": 300}
 
 
@@ -160,7 +161,6 @@ def test_an_unmounted_data_set_leaves_its_source_as_it_was(objects: Objects, sto
     assert store.door.list(BUCKET, "leaving/") == before
 
 
-@pytest.mark.long
 def test_a_data_set_whose_time_is_over_is_freed_and_never_deleted(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
     sums = put(store, "passing", numbered(5))
     objects.stored("passing", store, ttl="20s")
@@ -197,7 +197,6 @@ def test_what_does_not_fit_is_not_begun_and_evicts_nobody(objects: Objects, stor
         on_node("rm -r /mnt/fuse3/datasets/giant")
 
 
-@pytest.mark.long
 def test_another_data_set_makes_room_where_it_is_named(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
     half = int(capacity(execute) * 0.55)
     count = half // 16_000_000
@@ -230,7 +229,6 @@ def begun(objects: Objects, name: str) -> bool:
     return status.get("phase") == "Loading" and status.get("cachedBytes", 0) > 0
 
 
-@pytest.mark.long
 def test_a_load_outlives_its_runner_and_is_joined_by_the_next_one(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
     sums = put(store, "long-load", numbered(150), size=400_000)
     objects.stored("long-load", store, preload="metadata")
@@ -255,7 +253,6 @@ def test_a_load_outlives_its_runner_and_is_joined_by_the_next_one(objects: Objec
     assert len(twice) <= len(sums) // 10, twice
 
 
-@pytest.mark.long
 def test_an_interrupt_ends_the_runner_and_not_the_load(objects: Objects, store: s3.Endpoint) -> None:
     put(store, "going-on", numbered(100), size=400_000)
     objects.stored("going-on", store, preload="metadata")

@@ -34,7 +34,8 @@ from reading import MOUNT, nodes
 
 from alnair_runner import Alnair
 
-pytestmark = pytest.mark.timeout(900)
+# They need the lab with LAB_DATASETS=1, as make test-all raises it.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 TEAM = "e2e-team"
 SEED = "/mnt/fuse3/alluxio-journal/datasets"
 # Prints the checksums of all files that it finds.
@@ -162,7 +163,6 @@ def workload(kind: str, name: str, path: str, *, on_itself: bool) -> dict[str, A
     return {"apiVersion": "batch/v1" if batch else "apps/v1", "kind": kind, "metadata": {"name": name, **(note if on_itself else {})}, "spec": spec}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("on_itself", [True, False], ids=["on itself", "on its template"])
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "CronJob"])
 def test_whatever_makes_pods_may_carry_the_annotation(objects: Objects, team: Pods, core: Any, kind: str, on_itself: bool) -> None:
@@ -207,7 +207,6 @@ def test_a_training_whose_data_cannot_be_loaded_starts_on_the_source_with_a_warn
     assert warnings
 
 
-@pytest.mark.long
 def test_a_training_that_shall_be_held_is_held(objects: Objects, store: s3.Endpoint, team: Pods) -> None:
     failing(objects, store, "holding")
     made = team.start(pod("trainer", {"/data": f"{ROOT}/holding"}, "ls /data", annotations={"alnair.io/onFailure": "hold"}))
@@ -244,7 +243,6 @@ def metrics(core: Any) -> str:
     return "\n".join(answer.data.decode() for answer in answers)
 
 
-@pytest.mark.long
 def test_without_the_webhook_pods_start_on_the_source_and_are_counted_later(objects: Objects, team: Pods, core: Any, away: Any) -> None:
     folder("uncared", numbered(2))
     away()
@@ -262,7 +260,6 @@ def test_without_the_webhook_pods_start_on_the_source_and_are_counted_later(obje
     until("it is counted", counted, 90, 2)
 
 
-@pytest.mark.long
 def test_a_gated_pod_waits_for_the_operators_return(objects: Objects, store: s3.Endpoint, team: Pods, core: Any, away: Any) -> None:
     put(store, "patient", numbered(30), size=200_000)
     with store.narrow("8mbit"):
@@ -279,7 +276,6 @@ def test_a_gated_pod_waits_for_the_operators_return(objects: Objects, store: s3.
     team.ended("trainer")
 
 
-@pytest.mark.long
 def test_a_pod_held_by_an_init_container_starts_after_a_bounded_wait(served: Alnair, objects: Objects, store: s3.Endpoint, team: Pods, core: Any) -> None:
     put(store, "bounded", numbered(40), size=200_000)
     assert served.run("deploy_operator", extra_vars={"dataset_operator_hold_seconds": 30}).status == "successful"
@@ -346,7 +342,6 @@ def isolated(core: Any, served: Alnair) -> Iterator[tuple[Pods, Pods]]:
     assert served.run("deploy_operator").status == "successful"
 
 
-@pytest.mark.long
 def test_a_namespace_that_is_limited_gets_what_is_its_own_and_is_told_why_not_more(objects: Objects, isolated: tuple[Pods, Pods]) -> None:
     narrow, wide = isolated
     for name in ("narrow-one", "other-one"):
@@ -386,7 +381,6 @@ def test_a_pod_sees_only_its_data_sets_and_read_only(objects: Objects, team: Pod
     assert "new" not in on_node(f"ls {ROOT}/mine")
 
 
-@pytest.mark.long
 def test_two_hundred_pods_on_twenty_data_sets_load_each_once(objects: Objects, store: s3.Endpoint, team: Pods, core: Any) -> None:
     names = [f"crowd-{number}" for number in range(20)]
     sums = {name: put(store, name, numbered(6), size=20_000) for name in names}
@@ -405,7 +399,6 @@ def test_two_hundred_pods_on_twenty_data_sets_load_each_once(objects: Objects, s
     assert sum(item["metadata"]["name"].startswith("crowd-") for item in everywhere(objects)) == 20
 
 
-@pytest.mark.long
 def test_a_replica_that_is_killed_is_followed_by_the_other(objects: Objects, store: s3.Endpoint, core: Any) -> None:
     sums = put(store, "followed", numbered(80), size=200_000)
     with store.narrow("16mbit"):

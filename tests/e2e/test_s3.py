@@ -12,6 +12,7 @@ from caching import on_node
 from reading import nodes
 
 
+@pytest.mark.long
 def test_the_way_to_it_is_long_and_narrow_and_nothing_of_it_stays() -> None:
     with s3.endpoint(next(iter(nodes().values())), delay=0.05, rate="40mbit", size="64m") as endpoint:
         endpoint.door.make_bucket("way")
