@@ -121,7 +121,9 @@ class Masters:
         """Return what a master says of itself, or None when it does not lead or does not answer."""
         info, metrics = self.ask(name, port, "api/v1/master/info"), self.ask(name, port, "metrics/json/")
         try:
-            return Leader(name, int(metrics["gauges"]["Master.TotalPaths"]["value"]), info["workers"]) if info and metrics else None
+            paths = int(metrics["gauges"]["Master.TotalPaths"]["value"]) if metrics else 0
+            # Who does not even count the root has not read its journal yet.
+            return Leader(name, paths, info["workers"]) if info and paths else None
         except (KeyError, TypeError):
             return None
 
