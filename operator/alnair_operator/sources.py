@@ -83,13 +83,14 @@ def fail(error: OSError) -> None:
 class Bucket:
     """A prefix of an S3 bucket."""
 
-    def __init__(self, source: str, options: Mapping[str, str], credentials: Mapping[str, str]) -> None:
+    def __init__(self, source: str, options: Mapping[str, str], credentials: Mapping[str, str], tries: int = 8) -> None:
         """Begin; nothing is asked yet.
 
         Args:
             source: s3://bucket/prefix.
             options: Options of the mount.
             credentials: Properties from the Secret.
+            tries: How often something is asked for.
         """
         import boto3
         import botocore.config
@@ -101,7 +102,7 @@ class Bucket:
         self.prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
         told = {**options, **credentials}
         style = {"addressing_style": "path"} if told.get(PLAIN_PATHS) == "true" else {}
-        config = botocore.config.Config(s3=style, retries={"max_attempts": 8, "mode": "standard"}, max_pool_connections=32)
+        config = botocore.config.Config(s3=style, connect_timeout=10, retries={"total_max_attempts": tries, "mode": "standard"}, max_pool_connections=32)
         endpoint = told.get(ENDPOINT)
         if endpoint and "://" not in endpoint:
             endpoint = f"https://{endpoint}"
@@ -125,6 +126,16 @@ class Bucket:
         body = self.client.get_object(Bucket=self.bucket, Key=self.prefix + path)["Body"]
         for chunk in body.iter_chunks(CHUNK):
             take(chunk)
+
+
+def refusal(bucket: Bucket) -> str:
+    """Return why a bucket refuses credentials, or nothing; whatever else is wrong with it, Alluxio says better."""
+    try:
+        next(bucket.entries(), None)
+    except bucket.errors as error:
+        answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
+        return str(error) if answer.get("HTTPStatusCode") in (401, 403) else ""
+    return ""
 
 
 def of(source: str, ufs: str, options: Mapping[str, str], credentials: Mapping[str, str]) -> Source:

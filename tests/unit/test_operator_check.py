@@ -186,7 +186,33 @@ class Mounts:
         self.calls.append((*arguments, update))
 
 
-def test_mounting_with_credentials() -> None:
+class Refusing:
+    """A bucket that answers a listing with an error."""
+
+    errors = (OSError,)
+
+    def __init__(self, code: int) -> None:
+        self.error = OSError("SignatureDoesNotMatch")
+        self.error.response = {"ResponseMetadata": {"HTTPStatusCode": code}}  # type: ignore[attr-defined]
+
+    def entries(self) -> Any:
+        raise self.error
+
+
+def test_credentials_that_the_source_refuses_never_come_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared, mounts = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}}), Mounts()
+    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: Refusing(403))
+    with pytest.raises(DatasetError, match="SignatureDoesNotMatch"):
+        commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
+    assert mounts.calls == []
+    # A store that is busy is Alluxio's matter.
+    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: Refusing(503))
+    commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
+    assert len(mounts.calls) == 1
+
+
+def test_mounting_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: Refusing(0))
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
     for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
         commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
