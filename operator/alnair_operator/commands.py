@@ -95,8 +95,8 @@ def mount(dataset: Dataset, alluxio: Any, environment: Mapping[str, str], secret
     found = alluxio.mounts().get(dataset.path)
     if found and not datasets.same_ufs(found.ufs, ufs):
         raise DatasetError(f"{dataset.path} is a mount of {found.ufs} already")
-    # Alluxio's master writes the request of a mount that fails into its log, credentials and all: those that the source refuses it never sees.
-    if dataset.source.startswith("s3://") and (refused := sources.refusal(sources.Bucket(dataset.source, dataset.options, secrets, tries=1))):
+    # Alluxio's master writes the request of a mount that fails into its log, credentials and all: what must fail it never sees.
+    if dataset.source.startswith("s3://") and (refused := sources.Bucket(dataset.source, dataset.options, secrets, tries=1).refusal()):
         raise DatasetError(refused)
     alluxio.mount(dataset.path, ufs, dataset.read_only, {**datasets.mount_options(dataset), **secrets}, update=bool(found))
 

@@ -121,21 +121,20 @@ class Bucket:
                 if inside and not key.endswith("/"):
                     yield key[len(self.prefix) :], Entry(item["Size"], item["ETag"].strip('"'))
 
+    def refusal(self) -> str:
+        """Return why it cannot be mounted: credentials that are refused, or nothing there; whatever else is wrong, Alluxio says better."""
+        try:
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix.rstrip("/"), MaxKeys=1)
+        except self.errors as error:
+            answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
+            return str(error) if answer.get("HTTPStatusCode") in (401, 403, 404) else ""
+        return f"s3://{self.bucket}/{self.prefix} holds nothing" if self.prefix and not found.get("KeyCount", 1) else ""
+
     def read(self, path: str, take: Callable[[bytes], None]) -> None:
         """Hand over the bytes of an object."""
         body = self.client.get_object(Bucket=self.bucket, Key=self.prefix + path)["Body"]
         for chunk in body.iter_chunks(CHUNK):
             take(chunk)
-
-
-def refusal(bucket: Bucket) -> str:
-    """Return why a bucket refuses credentials, or nothing; whatever else is wrong with it, Alluxio says better."""
-    try:
-        next(bucket.entries(), None)
-    except bucket.errors as error:
-        answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
-        return str(error) if answer.get("HTTPStatusCode") in (401, 403) else ""
-    return ""
 
 
 def of(source: str, ufs: str, options: Mapping[str, str], credentials: Mapping[str, str]) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import http.server
@@ -186,33 +187,39 @@ class Mounts:
         self.calls.append((*arguments, update))
 
 
-class Refusing:
-    """A bucket that answers a listing with an error."""
+class Answers:
+    """Stands for the S3 client: a listing is this, or this status."""
 
-    errors = (OSError,)
+    def __init__(self, answer: int | dict[str, Any]) -> None:
+        self.answer = answer
 
-    def __init__(self, code: int) -> None:
-        self.error = OSError("SignatureDoesNotMatch")
-        self.error.response = {"ResponseMetadata": {"HTTPStatusCode": code}}  # type: ignore[attr-defined]
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        if isinstance(self.answer, dict):
+            return self.answer
+        error = OSError("SignatureDoesNotMatch")
+        error.response = {"ResponseMetadata": {"HTTPStatusCode": self.answer}}  # type: ignore[attr-defined]
+        raise error
 
-    def entries(self) -> Any:
-        raise self.error
+
+def answering(answer: int | dict[str, Any]) -> Bucket:
+    bucket = Bucket.__new__(Bucket)
+    bucket.bucket, bucket.prefix, bucket.errors, bucket.client = "b", "p/", (OSError,), Answers(answer)
+    return bucket
 
 
-def test_credentials_that_the_source_refuses_never_come_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
-    declared, mounts = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}}), Mounts()
-    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: Refusing(403))
-    with pytest.raises(DatasetError, match="SignatureDoesNotMatch"):
-        commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
-    assert mounts.calls == []
-    # A store that is busy is Alluxio's matter.
-    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: Refusing(503))
-    commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
-    assert len(mounts.calls) == 1
+def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}})
+    answers: tuple[tuple[int | dict[str, Any], str], ...] = ((403, "SignatureDoesNotMatch"), ({"KeyCount": 0}, "s3://b/p/ holds nothing"), (503, ""), ({"KeyCount": 1}, ""))
+    for answer, refused in answers:
+        mounts = Mounts()
+        monkeypatch.setattr(commands.sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
+        with pytest.raises(DatasetError, match=refused) if refused else contextlib.nullcontext():
+            commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
+        assert len(mounts.calls) == (not refused)
 
 
 def test_mounting_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: Refusing(0))
+    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: answering(503))
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
     for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
         commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
