@@ -24,7 +24,7 @@ PAGE = 500
 LEASE = "alnair-operator"
 LEASE_SECONDS, RENEW_SECONDS = 15, 4
 # A pod whose Secret is missing waits for it until its Job's time is over.
-MOUNT_JOB_SECONDS = 120
+MOUNT_JOB_SECONDS = 180
 MOUNT_ACCOUNT = "alnair-dataset-job"
 CREDENTIALS = "/credentials"
 Object = dict[str, Any]

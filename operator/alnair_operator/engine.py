@@ -28,7 +28,7 @@ VERIFICATIONS = 3
 # How long one step looks at its load before the status is written.
 LOOK_SECONDS, LOOK_PAUSE = 1.0, 0.1
 # What a mount job may have seen of the source before it is given up.
-MOUNT_SECONDS = 180
+MOUNT_SECONDS = 240
 
 
 def text_of(moment: float) -> str:

@@ -131,7 +131,7 @@ def test_a_pod_waits_at_its_gate_until_all_is_loaded(objects: Objects, store: s3
         assert gates(made) == ["alnair.io/dataset"]
         assert made.metadata.annotations["alnair.io/datasets"].split(",") in (["gated"], [f"{NAMESPACE}/gated"])
         assert f"{ROOT}/gated" in made.metadata.annotations["alnair.io/original"]
-        until("it is loading", lambda: objects.status("gated").get("cachedBytes", 0) > 0, 60)
+        until("it is loading", lambda: objects.status("gated").get("phase") == "Loading", 60)
         assert gates(team.read("trainer"))
         objects.reach("gated", "Complete")
     loaded = time.monotonic()

@@ -218,12 +218,26 @@ def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.Monke
         assert len(mounts.calls) == (not refused)
 
 
+READABLE = {"alluxio.underfs.s3.inherit.acl": "false", "alluxio.underfs.s3.default.mode": "0755"}
+
+
+def test_pods_may_read_a_bucket_and_write_where_that_is_declared() -> None:
+    def options(**spec: Any) -> dict[str, str]:
+        return datasets.mount_options(Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", **spec}}))
+
+    mode = "alluxio.underfs.s3.default.mode"
+    assert options() == READABLE
+    assert options(readOnly=False)[mode] == "0777"
+    assert options(options={mode: "0700"})[mode] == "0700"
+    assert options(source="/srv/x") == {}
+
+
 def test_mounting_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: answering(503))
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
     for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
         commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
-        assert mounts.calls == [("/d", "s3://b/p", True, {"alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
+        assert mounts.calls == [("/d", "s3://b/p", True, {**READABLE, "alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
     with pytest.raises(DatasetError, match="already"):
         commands.mount(declared, Mounts(d=Mount("/other", True, {})), {}, {})
 
