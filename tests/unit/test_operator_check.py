@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 from alnair_operator import alluxio as wrapper
-from alnair_operator import check, commands, datasets
+from alnair_operator import check, commands, datasets, sources
 from alnair_operator.alluxio import AlluxioError, Job, Mount
 from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.planning import File
@@ -212,7 +212,7 @@ def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.Monke
     answers: tuple[tuple[int | dict[str, Any], str], ...] = ((403, "SignatureDoesNotMatch"), ({"KeyCount": 0}, "s3://b/p/ holds nothing"), (503, ""), ({"KeyCount": 1}, ""))
     for answer, refused in answers:
         mounts = Mounts()
-        monkeypatch.setattr(commands.sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
+        monkeypatch.setattr(sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
         with pytest.raises(DatasetError, match=refused) if refused else contextlib.nullcontext():
             commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
         assert len(mounts.calls) == (not refused)
@@ -233,7 +233,7 @@ def test_pods_may_read_a_bucket_and_write_where_that_is_declared() -> None:
 
 
 def test_mounting_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands.sources, "Bucket", lambda *_, **__: answering(503))
+    monkeypatch.setattr(sources, "Bucket", lambda *_, **__: answering(503))
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
     for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
         commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
