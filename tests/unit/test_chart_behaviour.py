@@ -304,3 +304,7 @@ def test_the_readme_tells_of_each_key_and_of_no_other() -> None:
 def test_the_schema_names_each_key_of_the_values() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(yaml.safe_load((CHART / "values.yaml").read_text())) <= set(schema["properties"])
+
+
+def test_names_of_files_may_hold_any_letter() -> None:
+    assert find(render({}), "ConfigMap", "alluxio-config")["data"]["LANG"] == "C.UTF-8"
