@@ -82,7 +82,7 @@ def served(cluster: Alnair) -> Alnair:
 
 
 @pytest.fixture(scope="session")
-def store(core: Any) -> Iterator[s3.Endpoint]:
+def store(served: Alnair, core: Any) -> Iterator[s3.Endpoint]:
     """An S3 server with a bucket, and a Secret of its credentials."""
     with s3.endpoint(next(iter(nodes().values())), delay=0.002, rate="") as endpoint:
         endpoint.door.make_bucket(BUCKET)
