@@ -97,7 +97,8 @@ class Alnair:
             raise UsageError(f"{self.inventory} has no host in the groups alluxio_masters and alluxio_workers. See inventory/example.")
         path = HOME / "playbooks" / f"{playbook}.yml"
         if progress:
-            progress.expect(alnair_progress.tasks_of_playbook(path))
+            variables = {**alnair_status.known(self.inventory), **(extra_vars or {}), "ansible_check_mode": check}
+            progress.expect(alnair_progress.tasks_of_playbook(path, variables))
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         result, started = Result(), time.monotonic()
         # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.

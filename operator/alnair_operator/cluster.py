@@ -13,7 +13,7 @@ from typing import Any
 import kubernetes
 import urllib3
 
-from alnair_operator import datasets, webhook
+from alnair_operator import datasets, gates, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.engine import MountJob
 from alnair_operator.settings import Settings
@@ -23,6 +23,8 @@ TIMEOUT = (3, 20)
 PAGE = 500
 LEASE = "alnair-operator"
 LEASE_SECONDS, RENEW_SECONDS = 15, 4
+# A pod whose Secret is missing waits for it until its Job's time is over.
+MOUNT_JOB_SECONDS = 180
 MOUNT_ACCOUNT = "alnair-dataset-job"
 CREDENTIALS = "/credentials"
 Object = dict[str, Any]
@@ -184,7 +186,8 @@ class Cluster:
             if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
                 if condition["type"] == "Complete":
                     return MountJob("done")
-                return MountJob("failed", self.last_words(name) or condition.get("message") or "its Job failed")
+                late = f"its Job did not end in {MOUNT_JOB_SECONDS} s; is there a Secret of that name?" if condition.get("reason") == "DeadlineExceeded" else ""
+                return MountJob("failed", self.last_words(name) or late or condition.get("message") or "its Job failed")
         return MountJob("active", self.last_words(name))
 
     def last_words(self, job: str) -> str:
@@ -232,7 +235,7 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "namespace": settings.namespace, "labels": labels},
-        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": 240, "ttlSecondsAfterFinished": 600, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": MOUNT_JOB_SECONDS, "ttlSecondsAfterFinished": 600, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
 
 
@@ -318,9 +321,8 @@ class Store:
     def known(self) -> list[webhook.Known]:
         """Return the data sets as the webhook takes them, without those that are being deleted."""
         live = [item for item in self.all().values() if not item["metadata"].get("deletionTimestamp")]
-        return [
-            webhook.Known(Dataset.of(item), (item.get("status") or {}).get("phase") or "", (item.get("status") or {}).get("message") or "") for item in live
-        ]
+        said = [(Dataset.of(item), gates.status_of(item)) for item in live]
+        return [webhook.Known(dataset, status.get("phase") or "", status.get("message") or "") for dataset, status in said]
 
 
 class Leader:

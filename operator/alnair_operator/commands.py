@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from alnair_operator import datasets
+from alnair_operator import datasets, sources
 from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.settings import Settings, SettingsError
 
@@ -95,6 +95,9 @@ def mount(dataset: Dataset, alluxio: Any, environment: Mapping[str, str], secret
     found = alluxio.mounts().get(dataset.path)
     if found and not datasets.same_ufs(found.ufs, ufs):
         raise DatasetError(f"{dataset.path} is a mount of {found.ufs} already")
+    # Alluxio's master writes the request of a mount that fails into its log, credentials and all: what must fail it never sees.
+    if dataset.source.startswith("s3://") and (refused := sources.Bucket(dataset.source, dataset.options, secrets, tries=1).refusal()):
+        raise DatasetError(refused)
     alluxio.mount(dataset.path, ufs, dataset.read_only, {**datasets.mount_options(dataset), **secrets}, update=bool(found))
 
 
@@ -132,7 +135,7 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
 
 def work(arguments: argparse.Namespace, environment: Mapping[str, str], secrets: Mapping[str, str]) -> int:
     """Do what is asked with a data set; returns the exit code."""
-    from alnair_operator import check, sources
+    from alnair_operator import check
 
     dataset = declared(arguments.name, environment)
     alluxio = connect(environment)

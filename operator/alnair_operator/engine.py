@@ -22,13 +22,13 @@ UNDER_WAY = ("Pending", "Mounting", "Syncing", "Loading")
 SETTLED = ("Complete", "Incomplete", "Failed", "TooLarge")
 AWAY_SECONDS, TOO_LARGE_SECONDS, FREE_SECONDS = 10, 60, 90
 # How often what was complete is read back: a worker may have been lost since, or files evicted.
-VERIFY_SECONDS = 300
+VERIFY_SECONDS = 60
 # A load is read back against a fresh look at the source so many times before it is left as it is: a source that changes all the time has no end.
 VERIFICATIONS = 3
 # How long one step looks at its load before the status is written.
 LOOK_SECONDS, LOOK_PAUSE = 1.0, 0.1
 # What a mount job may have seen of the source before it is given up.
-MOUNT_SECONDS = 300
+MOUNT_SECONDS = 240
 
 
 def text_of(moment: float) -> str:
@@ -327,8 +327,11 @@ class Engine:
         return Step(after, max(1.0, min(delay, end - self.now())) if life > 0 else delay)
 
     def incomplete(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
-        """Stay."""
-        return Step(before, VERIFY_SECONDS)
+        """See whether it is whole by now: repaired, or read through the cache."""
+        begun = self.now()
+        if dataset.preload != "all" or self.look(dataset).lacking:
+            return Step(before, max(VERIFY_SECONDS, 20 * (self.now() - begun)))
+        return Step({**before, "phase": "Syncing", "message": f"It is cached by now; {dataset.source} is listed."})
 
     def failed(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Stay."""

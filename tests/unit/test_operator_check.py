@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import http.server
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 from alnair_operator import alluxio as wrapper
-from alnair_operator import check, commands, datasets
+from alnair_operator import check, commands, datasets, sources
 from alnair_operator.alluxio import AlluxioError, Job, Mount
 from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.planning import File
@@ -186,11 +187,57 @@ class Mounts:
         self.calls.append((*arguments, update))
 
 
-def test_mounting_with_credentials() -> None:
+class Answers:
+    """Stands for the S3 client: a listing is this, or this status."""
+
+    def __init__(self, answer: int | dict[str, Any]) -> None:
+        self.answer = answer
+
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        if isinstance(self.answer, dict):
+            return self.answer
+        error = OSError("SignatureDoesNotMatch")
+        error.response = {"ResponseMetadata": {"HTTPStatusCode": self.answer}}  # type: ignore[attr-defined]
+        raise error
+
+
+def answering(answer: int | dict[str, Any]) -> Bucket:
+    bucket = Bucket.__new__(Bucket)
+    bucket.bucket, bucket.prefix, bucket.errors, bucket.client = "b", "p/", (OSError,), Answers(answer)
+    return bucket
+
+
+def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}})
+    answers: tuple[tuple[int | dict[str, Any], str], ...] = ((403, "SignatureDoesNotMatch"), ({"KeyCount": 0}, "s3://b/p/ holds nothing"), (503, ""), ({"KeyCount": 1}, ""))
+    for answer, refused in answers:
+        mounts = Mounts()
+        monkeypatch.setattr(sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
+        with pytest.raises(DatasetError, match=refused) if refused else contextlib.nullcontext():
+            commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
+        assert len(mounts.calls) == (not refused)
+
+
+READABLE = {"alluxio.underfs.s3.inherit.acl": "false", "alluxio.underfs.s3.default.mode": "0755"}
+
+
+def test_pods_may_read_a_bucket_and_write_where_that_is_declared() -> None:
+    def options(**spec: Any) -> dict[str, str]:
+        return datasets.mount_options(Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", **spec}}))
+
+    mode = "alluxio.underfs.s3.default.mode"
+    assert options() == READABLE
+    assert options(readOnly=False)[mode] == "0777"
+    assert options(options={mode: "0700"})[mode] == "0700"
+    assert options(source="/srv/x") == {}
+
+
+def test_mounting_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "Bucket", lambda *_, **__: answering(503))
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
     for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
         commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
-        assert mounts.calls == [("/d", "s3://b/p", True, {"alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
+        assert mounts.calls == [("/d", "s3://b/p", True, {**READABLE, "alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
     with pytest.raises(DatasetError, match="already"):
         commands.mount(declared, Mounts(d=Mount("/other", True, {})), {}, {})
 

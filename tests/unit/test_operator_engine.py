@@ -330,6 +330,12 @@ def test_what_is_lost_after_the_load_is_seen() -> None:
     fake.cached.discard("/datasets/x/f7")
     step = one.step(declared(), status)
     assert step.status["phase"] == "Incomplete" and step.events[0][:2] == ("Warning", "Incomplete")
+    # As long as it is so; what was repaired, or read through the cache, is read back.
+    assert one.step(declared(), step.status).status["phase"] == "Incomplete"
+    fake.cached.add("/datasets/x/f7")
+    again = one.step(declared(), step.status)
+    assert again.status["phase"] == "Syncing"
+    assert one.step(declared(), again.status).status["phase"] == "Complete"
 
 
 def test_it_is_freed_when_its_time_is_over() -> None:
