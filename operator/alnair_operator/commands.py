@@ -75,7 +75,8 @@ def credentials(folder: str = CREDENTIALS) -> dict[str, str]:
 
 def connect(environment: Mapping[str, str]) -> Any:
     """Return Alluxio."""
-    from alnair_operator.alluxio import HOME, Alluxio
+    from alnair_operator.alluxio import Alluxio
+    from alnair_operator.jvm import HOME
 
     settings = Settings.of(environment)
     return Alluxio(settings.masters, settings.job_masters, settings.user, environment.get("ALLUXIO_HOME") or HOME)
@@ -95,7 +96,9 @@ def mount(dataset: Dataset, alluxio: Any, environment: Mapping[str, str], secret
     found = alluxio.mounts().get(dataset.path)
     if found and not datasets.same_ufs(found.ufs, ufs):
         raise DatasetError(f"{dataset.path} is a mount of {found.ufs} already")
-    # Alluxio's master writes the request of a mount that fails into its log, credentials and all: what must fail it never sees.
+    if secrets:
+        alluxio.hush()
+    # What must fail Alluxio never sees.
     if dataset.source.startswith("s3://") and (refused := sources.Bucket(dataset.source, dataset.options, secrets, tries=1).refusal()):
         raise DatasetError(refused)
     alluxio.mount(dataset.path, ufs, dataset.read_only, {**datasets.mount_options(dataset), **secrets}, update=bool(found))
@@ -177,7 +180,7 @@ def main(words: list[str] | None = None) -> int:
         secrets = credentials()
         return work(arguments, environment, secrets)
     except Exception as error:
-        from alnair_operator.alluxio import AlluxioError
+        from alnair_operator.jvm import AlluxioError
 
         if not isinstance(error, (AlluxioError, DatasetError, SettingsError, OSError)) and environment.get("ALNAIR_DEBUG"):
             raise

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alnair_operator import datasets, planning
-from alnair_operator.alluxio import AlluxioAway, AlluxioError
 from alnair_operator.datasets import Dataset, DatasetError, size
+from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.loading import Load
 from alnair_operator.planning import Survey
 

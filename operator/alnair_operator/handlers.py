@@ -13,10 +13,10 @@ from typing import Any
 import kopf
 
 from alnair_operator import gates, metrics, webhook
-from alnair_operator.alluxio import AlluxioError
 from alnair_operator.cluster import Cluster, Store
 from alnair_operator.datasets import FINALIZER, GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.engine import SETTLED, UNDER_WAY, Engine, moment_of
+from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)

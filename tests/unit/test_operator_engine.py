@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from alnair_operator import engine as engines
 from alnair_operator import loading
-from alnair_operator.alluxio import AlluxioAway, AlluxioError, Job, Mount
+from alnair_operator.alluxio import Job, Mount
 from alnair_operator.datasets import Dataset
 from alnair_operator.engine import SETTLED, Engine, MountJob, Step
+from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.planning import File, Worker
 
 Hook = Callable[[], None]
