@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import threading
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from alnair_operator import masterlog
 from alnair_operator.jvm import HOME, AlluxioAway, AlluxioError, java_errors, start_jvm
 from alnair_operator.planning import File, Worker
 
 LOG = logging.getLogger(__name__)
 READ_BYTES = 1 << 20
-# What Alluxio writes of a mount, and of one that fails, with all of its options; levels that leave it out.
-QUIET = {"alluxio.master.file.meta.MountTable": "WARN", "alluxio.master.file.FileSystemMasterClientServiceHandler": "ERROR"}
 FINISHED = ("COMPLETED", "FAILED", "CANCELED")
 
 
@@ -49,30 +46,6 @@ class Job(NamedTuple):
     def over(self) -> bool:
         """Tell whether it does nothing more."""
         return self.status in (*FINISHED, "GONE")
-
-
-def set_level(master: str, logger: str, level: str) -> None:
-    """Set the level of one of a master's loggers by its REST API, as `alluxio logLevel` does.
-
-    Args:
-        master: URL of the master's web port.
-        logger: Name of the logger.
-        level: What it shall write from now on.
-
-    Raises:
-        AlluxioError: it does not.
-    """
-    query = urllib.parse.urlencode({"logName": logger, "level": level})
-    try:
-        with urllib.request.urlopen(urllib.request.Request(f"{master}/api/v1/master/logLevel?{query}", method="POST"), timeout=10) as answer:
-            told = json.load(answer)
-    except (OSError, ValueError) as error:
-        told = {"message": str(error)}
-    if told.get("level") != level:
-        raise AlluxioError(
-            f"Alluxio's master would write credentials into its log: {master} did not set the level of {logger} to {level} ({told.get('message')}). "
-            "Its web port must be open to the operator, and its image must log by reload4j as Alluxio's own does"
-        )
 
 
 class Alluxio:
@@ -218,8 +191,8 @@ class Alluxio:
                 port = client.getMasterInfo(self.java.util.Collections.singleton(self.alluxio.grpc.MasterInfoField.WEB_PORT)).getWebPort()
             finally:
                 client.close()
-        for logger, level in QUIET.items():
-            set_level(f"http://{leader}:{port}", logger, level)
+        for logger, level in masterlog.QUIET.items():
+            masterlog.set_level(f"http://{leader}:{port}", logger, level)
 
     def unmount(self, path: str) -> None:
         """Take a mount point away; the source keeps all that it has."""

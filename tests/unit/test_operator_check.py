@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 
 import pytest
 from alnair_operator import check, commands, datasets, jvm, sources
-from alnair_operator.alluxio import Job, Mount, set_level
+from alnair_operator.alluxio import Job, Mount
 from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.jvm import AlluxioError
+from alnair_operator.masterlog import set_level
 from alnair_operator.planning import File
 from alnair_operator.server import Certificate, Server, json_reply
 from alnair_operator.sources import Bucket, Entry, Folder
