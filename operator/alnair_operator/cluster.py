@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -190,6 +191,17 @@ class Cluster:
                 return MountJob("failed", self.last_words(name) or late or condition.get("message") or "its Job failed")
         return MountJob("active", self.last_words(name))
 
+    def end_mounts(self, dataset: Dataset) -> bool:
+        """End the Jobs that mount a data set; tell whether none is left."""
+        chosen = f"alnair.io/verb=mount,alnair.io/dataset={dataset.name[:63]},alnair.io/namespace={dataset.namespace}"
+        found = self.plain(self.batch.list_namespaced_job(self.settings.namespace, label_selector=chosen, _request_timeout=TIMEOUT))["items"]
+        active = [job["metadata"]["name"] for job in found if not (job.get("status") or {}).get("conditions")]
+        for name in active:
+            with contextlib.suppress(kubernetes.client.ApiException):
+                # The Job stays in the list until its pod is gone.
+                self.batch.delete_namespaced_job(name, self.settings.namespace, propagation_policy="Foreground", _request_timeout=TIMEOUT)
+        return not active
+
     def last_words(self, job: str) -> str:
         """Return what the pod of a Job said at its end, or what it waits for."""
         said = ""
@@ -208,6 +220,7 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
         "app.kubernetes.io/managed-by": "alnair",
         "alnair.io/verb": "mount",
         "alnair.io/dataset": dataset.name[:63],
+        "alnair.io/namespace": dataset.namespace,
     }
     spec = {"source": dataset.source, "path": dataset.path, "readOnly": dataset.read_only, "options": dict(dataset.options)}
     declared = {"apiVersion": f"{GROUP}/{VERSION}", "kind": datasets.KIND, "metadata": {"name": dataset.name, "namespace": dataset.namespace}, "spec": spec}

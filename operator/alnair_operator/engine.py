@@ -73,6 +73,7 @@ class Engine:
     """Takes data sets from phase to phase."""
 
     def __init__(self, alluxio: Any, jobs_per_worker: int = 8, mount_job: Callable[[Dataset, str], MountJob] | None = None,
+                 end_mounts: Callable[[Dataset], bool] = lambda dataset: True,
                  claims: Callable[[Dataset], Mapping[str, str]] = lambda dataset: {}, now: Callable[[], float] = time.time,
                  pause: Callable[[float], None] = time.sleep) -> None:  # fmt: skip
         """Begin.
@@ -81,11 +82,13 @@ class Engine:
             alluxio: Alluxio, as in alluxio.py.
             jobs_per_worker: Load jobs that are active at a time, per worker, over all data sets.
             mount_job: Makes the Job that mounts with credentials the source's URI, or looks at it.
+            end_mounts: Ends Jobs that mount a data set, and tells whether none is left.
             claims: Returns the host path of the data set's claim, by its name.
             now: Tells seconds since 1970.
             pause: Waits so many seconds.
         """
-        self.alluxio, self.jobs_per_worker, self.mount_job, self.claims, self.now, self.pause = alluxio, jobs_per_worker, mount_job, claims, now, pause
+        self.alluxio, self.jobs_per_worker, self.claims, self.now, self.pause = alluxio, jobs_per_worker, claims, now, pause
+        self.mount_job, self.end_mounts = mount_job, end_mounts
         self.loads: dict[str, Load] = {}
         self.reserved: dict[str, int] = {}
         # One gate at a time: two loads must not both be promised the same space.
@@ -348,12 +351,17 @@ class Engine:
         """Unmount a data set that is deleted; the source keeps all that it has.
 
         Raises:
+            AlluxioAway: a Job that mounts it has not ended yet.
             AlluxioError: Alluxio refused.
         """
+        # It would mount what nobody unmounts any more.
+        if dataset.credentials and not self.end_mounts(dataset):
+            raise AlluxioAway(f"The Job that mounts {dataset.source} has not ended yet")
         load = self.loads.pop(dataset.key, None) or Load(dataset, status.get("jobs") or [])
         load.stop(self.alluxio)
         self.reserved.pop(dataset.key, None)
-        path = (status.get("mounted") or {}).get("path")
+        # That the mount has begun may not have been written down yet.
+        path = (status.get("mounted") or {}).get("path") or (dataset.path if status.get("phase") == "Mounting" else "")
         if path and path in self.alluxio.mounts():
             self.alluxio.unmount(path)
 

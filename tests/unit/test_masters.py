@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.masters import Leader, Masters
 
-INFO: dict[str, Any] = {"workers": [{"host": "w"}]}
+PAGE: dict[str, Any] = {"normalNodeInfos": [{"host": "10.0.0.1 (10.244.0.2)"}, {"host": "w"}]}
 
 
 @pytest.mark.parametrize(
-    ("info", "metrics", "found"),
+    ("page", "metrics", "found"),
     [
-        (INFO, {"gauges": {"Master.TotalPaths": {"value": 3}}}, Leader("m", 3, INFO["workers"])),
+        (PAGE, {"gauges": {"Master.TotalPaths": {"value": 3}}}, Leader("m", 3, [["10.0.0.1", "10.244.0.2"], ["w"]])),
         # It serves, but has not read its journal.
-        (INFO, {"gauges": {"Master.TotalPaths": {"value": 0}}}, None),
-        (INFO, {"gauges": {}}, None),
+        (PAGE, {"gauges": {"Master.TotalPaths": {"value": 0}}}, None),
+        (PAGE, {"gauges": {}}, None),
         (None, {"gauges": {"Master.TotalPaths": {"value": 3}}}, None),
-        (INFO, None, None),
+        (PAGE, None, None),
     ],
 )
-def test_a_master_leads_when_it_knows_its_files(monkeypatch: pytest.MonkeyPatch, info: Any, metrics: Any, found: Leader | None) -> None:
+def test_a_master_leads_when_it_knows_its_files(monkeypatch: pytest.MonkeyPatch, page: Any, metrics: Any, found: Leader | None) -> None:
     masters = Masters.__new__(Masters)
-    monkeypatch.setattr(masters, "ask", lambda _name, _port, path: metrics if "metrics" in path else info)
+    monkeypatch.setattr(masters, "ask", lambda _name, _port, path: metrics if "metrics" in path else page)
     assert masters.look("m", 19999) == found

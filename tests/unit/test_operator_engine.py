@@ -323,6 +323,18 @@ def test_credentials_are_seen_by_a_job_alone() -> None:
     assert status["phase"] == "Failed" and "403 Forbidden" in status["message"] and "Secret keys" in status["message"]
 
 
+def test_a_data_set_that_goes_while_a_job_mounts_it_leaves_no_mount() -> None:
+    fake, left = Fake(), [False, True]
+    dataset = declared(source="s3://b/p", credentials="keys")
+    one = engine(fake, mount_job=lambda dataset, ufs: MountJob("active"), end_mounts=lambda dataset: left.pop(0))
+    with pytest.raises(AlluxioAway, match="has not ended yet"):
+        one.remove(dataset, {"phase": "Mounting"})
+    # The Job did it at its last moment.
+    fake.table["/datasets/x"] = Mount("s3://b/p", True, {})
+    one.remove(dataset, {"phase": "Mounting"})
+    assert fake.table == {}
+
+
 def test_what_is_lost_after_the_load_is_seen() -> None:
     fake = Fake()
     one = engine(fake)
