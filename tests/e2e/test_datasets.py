@@ -237,7 +237,7 @@ def test_a_load_outlives_its_runner_and_is_joined_by_the_next_one(objects: Objec
     with store.narrow("16mbit"):
         objects.change("long-load", preload="all")
         run = start_load("long-load")
-        until("it is loading", lambda: begun(objects, "long-load"), 90)
+        until("it is loading", lambda: begun(objects, "long-load"), 180)
         os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
         before = objects.status("long-load")
@@ -260,7 +260,7 @@ def test_an_interrupt_ends_the_runner_and_not_the_load(objects: Objects, store: 
     with store.narrow("16mbit"):
         objects.change("going-on", preload="all")
         run = start_load("going-on")
-        until("it is loading", lambda: begun(objects, "going-on"), 90)
+        until("it is loading", lambda: begun(objects, "going-on"), 180)
         run.send_signal(signal.SIGINT)
         out, _ = run.communicate(timeout=60)
         assert run.returncode == 130, out
