@@ -18,7 +18,7 @@ import pytest
 import rich.console
 import yaml
 
-import alnair_progress
+from alnair.progress import Progress
 from alnair_runner import Alnair
 
 HOME = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_deploy_makes_everything_ready(cluster: Alnair) -> None:
 def test_a_second_run_and_a_check_change_nothing_and_restart_nothing(cluster: Alnair, core: Any) -> None:
     before = pods(core)
     for options in ({}, {"check": True, "diff": True}):
-        progress = alnair_progress.Progress(rich.console.Console(file=io.StringIO()))
+        progress = Progress(rich.console.Console(file=io.StringIO()))
         result = cluster.deploy(progress=progress, **options)
         assert abs(progress.expected - progress.number) < 5
         assert result.status == "successful", result.failures

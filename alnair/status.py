@@ -1,51 +1,18 @@
-"""Read the state of a release through the Kubernetes API."""
+"""The state of a release, read through the Kubernetes API."""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import kubernetes
-import rich.console
 import rich.table
 import urllib3
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-from ansible.vars.manager import VariableManager
 
-KNOBS = {"alluxio_kubeconfig": "", "alluxio_kube_context": "", "alluxio_namespace": "alluxio", "alluxio_release": "alluxio"}
-
-
-class ClusterError(Exception):
-    """The cluster could not be read."""
-
-
-def hosts(inventory: Path, pattern: str) -> list[str]:
-    """Return the hosts that a pattern matches."""
-    manager = InventoryManager(loader=DataLoader(), sources=[str(inventory)])
-    # Ansible would warn of a group that is not there; that nothing matches is answered by who asks.
-    parts = [part for part in pattern.replace(",", ":").split(":") if part]
-    if all(part.isidentifier() and part not in manager.groups and part not in manager.hosts for part in parts):
-        return []
-    return [str(host) for host in manager.list_hosts(pattern)]
-
-
-def variables(inventory: Path) -> dict[str, Any]:
-    """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults."""
-    loader = DataLoader()
-    manager = InventoryManager(loader=loader, sources=[str(inventory)])
-    controller = manager.list_hosts("alluxio_controller" if "alluxio_controller" in manager.groups else "all")
-    if not controller:
-        return dict(KNOBS)
-    known = VariableManager(loader=loader, inventory=manager).get_vars(host=controller[0])
-    templar = Templar(loader=loader, variables=known)
-    return {name: str(templar.template(known[name])) if name in known else default for name, default in KNOBS.items()}
+from alnair import cluster
 
 
 def mib(count: float) -> str:
@@ -98,22 +65,15 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ClusterError: there is no kubeconfig or the API server does not answer.
     """
-    path = os.path.expanduser(knobs["alluxio_kubeconfig"] or os.environ.get("KUBECONFIG", "") or "~/.kube/config")
-    if not os.path.exists(path):
-        raise ClusterError(f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment.")
     namespace, release = knobs["alluxio_namespace"], knobs["alluxio_release"]
-    try:
-        client = kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)
+    with cluster.asked(knobs) as client:
         core: Any = kubernetes.client.CoreV1Api(client)
-        limits: dict[str, Any] = {"_request_timeout": 10}
-        pods = core.list_namespaced_pod(namespace, label_selector=f"release={release}", **limits).items
-        secrets = core.list_namespaced_secret(namespace, label_selector=f"owner=helm,name={release}", **limits).items
-        claims = core.list_namespaced_persistent_volume_claim(namespace, **limits).items
-        operators = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=alnair-operator", **limits).items
-        waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **limits).items
-        volumes = core.list_persistent_volume(label_selector=f"release={release}", **limits).items
-    except (kubernetes.client.ApiException, kubernetes.config.ConfigException, urllib3.exceptions.HTTPError) as error:
-        raise ClusterError(f"The Kubernetes API server that {path} names does not answer: {str(error)[:300]}") from error
+        pods = core.list_namespaced_pod(namespace, label_selector=f"release={release}", **cluster.LIMITS).items
+        secrets = core.list_namespaced_secret(namespace, label_selector=f"owner=helm,name={release}", **cluster.LIMITS).items
+        claims = core.list_namespaced_persistent_volume_claim(namespace, **cluster.LIMITS).items
+        operators = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=alnair-operator", **cluster.LIMITS).items
+        waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **cluster.LIMITS).items
+        volumes = core.list_persistent_volume(label_selector=f"release={release}", **cluster.LIMITS).items
     newest = max(secrets, key=lambda secret: int(secret.metadata.labels["version"]), default=None)
     masters = ready(pods, "master")
     return {

@@ -1,0 +1,161 @@
+"""The Python API: a cluster as an inventory describes it, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alnair import counting, running
+from alnair import datasets as data
+from alnair import inventory as said
+from alnair import status as state
+from alnair.errors import UsageError
+from alnair.progress import Progress
+from alnair.result import Result, collect
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+class Alnair:
+    """A cluster as an inventory describes it.
+
+    Args:
+        inventory: Folder or file; by default inventory/lab of the checkout where it exists.
+
+    Raises:
+        UsageError: there is no such inventory, or none was named.
+    """
+
+    def __init__(self, inventory: str | Path | None = None) -> None:
+        if inventory is None and not (HOME / "inventory" / "lab").exists():
+            raise UsageError("No inventory was named. Give one with --inventory, such as a copy of inventory/example.")
+        self.home = HOME
+        self.inventory = Path(inventory or HOME / "inventory" / "lab").expanduser().resolve()
+        if not self.inventory.exists():
+            raise UsageError(f"There is no inventory at {self.inventory}. Name a folder or file that exists with --inventory.")
+
+    def variables(self) -> dict[str, Any]:
+        """Return the controller's variables, with templates worked out for kubeconfig, context, namespace and release."""
+        return said.variables(self.inventory)
+
+    def matched(self, limit: str) -> list[str]:
+        """Return the hosts of the inventory that a limit matches."""
+        return said.hosts(self.inventory, limit)
+
+    def run(self, playbook: str, *, limit: str = "", check: bool = False, diff: bool = False, extra_vars: dict[str, Any] | None = None,
+            verbosity: int = 0, progress: Progress | None = None) -> Result:
+        """Run one of the playbooks.
+
+        Args:
+            playbook: Name of a file in playbooks/ without its ending.
+            limit: Pattern of hosts; the controller's tasks run all the same.
+            check: Whether to tell only what would change.
+            diff: Whether to collect differences.
+            extra_vars: Variables that win over all others.
+            verbosity: How much ansible-playbook says, 0 to 5.
+            progress: Who is told of events.
+
+        Raises:
+            UsageError: the limit matches no host.
+        """
+        if limit and not self.matched(limit):
+            known = ", ".join(self.matched("all")[:20]) or "none"
+            raise UsageError(f'--limit "{limit}" matches no host of {self.inventory}. Its hosts are: {known}.')
+        if not self.matched("alluxio_masters:alluxio_workers"):
+            raise UsageError(f"{self.inventory} has no host in the groups alluxio_masters and alluxio_workers. See inventory/example.")
+        path = self.home / "playbooks" / f"{playbook}.yml"
+        if progress:
+            progress.expect(counting.tasks_of_playbook(path))
+        started = time.monotonic()
+
+        def told(event: dict[str, Any]) -> None:
+            collect(result, event)
+            if progress:
+                progress.event(event)
+
+        result = Result()
+        words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
+        running.play(self.home, path, self.inventory, result, limit=limit, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
+                     told=told, tick=progress.tick if progress else lambda: None)  # fmt: skip
+        if result.status == "successful" and not result.hosts:
+            raise UsageError(f"No host of {self.inventory} was matched, so nothing was done.")
+        result.duration = time.monotonic() - started
+        return result
+
+    def deploy(self, **options: Any) -> Result:
+        """Run the whole chain; options as for :meth:`run`."""
+        return self.run("site", **options)
+
+    def upgrade(self, **options: Any) -> Result:
+        """Bring a release that is there to what the inventory says, with a backup before and the way back when it does not become Ready."""
+        return self.run("upgrade", **options)
+
+    def rollback(self, *, revision: int = 0, journal: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Put an earlier revision back.
+
+        Args:
+            revision: Its number; 0 for the newest one that was Ready before.
+            journal: Whether the journal is restored from that revision's backup too; files made since vanish.
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        more = {"alluxio_chart_revision": revision, "alluxio_chart_rollback_journal": journal}
+        return self.run("rollback", extra_vars={**(extra_vars or {}), **more}, **options)
+
+    def scale(self, **options: Any) -> Result:
+        """Bring masters and workers to what the inventory's groups say."""
+        return self.run("scale", **options)
+
+    def backup(self, **options: Any) -> Result:
+        """Back the journal up and prove that a master starts from the backup."""
+        return self.run("backup", **options)
+
+    def restore(self, source: str | Path, *, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Start the masters from a backup; the journals that are there are kept aside.
+
+        Args:
+            source: The backup, a file on the controller.
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        return self.run("restore", extra_vars={**(extra_vars or {}), "alluxio_chart_restore_from": str(Path(source).expanduser().resolve())}, **options)
+
+    def verify(self, **options: Any) -> Result:
+        """Run Alluxio's own tests and read a file through FUSE on every worker."""
+        return self.run("verify", **options)
+
+    def bench(self, **options: Any) -> Result:
+        """Measure how fast a data set is read with and without the cache; the variables of role loading_bench say which and how."""
+        return self.run("bench", **options)
+
+    def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Remove release, claims and volumes; with purge also what lies on the hosts."""
+        return self.run("teardown", extra_vars={**(extra_vars or {}), "alluxio_force": force, "alluxio_purge": purge}, **options)
+
+    def dataset(self, verb: str, *names: str, evict: Sequence[str] = (), content: bool = False, sample: int = 0, path: str = "", force: bool = False,
+                extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:  # fmt: skip
+        """Mount, load, check, repair, checksum, free or unmount data sets.
+
+        Args:
+            verb: Which of these.
+            names: Names of the data sets; all that are listed, or declared, where there is none.
+            evict: Data sets that are freed before others are loaded.
+            content: Whether a check compares byte by byte what is cached, too.
+            sample: Of how many files picked at random; 0 for all.
+            path: File or directory whose checksum is told, relative to the data set.
+            force: Whether finalizers are taken off what is stuck, last.
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        more = data.extra(verb, names, evict=list(evict), content=content, sample=sample, path=path, force=force)
+        return self.run("datasets", extra_vars={**(extra_vars or {}), **more}, **options)
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """Return how the data sets of the cluster stand; see :func:`alnair.datasets.read`."""
+        return data.read(self.variables())
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of the release as the Kubernetes API tells it; see :func:`alnair.status.read`."""
+        return state.read(self.variables())

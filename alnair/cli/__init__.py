@@ -1,0 +1,22 @@
+"""The command line: a verb a command."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from alnair.cli import playbooks, reading
+from alnair.cli.dataset import dataset
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Alluxio on Kubernetes. Example: alnair_runner.py deploy --inventory inventory/lab --check --diff."""
+    # A CI job ends a run as a person does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+for verb in (playbooks.deploy, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup, playbooks.restore,
+             playbooks.bench, playbooks.teardown, reading.status, dataset):  # fmt: skip
+    main.add_command(verb)

@@ -1,0 +1,123 @@
+"""What the verbs share: options, how errors are said, and a run from words to exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import rich.console
+import rich.table
+import yaml
+
+from alnair.api import Alnair
+from alnair.errors import ClusterError, UsageError
+from alnair.progress import Progress
+from alnair.result import Result
+
+COMMON = [
+    click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists."),
+    click.option("-l", "--limit", default="", help="Hosts that the host roles run on; the cluster's tasks always run."),
+    click.option("-C", "--check", is_flag=True, help="Tell what would change; change nothing."),
+    click.option("-D", "--diff", is_flag=True, help="Show differences."),
+    click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    click.option("-v", "verbosity", count=True, help="Show ansible-playbook's own output; -vvv for more."),
+]
+
+
+def common(function: Any) -> Any:
+    """Give a command the options that all verbs have."""
+    for option in reversed(COMMON):
+        function = option(function)
+    return function
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """Turn what was refused or could not be read into click's errors: a sentence, and exit code 2 or 1."""
+    try:
+        yield
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    except ClusterError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
+    """Return variables from words as ansible-playbook's -e takes them: key=value, YAML or JSON, or @file.
+
+    Raises:
+        UsageError: a word is none of these.
+    """
+    found: dict[str, Any] = {}
+    for item in items:
+        if item.startswith("@") and not Path(item[1:]).is_file():
+            raise UsageError(f"-e {item}: there is no file {item[1:]}.")
+        if not item.startswith(("@", "{")) and "=" in item:
+            key, _, value = item.partition("=")
+            found[key] = yaml.safe_load(value) if value in ("true", "false") else value
+            continue
+        text = Path(item[1:]).read_text(encoding="utf-8") if item.startswith("@") else item
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise UsageError(f'-e "{item}" is neither key=value nor a mapping in YAML or JSON nor @file.')
+        found.update(values)
+    return found
+
+
+def report(console: rich.console.Console, verb: str, result: Result, *, as_json: bool) -> None:
+    """Print what a run did."""
+    if as_json:
+        click.echo(json.dumps({"verb": verb, **dataclasses.asdict(result)}, indent=2))
+        return
+    table = rich.table.Table("host", "ok", "changed", "failed", "unreachable")
+    for host, counts in sorted(result.hosts.items()):
+        table.add_row(host, *(str(counts[key]) for key in ("ok", "changed", "failures", "unreachable")))
+    if result.hosts:
+        console.print(table)
+    for failure in result.failures:
+        console.print(f"{failure.host}: {failure.task}\n  {failure.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    for host, reason in result.unreachable.items():
+        console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if result.status == "interrupted":
+        console.print("What was done so far stays. The same command goes on from there; a helm that was cut off is repaired by it first.")
+    console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold")
+
+
+def run(inventory: str | None, options: dict[str, Any], progress: Progress, work: Callable[..., Result]) -> Result:
+    """Run a playbook with the options that all verbs have, and show how far it is.
+
+    Args:
+        inventory: As :class:`Alnair` takes it.
+        options: What the options of :data:`COMMON` say.
+        progress: Shows it.
+        work: Takes the cluster and the options of :meth:`Alnair.run`.
+
+    Raises:
+        click.UsageError: it cannot be run.
+    """
+    try:
+        with said():
+            cluster = Alnair(inventory)
+            variables = extra_variables(options["extra"])
+            if options["limit"] and cluster.matched(options["limit"]):
+                progress.console.print(f"--limit {options['limit']} holds for the tasks on hosts; the cluster's tasks run all the same.", markup=False)
+            return work(cluster, limit=options["limit"], check=options["check"], diff=options["diff"], extra_vars=variables,
+                        verbosity=max(options["verbosity"], int(options["diff"])), progress=progress)  # fmt: skip
+    finally:
+        progress.end()
+
+
+def perform(verb: str, inventory: str | None, options: dict[str, Any], **more: Any) -> None:
+    """Run a method of :class:`Alnair` for the command line and exit with its code."""
+    console = rich.console.Console(stderr=options["as_json"])
+    progress = Progress(console, quiet=options["verbosity"] > 0)
+    result = run(inventory, options, progress, lambda cluster, **given: getattr(cluster, verb)(**given, **more))
+    report(console, verb, result, as_json=options["as_json"])
+    sys.exit(result.exit_code)

@@ -1,0 +1,73 @@
+"""Run a playbook by ansible-runner, so that one interrupt ends all of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+
+from alnair import processes
+from alnair.result import Failure, Result
+
+CONTROLLER = "alluxio_controller:localhost"
+
+
+def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: str, words: list[str], extra_vars: dict[str, Any], verbosity: int,
+         told: Callable[[dict[str, Any]], None], tick: Callable[[], None]) -> None:  # fmt: skip
+    """Run a playbook and put into a result how it ended.
+
+    Args:
+        home: Folder of the collection.
+        playbook: The playbook's path.
+        inventory: Folder or file.
+        result: What ``told`` fills; its status is set here.
+        limit: Pattern of hosts; the controller's tasks run all the same.
+        words: Further words of ansible-playbook's command line.
+        extra_vars: Variables that win over all others.
+        verbosity: How much ansible-playbook says, 0 to 5.
+        told: Takes each event of ansible-runner as it comes.
+        tick: Called twice a second.
+    """
+    # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.
+    # The sockets lie by themselves because their paths may have no more than 107 characters, and TMPDIR may be long.
+    with tempfile.TemporaryDirectory(prefix="alnair-") as folder, tempfile.TemporaryDirectory(prefix="alnair-", dir="/tmp") as sockets_folder:
+        sockets = Path(sockets_folder)
+
+        def handle(event: dict[str, Any]) -> bool:
+            told(event)
+            return False
+
+        thread, runner = ansible_runner.run_async(
+            private_data_dir=folder, project_dir=str(home), playbook=str(playbook),
+            inventory=str(inventory), limit=f"{limit}:{CONTROLLER}" if limit else None, cmdline=" ".join(words) or None,
+            extravars=extra_vars, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
+            # Its own one would take SIGINT and SIGTERM for itself and end less than all.
+            cancel_callback=lambda: False,
+            envvars={
+                "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+                # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
+                "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+        )  # fmt: skip
+        try:
+            while thread.is_alive():
+                thread.join(0.5)
+                tick()
+            result.status = "failed" if result.failures else "unreachable" if result.unreachable else "successful"
+            if result.status == "successful" and runner.status != "successful":
+                result.status = "failed"
+                text = runner.stdout.read()[-2000:] if runner.stdout else ""
+                result.failures.append(Failure("localhost", "start of ansible-playbook", text.strip() or f"it ended with {runner.rc}"))
+        except KeyboardInterrupt:
+            processes.end_run(sockets)
+            thread.join(5)
+            result.status = "interrupted"
+        finally:
+            processes.end_connections(sockets)
