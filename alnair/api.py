@@ -88,6 +88,10 @@ class Alnair:
         """Run the whole chain; options as for :meth:`run`."""
         return self.run("site", **options)
 
+    def plan(self, **options: Any) -> Result:
+        """Tell what :meth:`deploy` would change, and change nothing: the result's changes say it; options as for :meth:`run`."""
+        return self.run("site", **{**options, "check": True, "diff": True})
+
     def upgrade(self, **options: Any) -> Result:
         """Bring a release that is there to what the inventory says, with a backup before and the way back when it does not become Ready."""
         return self.run("upgrade", **options)

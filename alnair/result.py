@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+from alnair.changes import Change, of_event
+
+EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DIFFERS, EXIT_INTERRUPTED = 0, 1, 2, 3, 10, 130
 # The task of playbooks/prepare_hosts.yml that ends the chain where a host failed or is away.
 GATE = "Stop where a host is not prepared"
 
@@ -30,6 +32,7 @@ class Result:
         failures: Tasks that failed, with their messages.
         unreachable: Hosts that did not answer, with the reason.
         messages: What the playbook said by debug tasks.
+        changes: The tasks that changed something, or would; with what differs where the run collected differences.
         duration: Seconds.
     """
 
@@ -39,6 +42,7 @@ class Result:
     failures: list[Failure] = dataclasses.field(default_factory=list)
     unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
     messages: list[str] = dataclasses.field(default_factory=list)
+    changes: list[Change] = dataclasses.field(default_factory=list)
     duration: float = 0.0
 
     @property
@@ -52,6 +56,8 @@ def collect(result: Result, event: dict[str, Any]) -> None:
     """Add what an event says to a result."""
     kind, data = event["event"], event.get("event_data", {})
     answer = data.get("res") or {}
+    if change := of_event(kind, data):
+        result.changes.append(change)
     items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
     text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
     if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
@@ -69,4 +75,8 @@ def collect(result: Result, event: dict[str, Any]) -> None:
         for host in data.get("processed", {}):
             result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in
                                   (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))}
+            seen = sum(change.host == host and not change.hidden for change in result.changes)
+            if result.hosts[host]["changed"] <= seen:
+                # All changes of this host are known, so none of the secret ones is one.
+                result.changes = [change for change in result.changes if change.host != host or not change.hidden]
         result.changed = sum(counts["changed"] for counts in result.hosts.values())

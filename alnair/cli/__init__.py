@@ -17,6 +17,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-for verb in (playbooks.deploy, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup, playbooks.restore,
-             playbooks.bench, playbooks.teardown, reading.status, dataset):  # fmt: skip
+for verb in (playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
+             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, dataset):  # fmt: skip
     main.add_command(verb)

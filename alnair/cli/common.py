@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -20,22 +21,31 @@ from alnair.errors import ClusterError, UsageError
 from alnair.progress import Progress
 from alnair.result import Result
 
-COMMON = [
+READING = [
     click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+]
+RUNNING = [
+    READING[0],
     click.option("-l", "--limit", default="", help="Hosts that the host roles run on; the cluster's tasks always run."),
+    click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
+    READING[1],
+    click.option("-v", "verbosity", count=True, help="Show ansible-playbook's own output; -vvv for more."),
+]
+CHANGING = [
+    *RUNNING[:2],
     click.option("-C", "--check", is_flag=True, help="Tell what would change; change nothing."),
     click.option("-D", "--diff", is_flag=True, help="Show differences."),
-    click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-    click.option("-v", "verbosity", count=True, help="Show ansible-playbook's own output; -vvv for more."),
+    *RUNNING[2:],
 ]
 
 
-def common(function: Any) -> Any:
-    """Give a command the options that all verbs have."""
-    for option in reversed(COMMON):
-        function = option(function)
-    return function
+def given(options: list[Any]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command options."""
+    return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+
+reading, running, changing = given(READING), given(RUNNING), given(CHANGING)
 
 
 @contextlib.contextmanager
@@ -95,7 +105,7 @@ def run(inventory: str | None, options: dict[str, Any], progress: Progress, work
 
     Args:
         inventory: As :class:`Alnair` takes it.
-        options: What the options of :data:`COMMON` say.
+        options: What the options of :data:`RUNNING`, or of :data:`CHANGING`, say.
         progress: Shows it.
         work: Takes the cluster and the options of :meth:`Alnair.run`.
 
@@ -108,8 +118,10 @@ def run(inventory: str | None, options: dict[str, Any], progress: Progress, work
             variables = extra_variables(options["extra"])
             if options["limit"] and cluster.matched(options["limit"]):
                 progress.console.print(f"--limit {options['limit']} holds for the tasks on hosts; the cluster's tasks run all the same.", markup=False)
-            return work(cluster, limit=options["limit"], check=options["check"], diff=options["diff"], extra_vars=variables,
-                        verbosity=max(options["verbosity"], int(options["diff"])), progress=progress)  # fmt: skip
+            # Differences are shown by ansible-playbook itself.
+            verbosity = max(options["verbosity"], int(options.get("diff", False)))
+            chosen = {name: options[name] for name in ("check", "diff") if name in options}
+            return work(cluster, limit=options["limit"], extra_vars=variables, verbosity=verbosity, progress=progress, **chosen)
     finally:
         progress.end()
 

@@ -13,7 +13,7 @@ import rich.console
 
 from alnair import datasets
 from alnair.api import Alnair
-from alnair.cli.common import common, report, run, said
+from alnair.cli.common import changing, reading, report, run, said
 
 
 def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], **more: Any) -> None:
@@ -65,7 +65,7 @@ def compared(function: Any) -> Any:
 
 
 @dataset.command()
-@common
+@changing
 @named
 def mount(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
     """Declare, mount and load what the inventory lists."""
@@ -73,7 +73,7 @@ def mount(inventory: str | None, names: tuple[str, ...], **options: Any) -> None
 
 
 @dataset.command()
-@common
+@changing
 @named
 @click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated.")
 def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], **options: Any) -> None:
@@ -82,7 +82,7 @@ def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...
 
 
 @dataset.command()
-@common
+@changing
 @named
 @compared
 def check(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
@@ -91,7 +91,7 @@ def check(inventory: str | None, names: tuple[str, ...], *, content: bool, sampl
 
 
 @dataset.command()
-@common
+@changing
 @named
 @compared
 def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
@@ -100,7 +100,7 @@ def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, samp
 
 
 @dataset.command()
-@common
+@changing
 @asked
 @click.option("--path", default="", help="File or directory, relative to the data set.")
 def checksum(inventory: str | None, names: tuple[str, ...], *, path: str, **options: Any) -> None:
@@ -109,7 +109,7 @@ def checksum(inventory: str | None, names: tuple[str, ...], *, path: str, **opti
 
 
 @dataset.command()
-@common
+@changing
 @asked
 def free(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
     """Take data sets out of the cache; they stay mounted."""
@@ -117,7 +117,7 @@ def free(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
 
 
 @dataset.command()
-@common
+@changing
 @asked
 @click.option("--force", is_flag=True, help="Take finalizers off what is stuck, last.")
 def unmount(inventory: str | None, names: tuple[str, ...], *, force: bool, **options: Any) -> None:
@@ -126,7 +126,7 @@ def unmount(inventory: str | None, names: tuple[str, ...], *, force: bool, **opt
 
 
 @dataset.command()
-@common
+@reading
 @named
 def status(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
     """Show phase, share cached, files, size and message; reads only."""

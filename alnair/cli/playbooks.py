@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
+import rich.console
 
-from alnair.cli.common import common, perform
+from alnair.api import Alnair
+from alnair.cli.common import changing, perform, report, run, running
+from alnair.plan import lines
+from alnair.progress import Progress
+from alnair.result import EXIT_DIFFERS, EXIT_FINE
 
 
 @click.command()
-@common
+@changing
 def deploy(inventory: str | None, **options: Any) -> None:
     """Run the whole chain, from the hosts to Ready pods."""
     perform("deploy", inventory, options)
 
 
 @click.command()
-@common
+@running
+def plan(inventory: str | None, **options: Any) -> None:
+    """Tell what deploy would change, from what to what; exit code 10 where something would."""
+    console = rich.console.Console(stderr=options["as_json"])
+    result = run(inventory, options, Progress(console, quiet=options["verbosity"] > 0), Alnair.plan)
+    code = result.exit_code or (EXIT_DIFFERS if result.changes else EXIT_FINE)
+    if not options["as_json"]:
+        for line in ["Nothing would change."] if code == EXIT_FINE else lines(result.changes):
+            click.echo(line)
+    if options["as_json"] or code not in (EXIT_FINE, EXIT_DIFFERS):
+        report(console, "plan", result, as_json=options["as_json"])
+    sys.exit(code)
+
+
+@click.command()
+@changing
 def verify(inventory: str | None, **options: Any) -> None:
     """Run Alluxio's own tests and read a file through FUSE on every worker."""
     perform("verify", inventory, options)
 
 
 @click.command()
-@common
+@changing
 def upgrade(inventory: str | None, **options: Any) -> None:
     """Change the release that is there, with a backup before and the way back."""
     perform("upgrade", inventory, options)
 
 
 @click.command()
-@common
+@changing
 @click.option("--revision", default=0, type=click.IntRange(0), help="Revision to put back; the newest that was Ready before by default.")
 @click.option("--journal", is_flag=True, help="Restore that revision's journal too: files made since vanish.")
 def rollback(inventory: str | None, *, revision: int, journal: bool, **options: Any) -> None:
@@ -42,21 +63,21 @@ def rollback(inventory: str | None, *, revision: int, journal: bool, **options: 
 
 
 @click.command()
-@common
+@changing
 def scale(inventory: str | None, **options: Any) -> None:
     """Bring masters and workers to what the inventory's groups say."""
     perform("scale", inventory, options)
 
 
 @click.command()
-@common
+@changing
 def backup(inventory: str | None, **options: Any) -> None:
     """Back the journal up to this machine and prove that a master starts from it."""
     perform("backup", inventory, options)
 
 
 @click.command()
-@common
+@changing
 @click.option("--from", "source", required=True, type=click.Path(exists=True, dir_okay=False), help="The backup that the masters start from.")
 def restore(inventory: str | None, *, source: str, **options: Any) -> None:
     """Start the masters from a backup; their journals are kept aside."""
@@ -64,7 +85,7 @@ def restore(inventory: str | None, *, source: str, **options: Any) -> None:
 
 
 @click.command()
-@common
+@changing
 @click.option("--source", required=True, help="The data set, which is only read: s3://bucket/prefix, or a folder that all nodes see.")
 @click.option("--credentials", default="", help="Secret with s3a.accessKeyId and s3a.secretKey in the release's namespace.")
 @click.option("--readers", default=8, show_default=True, type=click.IntRange(1), help="Processes that read at the same time.")
@@ -80,7 +101,7 @@ def bench(inventory: str | None, *, source: str, credentials: str, readers: int,
 
 
 @click.command()
-@common
+@changing
 @click.option("--force", is_flag=True, help="Remove although pods mount the cache; take finalizers off what is stuck, last.")
 @click.option("--purge", is_flag=True, help="Remove journal, data sets' directories, trust and account from the hosts too.")
 def teardown(inventory: str | None, *, force: bool, purge: bool, **options: Any) -> None:

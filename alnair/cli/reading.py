@@ -11,11 +11,11 @@ import rich.console
 
 from alnair import status as state
 from alnair.api import Alnair
-from alnair.cli.common import common, said
+from alnair.cli.common import reading, said
 
 
 @click.command()
-@common
+@reading
 def status(inventory: str | None, **options: Any) -> None:
     """Show masters, workers, capacity, mounts and volumes; reads only."""
     with said():

@@ -7,30 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click.testing
 import pytest
 import rich.console
 import yaml
 
-import alnair.cli
 from alnair import Alnair, ClusterError, Result, UsageError, counting, datasets, status
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
+from tests.unit.runner_tools import call
 
 HOME = Path(__file__).parents[2]
-VERBS = ("backup", "bench", "deploy", "restore", "rollback", "scale", "status", "teardown", "upgrade", "verify")
-
-
-@pytest.fixture
-def inventory(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts.yml"
-    path.write_text("alluxio_masters: {hosts: {node-1: }}\nalluxio_workers: {hosts: {node-2: }}\n", encoding="utf-8")
-    return path
-
-
-def call(*words: str) -> click.testing.Result:
-    return click.testing.CliRunner().invoke(alnair.cli.main, words)
+VERBS = ("backup", "bench", "deploy", "plan", "restore", "rollback", "scale", "status", "teardown", "upgrade", "verify")
 
 
 def test_an_inventory_that_is_not_there_is_wrong_usage() -> None:
@@ -146,7 +134,8 @@ def test_a_loop_that_failed_is_told_by_its_items() -> None:
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     common.report(rich.console.Console(stderr=True), "deploy", Result(status="successful", duration=1.5), as_json=True)
     assert json.loads(capsys.readouterr().out) | {"messages": []} == {
-        "verb": "deploy", "status": "successful", "hosts": {}, "changed": 0, "failures": [], "unreachable": {}, "messages": [], "duration": 1.5,
+        "verb": "deploy", "status": "successful", "hosts": {}, "changed": 0, "failures": [], "unreachable": {}, "messages": [], "changes": [],
+        "duration": 1.5,
     }  # fmt: skip
 
 
@@ -257,7 +246,7 @@ def test_what_a_check_found_is_a_table_and_json_and_an_exit_code(inventory: Path
     done = call("dataset", "check", "a", "--inventory", str(inventory))
     assert done.exit_code == 1
     assert "/datasets/a/[x]" in done.output
-    done = click.testing.CliRunner().invoke(alnair.cli.main, ["dataset", "check", "a", "--json", "--inventory", str(inventory)])
+    done = call("dataset", "check", "a", "--json", "--inventory", str(inventory))
     found = json.loads(done.stdout)
     assert (found["verb"], found["datasets"]["a"]["rc"]) == ("dataset check", 1)
     assert done.exit_code == 1
