@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alnair import counting, running
+from alnair import counting, records, running
 from alnair import datasets as data
 from alnair import inventory as said
 from alnair import status as state
@@ -45,7 +44,7 @@ class Alnair:
         return said.hosts(self.inventory, limit)
 
     def run(self, playbook: str, *, limit: str = "", check: bool = False, diff: bool = False, extra_vars: dict[str, Any] | None = None,
-            verbosity: int = 0, progress: Progress | None = None) -> Result:
+            verbosity: int = 0, progress: Progress | None = None, verb: str = "") -> Result:
         """Run one of the playbooks.
 
         Args:
@@ -56,6 +55,7 @@ class Alnair:
             extra_vars: Variables that win over all others.
             verbosity: How much ansible-playbook says, 0 to 5.
             progress: Who is told of events.
+            verb: What the run's record calls it; the playbook's name by default.
 
         Raises:
             UsageError: the limit matches no host.
@@ -68,29 +68,28 @@ class Alnair:
         path = self.home / "playbooks" / f"{playbook}.yml"
         if progress:
             progress.expect(counting.tasks_of_playbook(path))
-        started = time.monotonic()
+        result = Result()
 
         def told(event: dict[str, Any]) -> None:
             collect(result, event)
             if progress:
                 progress.event(event)
 
-        result = Result()
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
-        running.play(self.home, path, self.inventory, result, limit=limit, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
-                     told=told, tick=progress.tick if progress else lambda: None)  # fmt: skip
+        with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=extra_vars):
+            running.play(self.home, path, self.inventory, result, limit=limit, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
+                         told=told, tick=progress.tick if progress else lambda: None)  # fmt: skip
         if result.status == "successful" and not result.hosts:
             raise UsageError(f"No host of {self.inventory} was matched, so nothing was done.")
-        result.duration = time.monotonic() - started
         return result
 
     def deploy(self, **options: Any) -> Result:
         """Run the whole chain; options as for :meth:`run`."""
-        return self.run("site", **options)
+        return self.run("site", **{"verb": "deploy", **options})
 
     def plan(self, **options: Any) -> Result:
         """Tell what :meth:`deploy` would change, and change nothing: the result's changes say it; options as for :meth:`run`."""
-        return self.run("site", **{**options, "check": True, "diff": True})
+        return self.run("site", **{"verb": "plan", **options, "check": True, "diff": True})
 
     def upgrade(self, **options: Any) -> Result:
         """Bring a release that is there to what the inventory says, with a backup before and the way back when it does not become Ready."""
@@ -154,7 +153,7 @@ class Alnair:
             options: As for :meth:`run`.
         """
         more = data.extra(verb, names, evict=list(evict), content=content, sample=sample, path=path, force=force)
-        return self.run("datasets", extra_vars={**(extra_vars or {}), **more}, **options)
+        return self.run("datasets", extra_vars={**(extra_vars or {}), **more}, **{"verb": f"dataset {verb}", **options})
 
     def datasets(self) -> list[dict[str, Any]]:
         """Return how the data sets of the cluster stand; see :func:`alnair.datasets.read`."""

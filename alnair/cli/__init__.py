@@ -8,6 +8,7 @@ import click
 
 from alnair.cli import playbooks, reading
 from alnair.cli.dataset import dataset
+from alnair.cli.history import history
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -18,5 +19,5 @@ def main() -> None:
 
 
 for verb in (playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
-             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, dataset):  # fmt: skip
+             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, history, dataset):  # fmt: skip
     main.add_command(verb)
