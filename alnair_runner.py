@@ -12,21 +12,24 @@ result::
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
 
-__all__ = ["HOME", "Alnair", "ClusterError", "Failure", "Result", "UsageError"]
 HOME = Path(__file__).resolve().parent
-try:
-    from alnair import Alnair, ClusterError, Failure, Result, UsageError
-    from alnair.cli import main
-except ImportError as missing:
+MISSING = [name for name in ("ansible", "ansible_runner", "click", "jinja2", "kubernetes", "rich", "yaml") if not importlib.util.find_spec(name)]
+if MISSING:
     # `python alnair_runner.py` shall work in a checkout after the set-up, whichever python that is.
     venv_python = HOME / ".venv" / "bin" / "python"
     if __name__ == "__main__" and venv_python.exists() and Path(sys.prefix).resolve() != (HOME / ".venv").resolve():
         os.execv(venv_python, [str(venv_python), *sys.argv])
-    sys.exit(f"The Python package {missing.name} is missing. Run `make setup`, or pip install -r requirements.txt.")
+    sys.exit(f"The Python packages {', '.join(MISSING)} are missing. Run `make setup`, or pip install -r requirements.txt.")
+
+from alnair import Alnair, ClusterError, Failure, Result, UsageError
+from alnair.cli import main
+
+__all__ = ["HOME", "Alnair", "ClusterError", "Failure", "Result", "UsageError"]
 
 if __name__ == "__main__":
     main()

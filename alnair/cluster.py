@@ -7,9 +7,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import kubernetes
-import urllib3
-
 from alnair.errors import ClusterError
 
 # For calls whose answer takes milliseconds, in seconds.
@@ -41,6 +38,9 @@ def asked(knobs: dict[str, Any]) -> Iterator[Any]:
     Raises:
         ClusterError: there is no kubeconfig, or the API server does not answer or refuses.
     """
+    import kubernetes
+    import urllib3
+
     path = kubeconfig(knobs)
     try:
         yield kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)

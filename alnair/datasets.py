@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import kubernetes
 import rich.console
 import rich.markup
 import rich.table
@@ -31,6 +30,8 @@ def read(knobs: dict[str, Any], names: tuple[str, ...] = ()) -> list[dict[str, A
     Raises:
         ClusterError: there is no kubeconfig, the API server does not answer, or it knows no data sets.
     """
+    import kubernetes
+
     with cluster.asked(knobs) as client:
         try:
             found = kubernetes.client.CustomObjectsApi(client).list_cluster_custom_object(**GROUP, **cluster.LIMITS)["items"]

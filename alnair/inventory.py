@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-from ansible.vars.manager import VariableManager
+# Ansible and the Kubernetes client take long to import: this package does so where they are used, so that help and completion need not wait.
 
 KNOBS = {"alluxio_kubeconfig": "", "alluxio_kube_context": "", "alluxio_namespace": "alluxio", "alluxio_release": "alluxio"}
 
 
 def hosts(inventory: Path, pattern: str) -> list[str]:
     """Return the hosts that a pattern matches."""
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+
     manager = InventoryManager(loader=DataLoader(), sources=[str(inventory)])
     # Ansible would warn of a group that is not there; that nothing matches is answered by who asks.
     parts = [part for part in pattern.replace(",", ":").split(":") if part]
@@ -25,6 +25,11 @@ def hosts(inventory: Path, pattern: str) -> list[str]:
 
 def variables(inventory: Path) -> dict[str, Any]:
     """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults."""
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+    from ansible.vars.manager import VariableManager
+
     loader = DataLoader()
     manager = InventoryManager(loader=loader, sources=[str(inventory)])
     controller = manager.list_hosts("alluxio_controller" if "alluxio_controller" in manager.groups else "all")

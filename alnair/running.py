@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ansible_runner
-
 from alnair import processes
 from alnair.result import Failure, Result
 
@@ -33,6 +31,8 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         told: Takes each event of ansible-runner as it comes.
         tick: Called twice a second.
     """
+    import ansible_runner
+
     # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.
     # The sockets lie by themselves because their paths may have no more than 107 characters, and TMPDIR may be long.
     with tempfile.TemporaryDirectory(prefix="alnair-") as folder, tempfile.TemporaryDirectory(prefix="alnair-", dir="/tmp") as sockets_folder:

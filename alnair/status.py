@@ -8,9 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import kubernetes
 import rich.table
-import urllib3
 
 from alnair import cluster
 
@@ -65,6 +63,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ClusterError: there is no kubeconfig or the API server does not answer.
     """
+    import kubernetes
+
     namespace, release = knobs["alluxio_namespace"], knobs["alluxio_release"]
     with cluster.asked(knobs) as client:
         core: Any = kubernetes.client.CoreV1Api(client)
@@ -105,6 +105,9 @@ def image(pods: Iterable[Any]) -> str | None:
 
 def capacity(core: Any, namespace: str, masters: list[str]) -> dict[str, int] | None:
     """Return total and used bytes from the first master that answers, through the API server."""
+    import kubernetes
+    import urllib3
+
     for name in masters:
         try:
             answer = core.connect_get_namespaced_pod_proxy_with_path(

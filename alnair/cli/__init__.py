@@ -7,17 +7,19 @@ import signal
 import click
 
 from alnair.cli import playbooks, reading
+from alnair.cli.common import Verbs
+from alnair.cli.completion import completion
 from alnair.cli.dataset import dataset
 from alnair.cli.history import history
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Verbs, example="deploy --inventory inventory/mine --check", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
-    """Alluxio on Kubernetes. Example: alnair_runner.py deploy --inventory inventory/lab --check --diff."""
+    """Alluxio on Kubernetes, from the hosts to cached training."""
     # A CI job ends a run as a person does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 for verb in (playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
-             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, history, dataset):  # fmt: skip
+             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, history, dataset, completion):  # fmt: skip
     main.add_command(verb)

@@ -21,6 +21,29 @@ from alnair.errors import ClusterError, UsageError
 from alnair.progress import Progress
 from alnair.result import Result
 
+
+class Verb(click.Command):
+    """A command whose help ends with an example.
+
+    Args:
+        example: What stands behind the command's name.
+    """
+
+    def __init__(self, *args: Any, example: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example."""
+        formatter.write(f"\nExample: {ctx.command_path} {self.example}\n")
+
+
+class Verbs(Verb, click.Group):
+    """Verbs that share a name."""
+
+    command_class = Verb
+
+
 READING = [
     click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),

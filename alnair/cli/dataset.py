@@ -13,7 +13,7 @@ import rich.console
 
 from alnair import datasets
 from alnair.api import Alnair
-from alnair.cli.common import changing, reading, report, run, said
+from alnair.cli.common import Verbs, changing, reading, report, run, said
 
 
 def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], **more: Any) -> None:
@@ -48,7 +48,7 @@ def show(inventory: str | None, names: tuple[str, ...], *, as_json: bool) -> Non
         rich.console.Console(width=None if sys.stdout.isatty() else 160).print(datasets.table(found))
 
 
-@click.group()
+@click.group(cls=Verbs, example="load images")
 def dataset() -> None:
     """Mount, load, check and free data sets."""
 
@@ -64,7 +64,7 @@ def compared(function: Any) -> Any:
     return content(sample(function))
 
 
-@dataset.command()
+@dataset.command(example="images")
 @changing
 @named
 def mount(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
@@ -72,25 +72,31 @@ def mount(inventory: str | None, names: tuple[str, ...], **options: Any) -> None
     perform("mount", inventory, names, options)
 
 
-@dataset.command()
+@dataset.command(example="images --evict texts")
 @changing
 @named
 @click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated.")
 def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], **options: Any) -> None:
-    """Load what is new at the source or not cached; ^C leaves the load going."""
+    """Load what is new at the source or not cached.
+
+    ^C leaves the load going.
+    """
     perform("load", inventory, names, options, evict=list(evict))
 
 
-@dataset.command()
+@dataset.command(example="images --content --sample 100")
 @changing
 @named
 @compared
 def check(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
-    """Compare with the source; exit code 1 where something differs."""
+    """Compare with the source.
+
+    Exit code 1 where something differs.
+    """
     perform("check", inventory, names, options, content=content, sample=sample)
 
 
-@dataset.command()
+@dataset.command(example="images")
 @changing
 @named
 @compared
@@ -99,7 +105,7 @@ def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, samp
     perform("repair", inventory, names, options, content=content, sample=sample)
 
 
-@dataset.command()
+@dataset.command(example="images --path train/0.jpg")
 @changing
 @asked
 @click.option("--path", default="", help="File or directory, relative to the data set.")
@@ -108,7 +114,7 @@ def checksum(inventory: str | None, names: tuple[str, ...], *, path: str, **opti
     perform("checksum", inventory, names, options, path=path)
 
 
-@dataset.command()
+@dataset.command(example="images")
 @changing
 @asked
 def free(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
@@ -116,7 +122,7 @@ def free(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
     perform("free", inventory, names, options)
 
 
-@dataset.command()
+@dataset.command(example="images texts")
 @changing
 @asked
 @click.option("--force", is_flag=True, help="Take finalizers off what is stuck, last.")
@@ -125,9 +131,9 @@ def unmount(inventory: str | None, names: tuple[str, ...], *, force: bool, **opt
     perform("unmount", inventory, names, options, force=force)
 
 
-@dataset.command()
+@dataset.command(example="images --json")
 @reading
 @named
 def status(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
-    """Show phase, share cached, files, size and message; reads only."""
+    """Show phase, share cached, files, size and message."""
     show(inventory, names, as_json=options["as_json"])

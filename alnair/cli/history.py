@@ -12,11 +12,12 @@ import rich.markup
 import rich.table
 
 from alnair import records
+from alnair.cli.common import Verbs
 
 COLOURS = {"successful": "green", "failed": "red", "unreachable": "red", "running": "default"}
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Verbs, example="--json", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def history(context: click.Context, *, as_json: bool) -> None:
@@ -32,7 +33,7 @@ def history(context: click.Context, *, as_json: bool) -> None:
         click.echo(f"No run has left a record in {records.folder()}.")
 
 
-@history.command()
+@history.command(example="12")
 @click.argument("number", type=click.IntRange(1), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(number: int | None, *, as_json: bool) -> None:

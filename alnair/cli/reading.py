@@ -11,13 +11,13 @@ import rich.console
 
 from alnair import status as state
 from alnair.api import Alnair
-from alnair.cli.common import reading, said
+from alnair.cli.common import Verb, reading, said
 
 
-@click.command()
+@click.command(cls=Verb, example="--inventory inventory/mine --json")
 @reading
 def status(inventory: str | None, **options: Any) -> None:
-    """Show masters, workers, capacity, mounts and volumes; reads only."""
+    """Show masters, workers, capacity, mounts and volumes."""
     with said():
         found = Alnair(inventory).status()
     if options["as_json"]:

@@ -18,7 +18,6 @@ from alnair.result import GATE, collect
 from tests.unit.runner_tools import call
 
 HOME = Path(__file__).parents[2]
-VERBS = ("backup", "bench", "deploy", "plan", "restore", "rollback", "scale", "status", "teardown", "upgrade", "verify")
 
 
 def test_an_inventory_that_is_not_there_is_wrong_usage() -> None:
@@ -139,13 +138,6 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_help_of_every_verb_fits_a_screen(verb: str) -> None:
-    done = call(verb, "--help")
-    assert done.exit_code == 0
-    assert len(done.output.splitlines()) <= 24
-
-
 def test_progress_tells_play_task_and_count_in_plain_lines() -> None:
     console = rich.console.Console(file=io.StringIO(), width=100)
     progress = Progress(console)
@@ -172,16 +164,6 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
 @pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name not in ("lease.yml", "lock.yml")))
 def test_every_playbook_has_tasks_to_count(playbook: str) -> None:
     assert counting.tasks_of_playbook(HOME / "playbooks" / playbook) >= 3
-
-
-DATASET_VERBS = ("mount", "load", "status", "check", "repair", "checksum", "free", "unmount")
-
-
-@pytest.mark.parametrize("verb", DATASET_VERBS)
-def test_the_help_of_every_verb_of_data_sets_fits_a_screen(verb: str) -> None:
-    done = call("dataset", verb, "--help")
-    assert done.exit_code == 0
-    assert len(done.output.splitlines()) <= 24
 
 
 @pytest.mark.parametrize("verb", ["checksum", "free", "unmount"])
