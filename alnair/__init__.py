@@ -2,6 +2,7 @@
 
 from alnair.api import Alnair
 from alnair.errors import ClusterError, UsageError
+from alnair.events import Event
 from alnair.result import Failure, Result
 
-__all__ = ["Alnair", "ClusterError", "Failure", "Result", "UsageError"]
+__all__ = ["Alnair", "ClusterError", "Event", "Failure", "Result", "UsageError"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from alnair import datasets as data
 from alnair import inventory as said
 from alnair import status as state
 from alnair.errors import UsageError
+from alnair.events import Event, Reader
 from alnair.progress import Progress
 from alnair.result import Result, collect
 
@@ -44,7 +45,8 @@ class Alnair:
         return said.hosts(self.inventory, limit)
 
     def run(self, playbook: str, *, limit: str = "", check: bool = False, diff: bool = False, extra_vars: dict[str, Any] | None = None,
-            verbosity: int = 0, progress: Progress | None = None, verb: str = "") -> Result:
+            verbosity: int = 0, progress: Progress | None = None, verb: str = "",
+            on_event: Callable[[Event], None] | None = None) -> Result:  # fmt: skip
         """Run one of the playbooks.
 
         Args:
@@ -54,8 +56,9 @@ class Alnair:
             diff: Whether to collect differences.
             extra_vars: Variables that win over all others.
             verbosity: How much ansible-playbook says, 0 to 5.
-            progress: Who is told of events.
+            progress: Shows how far the run is.
             verb: What the run's record calls it; the playbook's name by default.
+            on_event: Called with each event as it comes, from another thread; what it raises ends the run and is raised here.
 
         Raises:
             UsageError: the limit matches no host.
@@ -68,12 +71,14 @@ class Alnair:
         path = self.home / "playbooks" / f"{playbook}.yml"
         if progress:
             progress.expect(counting.tasks_of_playbook(path))
-        result = Result()
+        result, reader = Result(), Reader()
 
         def told(event: dict[str, Any]) -> None:
             collect(result, event)
             if progress:
                 progress.event(event)
+            if on_event and (read := reader.read(event)):
+                on_event(read)
 
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=extra_vars):

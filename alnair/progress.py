@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import rich.console
+import rich.markup
 
 
 class Progress:
@@ -17,6 +18,7 @@ class Progress:
         self.play, self.task, self.number = "", "", 0
         self.expected = 0
         self.done: set[str] = set()
+        self.failed: set[str] = set()
         self.seen: set[str] = set()
         self.status = console.status("starting") if console.is_terminal and not quiet else None
         if self.status:
@@ -38,6 +40,8 @@ class Progress:
             self.seen.add(data.get("task_uuid", ""))
         elif kind.startswith("runner_on_") and kind != "runner_on_start":
             self.done.add(data.get("host", ""))
+            if kind == "runner_on_unreachable" or (kind == "runner_on_failed" and not data.get("ignore_errors")):
+                self.failed.add(data.get("host", ""))
             if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and not self.quiet:
                 # What goes is said before it goes.
                 self.console.print((data.get("res") or {}).get("msg", ""), markup=False, highlight=False, soft_wrap=True)
@@ -49,8 +53,10 @@ class Progress:
             return
         elapsed = time.monotonic() - self.started
         line = f"{elapsed:5.0f} s  task {self.number} of {max(self.number, self.expected)}  {self.play}: {self.task.rsplit(' : ', maxsplit=1)[-1]}"
+        counts = [f"{len(found)} host{'s' if len(found) > 1 else ''} {word}" for found, word in ((self.done, "done"), (self.failed, "failed")) if found]
+        line += f" ({', '.join(counts)})" if counts else ""
         if self.status:
-            self.status.update(f"{line} ({len(self.done)} hosts done)")
+            self.status.update(rich.markup.escape(line))
         elif new:
             self.said = time.monotonic()
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)

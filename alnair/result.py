@@ -52,14 +52,19 @@ class Result:
         return codes[self.status]
 
 
+def said(answer: dict[str, Any]) -> str:
+    """Return what the answer of a task says; of a loop, what its failed items say."""
+    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
+    return "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+
+
 def collect(result: Result, event: dict[str, Any]) -> None:
     """Add what an event says to a result."""
     kind, data = event["event"], event.get("event_data", {})
     answer = data.get("res") or {}
     if change := of_event(kind, data):
         result.changes.append(change)
-    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
-    text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+    text = said(answer)
     if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
         # It ends the chain because of what stands there already.
         return

@@ -30,6 +30,9 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         verbosity: How much ansible-playbook says, 0 to 5.
         told: Takes each event of ansible-runner as it comes.
         tick: Called twice a second.
+
+    Raises:
+        Exception: what ``told`` raised; the run is ended then.
     """
     import ansible_runner
 
@@ -38,8 +41,15 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
     with tempfile.TemporaryDirectory(prefix="alnair-") as folder, tempfile.TemporaryDirectory(prefix="alnair-", dir="/tmp") as sockets_folder:
         sockets = Path(sockets_folder)
 
+        raised: list[Exception] = []
+
         def handle(event: dict[str, Any]) -> bool:
-            told(event)
+            # This is a thread of ansible-runner, in which an error would be lost.
+            try:
+                if not raised:
+                    told(event)
+            except Exception as error:  # noqa: BLE001
+                raised.append(error)
             return False
 
         thread, runner = ansible_runner.run_async(
@@ -60,6 +70,11 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
             while thread.is_alive():
                 thread.join(0.5)
                 tick()
+                if raised:
+                    processes.end_run(sockets)
+                    thread.join(5)
+            if raised:
+                raise raised[0]
             result.status = "failed" if result.failures else "unreachable" if result.unreachable else "successful"
             if result.status == "successful" and runner.status != "successful":
                 result.status = "failed"

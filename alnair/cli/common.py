@@ -18,6 +18,7 @@ import yaml
 
 from alnair.api import Alnair
 from alnair.errors import ClusterError, UsageError
+from alnair.events import Event
 from alnair.progress import Progress
 from alnair.result import Result
 
@@ -52,7 +53,8 @@ RUNNING = [
     READING[0],
     click.option("-l", "--limit", default="", help="Hosts that the host roles run on; the cluster's tasks always run."),
     click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
-    READING[1],
+    click.option("--json", "form", flag_value="json", help="Print one JSON document at the end."),
+    click.option("--jsonl", "form", flag_value="jsonl", help="Print each event as it comes as a line of JSON, the result last."),
     click.option("-v", "verbosity", count=True, help="Show ansible-playbook's own output; -vvv for more."),
 ]
 CHANGING = [
@@ -104,10 +106,24 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def report(console: rich.console.Console, verb: str, result: Result, *, as_json: bool) -> None:
-    """Print what a run did."""
-    if as_json:
-        click.echo(json.dumps({"verb": verb, **dataclasses.asdict(result)}, indent=2))
+def console_of(options: dict[str, Any]) -> rich.console.Console:
+    """Return where people read: not where programs do."""
+    return rich.console.Console(stderr=bool(options["form"]))
+
+
+def report(console: rich.console.Console, verb: str, result: Result, form: str | None, **more: Any) -> None:
+    """Print what a run did.
+
+    Args:
+        console: Where people read.
+        verb: What was asked for.
+        result: What the run did.
+        form: ``json`` for one document, ``jsonl`` for it as the last line.
+        more: What such a document tells besides.
+    """
+    document = {"verb": verb, **more, **dataclasses.asdict(result)}
+    if form:
+        click.echo(json.dumps(document, indent=2) if form == "json" else json.dumps({"event": "result", **document}))
         return
     table = rich.table.Table("host", "ok", "changed", "failed", "unreachable")
     for host, counts in sorted(result.hosts.items()):
@@ -121,6 +137,11 @@ def report(console: rich.console.Console, verb: str, result: Result, *, as_json:
     if result.status == "interrupted":
         console.print("What was done so far stays. The same command goes on from there; a helm that was cut off is repaired by it first.")
     console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold")
+
+
+def emit(event: Event) -> None:
+    """Print an event as a line of JSON."""
+    click.echo(json.dumps(event.told()))
 
 
 def run(inventory: str | None, options: dict[str, Any], progress: Progress, work: Callable[..., Result]) -> Result:
@@ -144,15 +165,15 @@ def run(inventory: str | None, options: dict[str, Any], progress: Progress, work
             # Differences are shown by ansible-playbook itself.
             verbosity = max(options["verbosity"], int(options.get("diff", False)))
             chosen = {name: options[name] for name in ("check", "diff") if name in options}
-            return work(cluster, limit=options["limit"], extra_vars=variables, verbosity=verbosity, progress=progress, **chosen)
+            return work(cluster, limit=options["limit"], extra_vars=variables, verbosity=verbosity, progress=progress, on_event=emit if options["form"] == "jsonl" else None, **chosen)
     finally:
         progress.end()
 
 
 def perform(verb: str, inventory: str | None, options: dict[str, Any], **more: Any) -> None:
     """Run a method of :class:`Alnair` for the command line and exit with its code."""
-    console = rich.console.Console(stderr=options["as_json"])
+    console = console_of(options)
     progress = Progress(console, quiet=options["verbosity"] > 0)
     result = run(inventory, options, progress, lambda cluster, **given: getattr(cluster, verb)(**given, **more))
-    report(console, verb, result, as_json=options["as_json"])
+    report(console, verb, result, options["form"])
     sys.exit(result.exit_code)

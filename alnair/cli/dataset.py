@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import sys
@@ -13,24 +12,21 @@ import rich.console
 
 from alnair import datasets
 from alnair.api import Alnair
-from alnair.cli.common import Verbs, changing, reading, report, run, said
+from alnair.cli.common import Verbs, changing, console_of, reading, report, run, said
 
 
 def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], **more: Any) -> None:
     """Do a verb and exit with its code."""
-    console, look = rich.console.Console(stderr=options["as_json"]), None
+    console, look = console_of(options), None
     if verb in ("mount", "load"):
         with said():
             knobs = Alnair(inventory).variables()
         look = functools.partial(datasets.read, knobs, names)
     watch = datasets.Watch(console, look, quiet=options["verbosity"] > 0)
     result = run(inventory, options, watch, lambda cluster, **given: cluster.dataset(verb, *names, **more, **given))
-    if options["as_json"]:
-        click.echo(json.dumps({"verb": f"dataset {verb}", "datasets": watch.reports, **dataclasses.asdict(result)}, indent=2))
-        sys.exit(result.exit_code)
-    if shown := datasets.findings(watch.reports):
+    if (shown := datasets.findings(watch.reports)) and not options["form"]:
         console.print(shown)
-    report(console, f"dataset {verb}", result, as_json=False)
+    report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)
     if result.status == "interrupted" and verb in ("mount", "load"):
         console.print(
             "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset unmount NAME ends it.", markup=False

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import rich.console
 
 from alnair.api import Alnair
-from alnair.cli.common import Verb, changing, perform, report, run, running
+from alnair.cli.common import Verb, changing, console_of, perform, report, run, running
 from alnair.plan import lines
 from alnair.progress import Progress
 from alnair.result import EXIT_DIFFERS, EXIT_FINE
@@ -31,14 +30,14 @@ def plan(inventory: str | None, **options: Any) -> None:
 
     Exit code 0 where nothing would change, 10 where something would.
     """
-    console = rich.console.Console(stderr=options["as_json"])
+    console = console_of(options)
     result = run(inventory, options, Progress(console, quiet=options["verbosity"] > 0), Alnair.plan)
     code = result.exit_code or (EXIT_DIFFERS if result.changes else EXIT_FINE)
-    if not options["as_json"]:
+    if not options["form"]:
         for line in ["Nothing would change."] if code == EXIT_FINE else lines(result.changes):
             click.echo(line)
-    if options["as_json"] or code not in (EXIT_FINE, EXIT_DIFFERS):
-        report(console, "plan", result, as_json=options["as_json"])
+    if options["form"] or code not in (EXIT_FINE, EXIT_DIFFERS):
+        report(console, "plan", result, options["form"])
     sys.exit(code)
 
 

@@ -131,7 +131,7 @@ def test_a_loop_that_failed_is_told_by_its_items() -> None:
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    common.report(rich.console.Console(stderr=True), "deploy", Result(status="successful", duration=1.5), as_json=True)
+    common.report(rich.console.Console(stderr=True), "deploy", Result(status="successful", duration=1.5), "json")
     assert json.loads(capsys.readouterr().out) | {"messages": []} == {
         "verb": "deploy", "status": "successful", "hosts": {}, "changed": 0, "failures": [], "unreachable": {}, "messages": [], "changes": [],
         "duration": 1.5,
