@@ -11,6 +11,7 @@ from alnair.cli.common import Verbs
 from alnair.cli.completion import completion
 from alnair.cli.dataset import dataset
 from alnair.cli.history import history
+from alnair.cli.start import init
 
 
 @click.group(cls=Verbs, example="deploy --inventory inventory/mine --check", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -20,6 +21,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-for verb in (playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
+for verb in (init, playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
              playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, history, dataset, completion):  # fmt: skip
     main.add_command(verb)
