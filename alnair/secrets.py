@@ -9,6 +9,8 @@ from typing import Any
 HIDDEN = "(hidden)"
 NAME = re.compile(r"pass(?!wordless)|secret|token|credential|private|key|auth", re.IGNORECASE)
 IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# In a log, a name ends with the word, and its value follows = or : at once or in quotes.
+IN_LOG = re.compile(r"""((?:password|passwd|passphrase|secret(?:[._-]?access)?[._-]?key|secret|access[._-]?key(?:[._-]?id)?|token)["']?\s*[=:]\s*["']?)[^\s"',;}\]]+""", re.IGNORECASE)
 # A shorter value would hide parts of words that are none.
 SHORTEST = 4
 
@@ -41,3 +43,8 @@ def hide(text: str, variables: Any) -> str:
     for value in sorted(set(values(variables)), key=len, reverse=True):
         text = text.replace(value, HIDDEN)
     return IN_URL.sub(HIDDEN, text)
+
+
+def hide_in_log(text: str) -> str:
+    """Return a line of a log without what stands behind a name that says that it is a credential, and without logins in URLs."""
+    return IN_URL.sub(HIDDEN, IN_LOG.sub(rf"\1{HIDDEN}", text))

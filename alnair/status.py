@@ -10,7 +10,7 @@ from typing import Any
 
 import rich.table
 
-from alnair import cluster
+from alnair import cluster, masters
 
 
 def mib(count: float) -> str:
@@ -75,15 +75,14 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **cluster.LIMITS).items
         volumes = core.list_persistent_volume(label_selector=f"release={release}", **cluster.LIMITS).items
     newest = max(secrets, key=lambda secret: int(secret.metadata.labels["version"]), default=None)
-    masters = ready(pods, "master")
     return {
         "namespace": namespace,
         "release": {"name": release, "revision": int(newest.metadata.labels["version"]), "status": newest.metadata.labels["status"],
                     "chart": chart(newest), "image": image(pods)} if newest else None,
-        "masters": masters,
+        "masters": ready(pods, "master"),
         "workers": ready(pods, "worker"),
         "fuse": ready(pods, "fuse"),
-        "capacity": capacity(core, namespace, [item["pod"] for item in masters if item["ready"]]),
+        "capacity": capacity(core, [pod for pod in pods if (pod.metadata.labels or {}).get("role") == "alluxio-master" and whole(pod)]),
         "claims": [{"name": claim.metadata.name, "phase": claim.status.phase} for claim in claims],
         "volumes": [{"name": volume.metadata.name, "phase": volume.status.phase} for volume in volumes],
         "operator": operator(operators),
@@ -103,19 +102,12 @@ def image(pods: Iterable[Any]) -> str | None:
     return next((pod.spec.containers[0].image for pod in pods), None)
 
 
-def capacity(core: Any, namespace: str, masters: list[str]) -> dict[str, int] | None:
-    """Return total and used bytes from the first master that answers, through the API server."""
-    import kubernetes
-    import urllib3
-
-    for name in masters:
-        try:
-            answer = core.connect_get_namespaced_pod_proxy_with_path(
-                f"{name}:19999", namespace, "api/v1/master/info", _preload_content=False, _request_timeout=5)
-            found = json.loads(answer.data)["capacity"]
+def capacity(core: Any, pods: Iterable[Any]) -> dict[str, int] | None:
+    """Return total and used bytes from the first master that answers."""
+    for pod in pods:
+        found = (masters.info(core, pod) or {}).get("capacity")
+        if found:
             return {"total": int(found["total"]), "used": int(found["used"])}
-        except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, ValueError, KeyError):
-            continue
     return None
 
 

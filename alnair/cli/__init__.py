@@ -6,7 +6,7 @@ import signal
 
 import click
 
-from alnair.cli import playbooks, reading
+from alnair.cli import access, playbooks, reading
 from alnair.cli.common import Verbs
 from alnair.cli.completion import completion
 from alnair.cli.dataset import dataset
@@ -22,5 +22,5 @@ def main() -> None:
 
 
 for verb in (init, playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
-             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, history, dataset, completion):  # fmt: skip
+             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, reading.logs, access.shell, access.dashboard, history, dataset, completion):  # fmt: skip
     main.add_command(verb)

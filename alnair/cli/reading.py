@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import zlib
 from typing import Any
 
 import click
 import rich.console
+import rich.text
 
+from alnair import cluster
+from alnair import logs as read
 from alnair import status as state
 from alnair.api import Alnair
-from alnair.cli.common import Verb, reading, said
+from alnair.cli.common import READING, Verb, given, reading, said
+
+COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_yellow", "bright_blue", "bright_magenta")
+
+
+def seconds(_context: click.Context, _option: click.Parameter, value: str) -> int:
+    """Return a time such as 30s, 10m, 2h or 1d in seconds.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    found = re.fullmatch(r"(\d+)([smhd])", value)
+    if not found:
+        raise click.BadParameter(f"{value!r} is no time. Say it as 30s, 10m, 2h or 1d.")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 @click.command(cls=Verb, example="--inventory inventory/mine --json")
@@ -25,3 +44,40 @@ def status(inventory: str | None, **options: Any) -> None:
     else:
         # In a file or a pipe names stay whole.
         rich.console.Console(width=None if sys.stdout.isatty() else 120).print(state.table(found))
+
+
+@click.command(cls=Verb, example="--part master --part worker --since 2h | grep WARN")
+@given(READING[:1])
+@click.option("--part", "parts", multiple=True, type=click.Choice(read.PARTS), help="Only these pods; may be repeated.")
+@click.option("--since", default="10m", show_default=True, callback=seconds, metavar="TIME", help="Lines that are not older: 30s, 10m, 2h, 1d.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines, of new pods too, until ^C.")
+def logs(inventory: str | None, *, parts: tuple[str, ...], since: int, follow: bool) -> None:
+    """Show the logs of all pods of the release, merged by time.
+
+    A line is time (UTC), pod/container and text; what looks like a credential is hidden.
+    """
+    import kubernetes
+
+    console = rich.console.Console()
+    try:
+        with said():
+            knobs = Alnair(inventory).variables()
+            with cluster.asked(knobs) as client:
+                release = read.Release(kubernetes.client.CoreV1Api(client), knobs["alluxio_namespace"], knobs["alluxio_release"], parts)
+                if not release.sources():
+                    raise click.ClickException(f"Release {release.name} has no such pods in namespace {release.namespace}. Try: alnair_runner.py status")
+                for line in read.Follower(release, since).follow() if follow else release.merged(since):
+                    show(console, line)
+    except KeyboardInterrupt:
+        sys.exit(0 if follow else 130)
+
+
+def show(console: rich.console.Console, line: read.Line) -> None:
+    """Print a line; on a terminal each container has a colour of its own, which stays the same."""
+    if not console.is_terminal:
+        click.echo(str(line))
+        return
+    source = str(line.source)
+    text = rich.text.Text(str(line))
+    text.highlight_words([source], COLOURS[zlib.crc32(source.encode()) % len(COLOURS)])
+    console.print(text, soft_wrap=True, highlight=False)

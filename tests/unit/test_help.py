@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_every_example_is_a_command_line_that_is_taken(words: tuple[str, ...], t
         command = command.commands[word]
     assert isinstance(command, Verb)
     # The shell's part of a line is not the runner's.
-    line = [os.path.expanduser(word) for word in shlex.split(command.example.split(" >")[0])]
+    line = [os.path.expanduser(word) for word in shlex.split(re.split(" >| [|]", command.example)[0])]
     for path in [Path(word) for word in line if word.startswith(str(tmp_path))]:
         path.parent.mkdir(parents=True)
         path.touch()
