@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import click
 import rich.console
+import rich.live
 import rich.text
 
 from alnair import cluster
@@ -17,7 +20,10 @@ from alnair import logs as read
 from alnair import status as state
 from alnair.api import Alnair
 from alnair.cli.common import READING, Verb, given, reading, said
+from alnair.errors import ClusterError
 
+# How often status --watch looks, in seconds.
+ANEW = 2.0
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_yellow", "bright_blue", "bright_magenta")
 
 
@@ -35,15 +41,40 @@ def seconds(_context: click.Context, _option: click.Parameter, value: str) -> in
 
 @click.command(cls=Verb, example="--inventory inventory/mine --json")
 @reading
-def status(inventory: str | None, **options: Any) -> None:
+@click.option("-w", "--watch", is_flag=True, help="Show it anew every two seconds, until ^C.")
+def status(inventory: str | None, *, as_json: bool, watch: bool) -> None:
     """Show masters, workers, capacity, mounts and volumes."""
+    # In a file or a pipe names stay whole.
+    console = rich.console.Console(width=None if sys.stdout.isatty() else 120)
+    if watch and (as_json or not console.is_terminal):
+        raise click.UsageError("--watch writes over what a terminal shows. Leave it out where standard output is a file or a pipe, and beside --json.")
     with said():
-        found = Alnair(inventory).status()
-    if options["as_json"]:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        # In a file or a pipe names stay whole.
-        rich.console.Console(width=None if sys.stdout.isatty() else 120).print(state.table(found))
+        knobs = Alnair(inventory).variables()
+        found = state.read(knobs)
+        if watch:
+            show_anew(console, found, lambda: state.read(knobs))
+        elif as_json:
+            click.echo(json.dumps(found, indent=2))
+        else:
+            console.print(state.table(found))
+
+
+def show_anew(console: rich.console.Console, found: dict[str, Any], look: Callable[[], dict[str, Any]]) -> None:
+    """Show the state again and again until an interrupt; an API server that is away for a while is said beneath what was seen last."""
+    caption = ""
+    try:
+        with rich.live.Live(console=console, auto_refresh=False) as live:
+            while True:
+                table = state.table(found)
+                table.caption = rich.text.Text(caption or f"{time.strftime('%H:%M:%S')}, every {ANEW:.0f} s until ^C")
+                live.update(table, refresh=True)
+                time.sleep(ANEW)
+                try:
+                    found, caption = look(), ""
+                except ClusterError as error:
+                    caption = str(error)
+    except KeyboardInterrupt:
+        return
 
 
 @click.command(cls=Verb, example="--part master --part worker --since 2h | grep WARN")

@@ -11,7 +11,7 @@ import pytest
 import rich.console
 import yaml
 
-from alnair import Alnair, ClusterError, Result, UsageError, counting, datasets, status
+from alnair import Alnair, ClusterError, Result, UsageError, counting, datasets
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
@@ -274,17 +274,6 @@ def test_data_sets_are_a_table_and_json(inventory: Path, monkeypatch: pytest.Mon
     for text in ("alluxio/images", "42 %", "1.0 GiB", "Failed", "Bucket [x] is not there."):
         assert text in output
     assert [item["name"] for item in json.loads(call("dataset", "status", "--json", "--inventory", str(inventory)).stdout)] == ["images", "texts"]
-
-
-def test_status_tells_which_pods_wait_and_for_whom() -> None:
-    found: dict[str, Any] = {"namespace": "alluxio", "release": None, "masters": [], "workers": [], "fuse": [], "capacity": None, "claims": [], "volumes": []}
-    operator = {"pod": "alnair-operator-x", "node": "node-1", "ready": False, "restarts": 2}
-    for ready, text in ((False, "waits for the operator, none of whose pods is Ready"), (True, "waits for its data sets")):
-        console = rich.console.Console(file=io.StringIO(), width=200)
-        console.print(status.table({**found, "operator": [{**operator, "ready": ready}], "held": ["train/pod"]}))
-        printed = console.file.getvalue()  # type: ignore[attr-defined]
-        assert "train/pod" in printed
-        assert text in printed
 
 
 def test_without_a_kubeconfig_status_of_data_sets_tells_the_remedy(inventory: Path) -> None:
