@@ -3,6 +3,6 @@
 from alnair.api import Alnair
 from alnair.errors import ClusterError, UsageError
 from alnair.events import Event
-from alnair.result import Failure, Result
+from alnair.result import Check, Failure, Result
 
-__all__ = ["Alnair", "ClusterError", "Event", "Failure", "Result", "UsageError"]
+__all__ = ["Alnair", "Check", "ClusterError", "Event", "Failure", "Result", "UsageError"]

@@ -96,6 +96,10 @@ class Alnair:
         """Tell what :meth:`deploy` would change, and change nothing: the result's changes say it; options as for :meth:`run`."""
         return self.run("site", **{"verb": "plan", **options, "check": True, "diff": True})
 
+    def doctor(self, **options: Any) -> Result:
+        """Tell whether all holds that must hold before a deploy, and change nothing: the result's checks say it; options as for :meth:`run`."""
+        return self.run("doctor", **options)
+
     def upgrade(self, **options: Any) -> Result:
         """Bring a release that is there to what the inventory says, with a backup before and the way back when it does not become Ready."""
         return self.run("upgrade", **options)

@@ -10,10 +10,16 @@ import rich.markup
 
 
 class Progress:
-    """Shows a run: one line per task on a terminal that is written over, plain lines elsewhere."""
+    """Shows a run: one line per task on a terminal that is written over, plain lines elsewhere.
 
-    def __init__(self, console: rich.console.Console, *, quiet: bool = False) -> None:
-        self.console, self.quiet = console, quiet
+    Args:
+        console: Where it is shown.
+        quiet: Whether nothing is shown.
+        messages: Whether what the playbook says is shown, too.
+    """
+
+    def __init__(self, console: rich.console.Console, *, quiet: bool = False, messages: bool = True) -> None:
+        self.console, self.quiet, self.messages = console, quiet, messages and not quiet
         self.started = self.said = time.monotonic()
         self.play, self.task, self.number = "", "", 0
         self.expected = 0
@@ -42,7 +48,7 @@ class Progress:
             self.done.add(data.get("host", ""))
             if kind == "runner_on_unreachable" or (kind == "runner_on_failed" and not data.get("ignore_errors")):
                 self.failed.add(data.get("host", ""))
-            if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and not self.quiet:
+            if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and self.messages:
                 # What goes is said before it goes.
                 self.console.print((data.get("res") or {}).get("msg", ""), markup=False, highlight=False, soft_wrap=True)
         self.show(new=kind == "playbook_on_task_start")

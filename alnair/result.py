@@ -21,6 +21,25 @@ class Failure:
     message: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """A line of doctor's report.
+
+    Attributes:
+        subject: A host, ``cluster`` or ``controller``.
+        check: What was looked at.
+        verdict: ``ok``, ``warn`` or ``fail``.
+        text: What was found.
+        remedy: What to do; empty where nothing is to be done.
+    """
+
+    subject: str
+    check: str
+    verdict: str
+    text: str
+    remedy: str = ""
+
+
 @dataclasses.dataclass
 class Result:
     """What a run did.
@@ -33,6 +52,7 @@ class Result:
         unreachable: Hosts that did not answer, with the reason.
         messages: What the playbook said by debug tasks.
         changes: The tasks that changed something, or would; with what differs where the run collected differences.
+        checks: What doctor found; empty for all other verbs.
         duration: Seconds.
     """
 
@@ -43,6 +63,7 @@ class Result:
     unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
     messages: list[str] = dataclasses.field(default_factory=list)
     changes: list[Change] = dataclasses.field(default_factory=list)
+    checks: list[Check] = dataclasses.field(default_factory=list)
     duration: float = 0.0
 
     @property
@@ -76,6 +97,8 @@ def collect(result: Result, event: dict[str, Any]) -> None:
         result.unreachable[data.get("host", "")] = text
     elif kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and isinstance(answer.get("msg"), str):
         result.messages.append(answer["msg"])
+    elif kind == "runner_on_ok" and data.get("task_action") == "alnair.alluxio.doctor":
+        result.checks = [Check(**check) for check in answer["checks"]]
     elif kind == "playbook_on_stats":
         for host in data.get("processed", {}):
             result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in

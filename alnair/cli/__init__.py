@@ -10,6 +10,7 @@ from alnair.cli import access, playbooks, reading
 from alnair.cli.common import Verbs
 from alnair.cli.completion import completion
 from alnair.cli.dataset import dataset
+from alnair.cli.doctor import doctor
 from alnair.cli.history import history
 from alnair.cli.start import init
 
@@ -21,6 +22,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-for verb in (init, playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
+for verb in (init, doctor, playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
              playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, reading.logs, access.shell, access.dashboard, history, dataset, completion):  # fmt: skip
     main.add_command(verb)

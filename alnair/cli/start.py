@@ -30,4 +30,4 @@ def init(caller: click.Context, folder: Path, *, kubeconfig: str, context: str, 
     for node in found:
         if node.away:
             click.echo(f"Left out {node.name}: it is {node.away}")
-    click.echo(f"Look through them, then try: {caller.find_root().info_name} plan --inventory {folder}")
+    click.echo(f"Look through them, then try: {caller.find_root().info_name} doctor --inventory {folder}, then plan and deploy")

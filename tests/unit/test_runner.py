@@ -134,7 +134,7 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     common.report(rich.console.Console(stderr=True), "deploy", Result(status="successful", duration=1.5), "json")
     assert json.loads(capsys.readouterr().out) | {"messages": []} == {
         "verb": "deploy", "status": "successful", "hosts": {}, "changed": 0, "failures": [], "unreachable": {}, "messages": [], "changes": [],
-        "duration": 1.5,
+        "checks": [], "duration": 1.5,
     }  # fmt: skip
 
 

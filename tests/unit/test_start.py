@@ -79,7 +79,7 @@ def test_an_inventory_is_written_that_ansible_reads(config: Path, tmp_path: Path
     done = call("init", str(folder), "--kubeconfig", str(config), "--context", "yes", "--namespace", "cache")
     assert done.exit_code == 0, done.output
     assert "Left out node-c: it is cordoned" in done.output
-    assert f"plan --inventory {folder}" in done.output
+    assert f"doctor --inventory {folder}, then plan" in done.output
     assert (inventory.hosts(folder, "alluxio_masters"), inventory.hosts(folder, "alluxio_workers")) == (["node-a"], ["node-b"])
     assert inventory.variables(folder) == {"alluxio_kubeconfig": str(config), "alluxio_kube_context": "yes", "alluxio_namespace": "cache", "alluxio_release": "alluxio"}
     text = (folder / "group_vars" / "all.yml").read_text(encoding="utf-8")
