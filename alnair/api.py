@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from alnair import counting, records, running
+from alnair import counting, home, records, running
 from alnair import datasets as data
 from alnair import inventory as said
 from alnair import status as state
@@ -14,8 +17,6 @@ from alnair.errors import UsageError
 from alnair.events import Event, Reader
 from alnair.progress import Progress
 from alnair.result import Result, collect
-
-HOME = Path(__file__).resolve().parents[1]
 
 
 class Alnair:
@@ -29,12 +30,21 @@ class Alnair:
     """
 
     def __init__(self, inventory: str | Path | None = None) -> None:
-        if inventory is None and not (HOME / "inventory" / "lab").exists():
-            raise UsageError("No inventory was named. Give one with --inventory, such as a copy of inventory/example.")
-        self.home = HOME
-        self.inventory = Path(inventory or HOME / "inventory" / "lab").expanduser().resolve()
+        lab = home.BESIDE / "inventory" / "lab"
+        if inventory is None and not lab.exists():
+            raise UsageError("No inventory was named. Give one with --inventory, such as a copy of inventory/example, or one that init writes.")
+        self.inventory = Path(inventory or lab).expanduser().resolve()
         if not self.inventory.exists():
             raise UsageError(f"There is no inventory at {self.inventory}. Name a folder or file that exists with --inventory.")
+
+    @functools.cached_property
+    def home(self) -> Path:
+        """Return the folder of the playbooks; what only reads the cluster needs none.
+
+        Raises:
+            UsageError: they are not there.
+        """
+        return home.find()
 
     def variables(self) -> dict[str, Any]:
         """Return the controller's variables, with templates worked out for kubeconfig, context, namespace and release."""
@@ -46,7 +56,7 @@ class Alnair:
 
     def run(self, playbook: str, *, limit: str = "", check: bool = False, diff: bool = False, extra_vars: dict[str, Any] | None = None,
             verbosity: int = 0, progress: Progress | None = None, verb: str = "",
-            on_event: Callable[[Event], None] | None = None) -> Result:  # fmt: skip
+            on_event: Callable[[Event], None] | None = None, cancel: threading.Event | None = None) -> Result:  # fmt: skip
         """Run one of the playbooks.
 
         Args:
@@ -59,9 +69,10 @@ class Alnair:
             progress: Shows how far the run is.
             verb: What the run's record calls it; the playbook's name by default.
             on_event: Called with each event as it comes, from another thread; what it raises ends the run and is raised here.
+            cancel: Ends the run in order when another thread sets it, as an interrupt does.
 
         Raises:
-            UsageError: the limit matches no host.
+            UsageError: the limit matches no host, or the playbooks are not there.
         """
         if limit and not self.matched(limit):
             known = ", ".join(self.matched("all")[:20]) or "none"
@@ -83,9 +94,46 @@ class Alnair:
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=extra_vars):
             running.play(self.home, path, self.inventory, result, limit=limit, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
-                         told=told, tick=progress.tick if progress else lambda: None)  # fmt: skip
+                         told=told, tick=progress.tick if progress else lambda: None, cancel=cancel)  # fmt: skip
         if result.status == "successful" and not result.hosts:
             raise UsageError(f"No host of {self.inventory} was matched, so nothing was done.")
+        return result
+
+    async def arun(self, work: Callable[..., Result], *words: Any, on_event: Callable[[Event], None] | None = None, **options: Any) -> Result:
+        """Run a method of this class without holding up the event loop.
+
+        A cancelled task ends the run in order before it is done::
+
+            result = await cluster.arun(cluster.deploy, limit="node-1", on_event=print)
+
+        Args:
+            work: The method, which takes the options of :meth:`run`.
+            words: Its words.
+            on_event: Called in the event loop with each event as it comes; what it raises ends the run and is raised here.
+            options: Its options.
+        """
+        loop, cancel, raised = asyncio.get_running_loop(), threading.Event(), list[Exception]()
+
+        def hear(event: Event) -> None:
+            try:
+                if on_event and not raised:
+                    on_event(event)
+            except Exception as error:  # noqa: BLE001
+                raised.append(error)
+                cancel.set()
+
+        def told(event: Event) -> None:
+            loop.call_soon_threadsafe(hear, event)
+
+        run = asyncio.create_task(asyncio.to_thread(work, *words, on_event=told, cancel=cancel, **options))
+        try:
+            result = await asyncio.shield(run)
+        except asyncio.CancelledError:
+            cancel.set()
+            await asyncio.wait([run])
+            raise
+        if raised:
+            raise raised[0]
         return result
 
     def deploy(self, **options: Any) -> Result:

@@ -12,8 +12,8 @@ import rich.table
 
 from alnair import cluster
 from alnair.errors import ClusterError
+from alnair.home import shared
 from alnair.progress import Progress
-from plugins.module_utils import datasets
 
 GROUP = {"group": "centaurusinfra.com", "version": "v1", "plural": "alnairdatacaches"}
 # How often a load is looked at, in seconds.
@@ -70,14 +70,14 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
         phase = item["phase"] or "waits for the operator"
         result.add_row(
             f"{item['namespace']}/{item['name']}", f"[{colours.get(item['phase'], 'default')}]{phase}[/]", f"{item['cachedPercent']} %", str(item["files"]),
-            datasets.size(item["bytes"]), rich.markup.escape(item["message"]),
+            shared("datasets").size(item["bytes"]), rich.markup.escape(item["message"]),
         )  # fmt: skip
     return result
 
 
 def findings(reports: dict[str, dict[str, Any]]) -> rich.table.Table | None:
     """Return what a check or a repair told file by file as a table, None where it told nothing."""
-    listed = [(name, entry) for name, found in reports.items() for entry in datasets.rows(found.get("report"))]
+    listed = [(name, entry) for name, found in reports.items() for entry in shared("datasets").rows(found.get("report"))]
     if not listed:
         return None
     columns = list(dict.fromkeys(key for _name, entry in listed for key in entry))
@@ -115,7 +115,7 @@ class Watch(Progress):
             return
         self.looked = time.monotonic()
         try:
-            lines = [datasets.progress(item["name"], item) for item in self.look()]
+            lines = [shared("datasets").progress(item["name"], item) for item in self.look()]
         except ClusterError:
             # The load goes on without being seen; whether it failed, the playbook tells.
             return

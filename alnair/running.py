@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from alnair import processes
+from alnair.home import collections_path
 from alnair.result import Failure, Result
 
 CONTROLLER = "alluxio_controller:localhost"
 
 
 def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: str, words: list[str], extra_vars: dict[str, Any], verbosity: int,
-         told: Callable[[dict[str, Any]], None], tick: Callable[[], None]) -> None:  # fmt: skip
+         told: Callable[[dict[str, Any]], None], tick: Callable[[], None], cancel: threading.Event | None) -> None:  # fmt: skip
     """Run a playbook and put into a result how it ended.
 
     Args:
@@ -30,6 +32,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         verbosity: How much ansible-playbook says, 0 to 5.
         told: Takes each event of ansible-runner as it comes.
         tick: Called twice a second.
+        cancel: Ends the run in order when it is set, as an interrupt does.
 
     Raises:
         Exception: what ``told`` raised; the run is ended then.
@@ -42,6 +45,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         sockets = Path(sockets_folder)
 
         raised: list[Exception] = []
+        path = collections_path(home)
 
         def handle(event: dict[str, Any]) -> bool:
             # This is a thread of ansible-runner, in which an error would be lost.
@@ -62,19 +66,17 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
                 # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
                 "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
-                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+                processes.MARK: str(sockets),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                **({"ANSIBLE_COLLECTIONS_PATH": path} if path else {}),
             },
         )  # fmt: skip
         try:
             while thread.is_alive():
                 thread.join(0.5)
                 tick()
-                if raised:
-                    processes.end_run(sockets)
-                    thread.join(5)
-            if raised:
-                raise raised[0]
+                if raised or (cancel and cancel.is_set()):
+                    raise KeyboardInterrupt
             result.status = "failed" if result.failures else "unreachable" if result.unreachable else "successful"
             if result.status == "successful" and runner.status != "successful":
                 result.status = "failed"
@@ -86,3 +88,5 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
             result.status = "interrupted"
         finally:
             processes.end_connections(sockets)
+        if raised:
+            raise raised[0]

@@ -11,7 +11,6 @@ import yaml
 
 from alnair import cluster
 from alnair.errors import ClusterError, UsageError
-from plugins.module_utils.datasets import size
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
@@ -111,7 +110,7 @@ def write(folder: Path, found: list[Node], *, kubeconfig: str, context: str, nam
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["plain"] = plain
-    knobs = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace, "memory": size(min(item.memory for item in rest))}
+    knobs = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace, "memory": f"{min(item.memory for item in rest) / 2**30:.1f} GiB"}
     paths = {"hosts.yml.j2": folder / "hosts.yml", "all.yml.j2": folder / "group_vars" / "all.yml"}
     for name, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
