@@ -94,7 +94,8 @@ class Alnair:
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=extra_vars):
             running.play(self.home, path, self.inventory, result, limit=limit, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
-                         told=told, tick=progress.tick if progress else lambda: None, cancel=cancel)  # fmt: skip
+                         told=told, tick=progress.tick if progress else lambda: None, interrupted=progress.interrupt if progress else lambda: None,
+                         cancel=cancel)  # fmt: skip
         if result.status == "successful" and not result.hosts:
             raise UsageError(f"No host of {self.inventory} was matched, so nothing was done.")
         return result

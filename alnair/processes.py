@@ -79,7 +79,7 @@ def is_marked(pid: int, sockets: Path) -> bool:
 def end_run(sockets: Path, patience: float = 3.0) -> None:
     """End ansible-playbook, its workers and its remote commands.
 
-    ansible-runner's own cancellation kills only the main process's group, but workers are sessions of their own.
+    ansible-runner's own cancellation kills only the main process's group, but workers are sessions of their own. An interrupt meanwhile kills all at once.
 
     Args:
         sockets: Folder of the run's ssh control sockets.
@@ -90,12 +90,19 @@ def end_run(sockets: Path, patience: float = 3.0) -> None:
     for pid in [pid for pid in mine if table.get(pid, (0, ""))[0] == os.getpid()]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    end_remote(sockets)
-    deadline = time.monotonic() + patience
-    while alive(mine) and time.monotonic() < deadline:
-        mine.update(of_run(sockets))
-        time.sleep(0.1)
-    for pid in alive(mine):
+    try:
+        end_remote(sockets)
+        deadline = time.monotonic() + patience
+        while alive(mine) and time.monotonic() < deadline:
+            mine.update(of_run(sockets))
+            time.sleep(0.1)
+    finally:
+        kill(mine)
+
+
+def kill(processes: dict[int, str]) -> None:
+    """Kill processes at once."""
+    for pid in alive(processes):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -72,6 +72,12 @@ class Progress:
         if self.status or time.monotonic() - self.said > 20:
             self.show(new=True)
 
+    def interrupt(self) -> None:
+        """Say where the run stands when it is interrupted."""
+        self.end()
+        where = f" in task {self.number}, {self.play}: {self.task.rsplit(' : ', maxsplit=1)[-1]} ({len(self.done)} hosts done)" if self.task else ""
+        self.console.print(f"Interrupted{where}. It ends in order; ^C again ends it at once.", markup=False, highlight=False, soft_wrap=True)
+
     def end(self) -> None:
         """Give the line back to the terminal."""
         if self.status:

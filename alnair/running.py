@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -17,8 +18,13 @@ from alnair.result import Failure, Result
 CONTROLLER = "alluxio_controller:localhost"
 
 
+class Cancelled(Exception):
+    """Another thread wants the run to end."""
+
+
 def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: str, words: list[str], extra_vars: dict[str, Any], verbosity: int,
-         told: Callable[[dict[str, Any]], None], tick: Callable[[], None], cancel: threading.Event | None) -> None:  # fmt: skip
+         told: Callable[[dict[str, Any]], None], tick: Callable[[], None], interrupted: Callable[[], None],
+         cancel: threading.Event | None) -> None:  # fmt: skip
     """Run a playbook and put into a result how it ended.
 
     Args:
@@ -32,6 +38,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         verbosity: How much ansible-playbook says, 0 to 5.
         told: Takes each event of ansible-runner as it comes.
         tick: Called twice a second.
+        interrupted: Called at the first interrupt, before the run is ended in order; a second one kills it.
         cancel: Ends the run in order when it is set, as an interrupt does.
 
     Raises:
@@ -76,17 +83,23 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 thread.join(0.5)
                 tick()
                 if raised or (cancel and cancel.is_set()):
-                    raise KeyboardInterrupt
+                    raise Cancelled
             result.status = "failed" if result.failures else "unreachable" if result.unreachable else "successful"
             if result.status == "successful" and runner.status != "successful":
                 result.status = "failed"
                 text = runner.stdout.read()[-2000:] if runner.stdout else ""
                 result.failures.append(Failure("localhost", "start of ansible-playbook", text.strip() or f"it ended with {runner.rc}"))
-        except KeyboardInterrupt:
-            processes.end_run(sockets)
-            thread.join(5)
+        except (KeyboardInterrupt, Cancelled) as reason:
+            try:
+                if isinstance(reason, KeyboardInterrupt):
+                    interrupted()
+                processes.end_run(sockets)
+                thread.join(5)
+            except KeyboardInterrupt:
+                processes.kill(processes.of_run(sockets))
             result.status = "interrupted"
         finally:
-            processes.end_connections(sockets)
+            with contextlib.suppress(KeyboardInterrupt):
+                processes.end_connections(sockets)
         if raised:
             raise raised[0]

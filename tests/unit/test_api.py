@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -84,6 +85,33 @@ def test_what_a_callback_raises_ends_the_run_and_is_raised(cluster: Alnair) -> N
     with pytest.raises(ZeroDivisionError):
         asyncio.run(cluster.arun(cluster.deploy, on_event=fall))
     assert patiently(0)
+
+
+@pytest.mark.parametrize(("times", "pause"), [(1, 0.0), (2, 0.1), (2, 0.02)])
+def test_one_interrupt_ends_a_run_in_order_and_two_at_once(cluster: Alnair, times: int, pause: float) -> None:
+    script = """
+import io, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import rich.console
+from alnair import Alnair
+from alnair.progress import Progress
+cluster = Alnair(sys.argv[1])
+cluster.home = pathlib.Path(sys.argv[2])
+sys.exit(cluster.deploy(progress=Progress(rich.console.Console(width=200))).exit_code)
+"""
+    words = [sys.executable, "-c", script, str(cluster.inventory), str(cluster.home)]
+    with subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, text=True) as run:
+        assert patiently(1)
+        for _ in range(times):
+            run.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        try:
+            told, _none = run.communicate(timeout=20)
+        finally:
+            run.kill()
+    assert run.returncode == 130
+    assert "Interrupted in task 2, all: ansible.builtin.command (0 hosts done). It ends in order; ^C again ends it at once." in told
+    assert sleepers() == 0
 
 
 def test_another_thread_may_end_a_run(cluster: Alnair) -> None:
