@@ -52,7 +52,9 @@ def of_event(kind: str, data: dict[str, Any]) -> Change | None:
     if not ended or not (answer.get("changed") or hidden):
         return None
     answers = [item for item in answer.get("results") or [] if isinstance(item, dict) and item.get("changed")] if "results" in answer else []
-    told = [diff for item in answers or [answer] for diff in (item["diff"] if isinstance(item.get("diff"), list) else [item.get("diff")]) if isinstance(diff, dict)]
+    told = [
+        diff for item in answers or [answer] for diff in (item["diff"] if isinstance(item.get("diff"), list) else [item.get("diff")]) if isinstance(diff, dict)
+    ]
     task = str(data.get("task", "")).rsplit(" : ", maxsplit=1)[-1]
     return Change(str(data.get("host", "")), task, str(data.get("role", "")), tuple(difference for diff in told for difference in of_diff(diff)), hidden)
 

@@ -51,7 +51,11 @@ class Reader:
     def read(self, event: dict[str, Any]) -> Event | None:
         """Return what an event of ansible-runner tells, None where it is nothing that one follows."""
         kind, data = event["event"], event.get("event_data", {})
-        task, role, host = str(data.get("task") or data.get("name") or "").rsplit(" : ", maxsplit=1)[-1], str(data.get("role") or ""), str(data.get("host") or "")
+        task, role, host = (
+            str(data.get("task") or data.get("name") or "").rsplit(" : ", maxsplit=1)[-1],
+            str(data.get("role") or ""),
+            str(data.get("host") or ""),
+        )
         time = str(event.get("created") or datetime.datetime.now(datetime.UTC).isoformat())
         if kind == "playbook_on_play_start":
             self.play = str(data.get("name") or "")

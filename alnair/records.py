@@ -204,9 +204,15 @@ def versions(home: Path) -> dict[str, str]:
     found = {"ansible-core": importlib.metadata.version("ansible-core")}
     with contextlib.suppress(OSError, KeyError, TypeError):
         built = home / "MANIFEST.json"
-        about = json.loads(built.read_text(encoding="utf-8"))["collection_info"] if built.exists() else yaml.safe_load((home / "galaxy.yml").read_text(encoding="utf-8"))
+        about = (
+            json.loads(built.read_text(encoding="utf-8"))["collection_info"]
+            if built.exists()
+            else yaml.safe_load((home / "galaxy.yml").read_text(encoding="utf-8"))
+        )
         found["collection"] = about["version"]
     if helm := shutil.which("helm"):
         with contextlib.suppress(subprocess.SubprocessError, OSError):
-            found["helm"] = subprocess.run([helm, "version", "--template", "{{.Version}}"], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+            found["helm"] = subprocess.run(
+                [helm, "version", "--template", "{{.Version}}"], capture_output=True, text=True, timeout=10, check=True
+            ).stdout.strip()
     return found

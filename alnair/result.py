@@ -101,8 +101,10 @@ def collect(result: Result, event: dict[str, Any]) -> None:
         result.checks = [Check(**check) for check in answer["checks"]]
     elif kind == "playbook_on_stats":
         for host in data.get("processed", {}):
-            result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in
-                                  (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))}
+            result.hosts[host] = {
+                key: data.get(source, {}).get(host, 0)
+                for key, source in (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))
+            }
             seen = sum(change.host == host and not change.hidden for change in result.changes)
             if result.hosts[host]["changed"] <= seen:
                 # All changes of this host are known, so none of the secret ones is one.

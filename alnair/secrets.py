@@ -10,7 +10,10 @@ HIDDEN = "(hidden)"
 NAME = re.compile(r"pass(?!wordless)|secret|token|credential|private|key|auth", re.IGNORECASE)
 IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # In a log, a name ends with the word, and its value follows = or : at once or in quotes.
-IN_LOG = re.compile(r"""((?:password|passwd|passphrase|secret(?:[._-]?access)?[._-]?key|secret|access[._-]?key(?:[._-]?id)?|token)["']?\s*[=:]\s*["']?)[^\s"',;}\]]+""", re.IGNORECASE)
+IN_LOG = re.compile(
+    r"""((?:password|passwd|passphrase|secret(?:[._-]?access)?[._-]?key|secret|access[._-]?key(?:[._-]?id)?|token)["']?\s*[=:]\s*["']?)[^\s"',;}\]]+""",
+    re.IGNORECASE,
+)
 # A shorter value would hide parts of words that are none.
 SHORTEST = 4
 

@@ -85,7 +85,9 @@ def groups(found: list[Node], masters: int) -> tuple[list[Node], list[Node]]:
     usable = sorted((item for item in found if not item.away), key=lambda item: (not item.control_plane, item.name))
     if len(usable) < masters:
         reasons = "; ".join(f"{item.name} is {item.away}" for item in found if item.away) or "there are no more"
-        raise UsageError(f"{masters} masters are wanted, but pods run on {len(usable)} of these nodes: {reasons}. Lower --masters, or let more nodes take pods.")
+        raise UsageError(
+            f"{masters} masters are wanted, but pods run on {len(usable)} of these nodes: {reasons}. Lower --masters, or let more nodes take pods."
+        )
     return usable[:masters], usable[masters:] or usable
 
 

@@ -37,7 +37,12 @@ def whole(pod: Any) -> bool:
 def operator(pods: Iterable[Any]) -> list[dict[str, Any]]:
     """Return name, node and readiness of the operator's pods."""
     return [
-        {"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole(pod), "restarts": sum(item.restart_count for item in pod.status.container_statuses or [])}
+        {
+            "pod": pod.metadata.name,
+            "node": pod.spec.node_name,
+            "ready": whole(pod),
+            "restarts": sum(item.restart_count for item in pod.status.container_statuses or []),
+        }
         for pod in pods
         if (pod.metadata.labels or {}).get("app.kubernetes.io/name") == "alnair-operator"
     ]
@@ -45,9 +50,7 @@ def operator(pods: Iterable[Any]) -> list[dict[str, Any]]:
 
 def held(pods: Iterable[Any]) -> list[str]:
     """Return namespace/name of the pods that wait for their data sets."""
-    return [
-        f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods if "alnair.io/dataset" in [gate.name for gate in pod.spec.scheduling_gates or []]
-    ]
+    return [f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods if "alnair.io/dataset" in [gate.name for gate in pod.spec.scheduling_gates or []]]
 
 
 def read(knobs: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +80,15 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
     newest = max(secrets, key=lambda secret: int(secret.metadata.labels["version"]), default=None)
     return {
         "namespace": namespace,
-        "release": {"name": release, "revision": int(newest.metadata.labels["version"]), "status": newest.metadata.labels["status"],
-                    "chart": chart(newest), "image": image(pods)} if newest else None,
+        "release": {
+            "name": release,
+            "revision": int(newest.metadata.labels["version"]),
+            "status": newest.metadata.labels["status"],
+            "chart": chart(newest),
+            "image": image(pods),
+        }
+        if newest
+        else None,
         "masters": ready(pods, "master"),
         "workers": ready(pods, "worker"),
         "fuse": ready(pods, "fuse"),

@@ -22,6 +22,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-for verb in (init, doctor, playbooks.deploy, playbooks.plan, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale, playbooks.backup,
-             playbooks.restore, playbooks.bench, playbooks.teardown, reading.status, reading.logs, access.shell, access.dashboard, history, dataset, completion):  # fmt: skip
+VERBS = (
+    *(init, doctor, playbooks.plan, playbooks.deploy, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale),
+    *(playbooks.backup, playbooks.restore, playbooks.bench, playbooks.teardown, dataset),
+    *(reading.status, reading.logs, access.shell, access.dashboard, history, completion),
+)
+for verb in VERBS:
     main.add_command(verb)

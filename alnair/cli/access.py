@@ -12,7 +12,7 @@ import click
 
 from alnair import cluster, kubectl, masters
 from alnair.api import Alnair
-from alnair.cli.common import READING, Verb, given, said
+from alnair.cli.common import INVENTORY, Verb, said
 from alnair.errors import ClusterError
 
 # How long a master is waited for whose pod went away while its page was shown, in seconds.
@@ -37,12 +37,14 @@ def master(knobs: dict[str, Any], *, leading: bool) -> tuple[str, int]:
             if found:
                 click.echo(f"No master leads now; {found.metadata.name} runs.", err=True)
     if not found:
-        raise ClusterError(f"No master of release {release} in namespace {namespace} {'answers' if leading else 'runs'}. Try: alnair_runner.py logs --part master")
+        raise ClusterError(
+            f"No master of release {release} in namespace {namespace} {'answers' if leading else 'runs'}. Try: alnair_runner.py logs --part master"
+        )
     return found.metadata.name, masters.web_port(found)
 
 
 @click.command(cls=Verb, example="-- alluxio fs ls /")
-@given(READING[:1])
+@INVENTORY
 @click.argument("command", nargs=-1)
 def shell(inventory: str | None, command: tuple[str, ...]) -> None:
     """Open a shell in the leading master, or run a command there.
@@ -58,7 +60,7 @@ def shell(inventory: str | None, command: tuple[str, ...]) -> None:
 
 
 @click.command(cls=Verb, example="--port 19999 --open")
-@given(READING[:1])
+@INVENTORY
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address of this machine that is listened on.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of this machine; a free one by default.")
 @click.option("--open", "browse", is_flag=True, help="Open it in the browser.")

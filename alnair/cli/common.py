@@ -45,12 +45,10 @@ class Verbs(Verb, click.Group):
     command_class = Verb
 
 
-READING = [
-    click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-]
+INVENTORY = click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists.")
+READING = [INVENTORY, click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")]
 RUNNING = [
-    READING[0],
+    INVENTORY,
     click.option("-l", "--limit", default="", help="Hosts that the host roles run on; the cluster's tasks always run."),
     click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
     click.option("--json", "form", flag_value="json", help="Print one JSON document at the end."),
@@ -162,10 +160,11 @@ def run(inventory: str | None, options: dict[str, Any], progress: Progress, work
             variables = extra_variables(options["extra"])
             if options["limit"] and cluster.matched(options["limit"]):
                 progress.console.print(f"--limit {options['limit']} holds for the tasks on hosts; the cluster's tasks run all the same.", markup=False)
-            # Differences are shown by ansible-playbook itself.
-            verbosity = max(options["verbosity"], int(options.get("diff", False)))
-            chosen = {name: options[name] for name in ("check", "diff") if name in options}
-            return work(cluster, limit=options["limit"], extra_vars=variables, verbosity=verbosity, progress=progress, on_event=emit if options["form"] == "jsonl" else None, **chosen)
+            # Differences are shown by ansible-playbook itself; to a program only the document tells them.
+            verbosity = 0 if options["form"] else max(options["verbosity"], int(options.get("diff", False)))
+            chosen: dict[str, Any] = {name: options[name] for name in ("check", "diff") if name in options}
+            chosen["on_event"] = emit if options["form"] == "jsonl" else None
+            return work(cluster, limit=options["limit"], extra_vars=variables, verbosity=verbosity, progress=progress, **chosen)
     finally:
         progress.end()
 

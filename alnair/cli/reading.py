@@ -19,7 +19,7 @@ from alnair import cluster
 from alnair import logs as read
 from alnair import status as state
 from alnair.api import Alnair
-from alnair.cli.common import READING, Verb, given, reading, said
+from alnair.cli.common import INVENTORY, Verb, reading, said
 from alnair.errors import ClusterError
 
 # How often status --watch looks, in seconds.
@@ -78,7 +78,7 @@ def show_anew(console: rich.console.Console, found: dict[str, Any], look: Callab
 
 
 @click.command(cls=Verb, example="--part master --part worker --since 2h | grep WARN")
-@given(READING[:1])
+@INVENTORY
 @click.option("--part", "parts", multiple=True, type=click.Choice(read.PARTS), help="Only these pods; may be repeated.")
 @click.option("--since", default="10m", show_default=True, callback=seconds, metavar="TIME", help="Lines that are not older: 30s, 10m, 2h, 1d.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines, of new pods too, until ^C.")

@@ -92,5 +92,7 @@ class ActionModule(ProbeAction):
         _result, args = self.validate_argument_spec(ARGUMENTS)
         lines = self.probe(probe_script(args))
         if lines is None or "# id" not in lines:
-            raise AnsibleActionFail("The host accepts the login, but ran no script. May this user become root without being asked for a password (sudo -n true)?")
+            raise AnsibleActionFail(
+                "The host accepts the login, but ran no script. May this user become root without being asked for a password (sudo -n true)?"
+            )
         return {"changed": False, "facts": parse(args["node"], lines)}

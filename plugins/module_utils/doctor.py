@@ -105,7 +105,13 @@ def of_fuse(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> I
     if facts["module"]:
         yield Check(name, "FUSE module", OK, facts["module"])
     else:
-        yield Check(name, "FUSE module", FAIL, "the kernel knows no file system fuse", "Install the kernel's modules (Debian: linux-image of this kernel), or run modprobe fuse.")
+        yield Check(
+            name,
+            "FUSE module",
+            FAIL,
+            "the kernel knows no file system fuse",
+            "Install the kernel's modules (Debian: linux-image of this kernel), or run modprobe fuse.",
+        )
     where = wanted["mount"].rpartition("/")[0] or "/"
     if "shared" in facts["propagation"]:
         yield Check(name, "shared mounts", OK, f"{where} is {facts['propagation']}")
@@ -128,7 +134,13 @@ def of_storage(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -
         remedy = f"Make room for {least} MiB, or choose another place with journal_directories_root." if few else ""
         yield Check(name, "disk", FAIL if few else OK, f"{free} MiB free below {wanted['root']}", remedy)
     if inodes is not None and inodes < wanted["free_inodes"]:
-        yield Check(name, "inodes", FAIL, f"{inodes} free below {wanted['root']}", f"Make room for {wanted['free_inodes']}, or choose another place with journal_directories_root.")
+        yield Check(
+            name,
+            "inodes",
+            FAIL,
+            f"{inodes} free below {wanted['root']}",
+            f"Make room for {wanted['free_inodes']}, or choose another place with journal_directories_root.",
+        )
 
 
 def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
@@ -143,7 +155,9 @@ def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) ->
         yield Check(name, "memory", OK, text)
     size = "is no mount" if facts["shm"] is None else gib(facts["shm"])
     if any(level.get("type") == "hostPath" and "/dev/shm" in str(level.get("path", "")) for level in wanted["levels"]) and (facts["shm"] or 0) < quota:
-        yield Check(name, "/dev/shm", FAIL, size, f"A tier of {wanted['quota']} shall lie there. Try: mount -o remount,size={wanted['quota'].rstrip('iB')} /dev/shm")
+        yield Check(
+            name, "/dev/shm", FAIL, size, f"A tier of {wanted['quota']} shall lie there. Try: mount -o remount,size={wanted['quota'].rstrip('iB')} /dev/shm"
+        )
     else:
         yield Check(name, "/dev/shm", OK, size)
 
@@ -174,7 +188,9 @@ def of_account(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -
             elif other != wanted[kind] and int(value) == wanted[number]:
                 clashes.append(f"{number} {value} belongs to {kind} {other}")
     if clashes:
-        return Check(name, "account", FAIL, "; ".join(clashes), "Set alluxio_user_uid and alluxio_user_gid to numbers that are free on every host, or alluxio_user_name.")
+        return Check(
+            name, "account", FAIL, "; ".join(clashes), "Set alluxio_user_uid and alluxio_user_gid to numbers that are free on every host, or alluxio_user_name."
+        )
     text = f"{wanted['user']} is there" if facts["users"] else f"{wanted['user']} ({wanted['uid']}:{wanted['gid']}) can be made"
     return Check(name, "account", OK, text)
 
@@ -185,7 +201,13 @@ def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any
         yield Check("cluster", "API server", FAIL, cluster["error"], "Set alluxio_kubeconfig and alluxio_kube_context to what kubectl uses.")
         return
     new = version(cluster["version"])[:2] >= version(OLDEST_KUBERNETES)
-    yield Check("cluster", "API server", OK if new else FAIL, f"Kubernetes {cluster['version']}", "" if new else f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.")
+    yield Check(
+        "cluster",
+        "API server",
+        OK if new else FAIL,
+        f"Kubernetes {cluster['version']}",
+        "" if new else f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.",
+    )
     yield from of_nodes(hosts, cluster["nodes"])
     yield of_dns(cluster["dns"])
     yield of_storage_class(cluster["storage_class"], wanted)
@@ -207,7 +229,13 @@ def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping
         if reason:
             wrong = True
             remedy = {"is cordoned": f"kubectl uncordon {node_of(name, answer)}", "is not Ready": f"kubectl describe node {node_of(name, answer)}"}
-            yield Check("cluster", "nodes", FAIL, f"{name} {reason}", f"Try: {remedy[reason]}" if reason in remedy else f"Its nodes are {', '.join(nodes)}: set alluxio_node_name.")
+            yield Check(
+                "cluster",
+                "nodes",
+                FAIL,
+                f"{name} {reason}",
+                f"Try: {remedy[reason]}" if reason in remedy else f"Its nodes are {', '.join(nodes)}: set alluxio_node_name.",
+            )
     if not wrong:
         yield Check("cluster", "nodes", OK, f"{len(hosts)} hosts are nodes that take pods")
 
@@ -215,7 +243,13 @@ def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping
 def of_dns(found: Mapping[str, int] | None) -> Check:
     """Return the line on the cluster's DNS."""
     if not found:
-        return Check("cluster", "DNS", WARN, "kube-system has no Deployment with the label k8s-app=kube-dns", "See that pods resolve names of Services: masters are found by theirs.")
+        return Check(
+            "cluster",
+            "DNS",
+            WARN,
+            "kube-system has no Deployment with the label k8s-app=kube-dns",
+            "See that pods resolve names of Services: masters are found by theirs.",
+        )
     down = [name for name, available in found.items() if not available]
     if len(down) == len(found):
         return Check("cluster", "DNS", FAIL, f"{', '.join(down)} has no available pod", f"Try: kubectl --namespace kube-system describe deployment {down[0]}")
@@ -251,11 +285,15 @@ def canonical(image: str) -> str:
 def of_images(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]], images: Iterable[str]) -> Iterator[Check]:
     """Yield a line for each image: whether the nodes have it, as far as they tell."""
     for image in images:
-        lacking = [name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in map(canonical, node["images"])]
+        lacking = [
+            name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in map(canonical, node["images"])
+        ]
         if not lacking:
             yield Check("cluster", "images", OK, f"{image} is on all nodes")
         elif image.startswith("localhost/"):
-            yield Check("cluster", "images", FAIL, f"{image} is not on {', '.join(lacking)}, and no registry has it", "Import it there, or name an image of a registry.")
+            yield Check(
+                "cluster", "images", FAIL, f"{image} is not on {', '.join(lacking)}, and no registry has it", "Import it there, or name an image of a registry."
+            )
         else:
             remedy = "It is pulled when pods start, if they may; nodes tell only of their largest 50 images."
             yield Check("cluster", "images", WARN, f"{image} is not on {', '.join(lacking)}", remedy)
@@ -272,4 +310,10 @@ def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterat
         yield Check("controller", "helm", OK, found["helm"])
     if wanted["repository"]:
         text = f"{wanted['repository']}: {found['repository'] or 'answers'}"
-        yield Check("controller", "chart repository", FAIL if found["repository"] else OK, text, "See alluxio_chart_repository, and the proxy." if found["repository"] else "")
+        yield Check(
+            "controller",
+            "chart repository",
+            FAIL if found["repository"] else OK,
+            text,
+            "See alluxio_chart_repository, and the proxy." if found["repository"] else "",
+        )

@@ -62,9 +62,21 @@ def test_the_lab_is_fit_and_a_site_that_is_not_is_told_so() -> None:
     assert (done.returncode, document["changed"]) == (0, 0), document["checks"]
     found = {(check["subject"], check["check"]): check["verdict"] for check in document["checks"]}
     for worker in Alnair().matched("alluxio_workers"):
-        assert [found[worker, check] for check in ("ssh", "root shell", "python", "FUSE device", "FUSE module", "shared mounts", "disk", "memory", "account")] == ["ok"] * 9
+        assert [
+            found[worker, check] for check in ("ssh", "root shell", "python", "FUSE device", "FUSE module", "shared mounts", "disk", "memory", "account")
+        ] == ["ok"] * 9
     assert found["cluster", "images"] == "ok"
-    done = run("doctor", "-e", "alluxio_user_uid=2", "-e", "alluxio_chart_image=localhost/none", "-e", "alluxio_chart_repository=http://127.0.0.1:9", "-e", "alluxio_chart_quota=9Ti")
+    done = run(
+        "doctor",
+        "-e",
+        "alluxio_user_uid=2",
+        "-e",
+        "alluxio_chart_image=localhost/none",
+        "-e",
+        "alluxio_chart_repository=http://127.0.0.1:9",
+        "-e",
+        "alluxio_chart_quota=9Ti",
+    )
     assert done.returncode == 1
     for text in ("uid 2 belongs to user bin", "localhost/none:2.9.4 is not on", "http://127.0.0.1:9: ", "lower alluxio_chart_quota"):
         assert text in done.stdout

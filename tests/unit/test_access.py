@@ -80,7 +80,7 @@ def test_a_shell_is_kubectls(program: Path, inventory: Path, monkeypatch: pytest
 
 def test_a_port_is_forwarded_until_it_is_no_longer_needed(program: Path, tmp_path: Path) -> None:
     # It tells more than a pipe holds, which must not stop it.
-    program.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/words\n{FORWARDS}\nseq 100000\ntouch {tmp_path}/told\nexec sleep 60\n", encoding="utf-8")
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\n{FORWARDS}\nseq 100000\ntouch {tmp_path}/told\nexec sleep 60\n', encoding="utf-8")
     with kubectl.forwarded(kubectl.words(KNOBS), "m-0", 20000, address="127.0.0.1", local=0) as (host, port, process):
         assert (host, port) == ("127.0.0.1", 45678)
         subprocess.run(["timeout", "10", "sh", "-c", f"until [ -e {tmp_path}/told ]; do sleep 0.1; done"], check=True)
@@ -97,7 +97,7 @@ def test_a_port_that_is_taken_is_said(program: Path) -> None:
 
 def test_the_dashboard_finds_another_master_keeps_its_port_and_ends_in_order(program: Path, inventory: Path, tmp_path: Path) -> None:
     # The first connection breaks at once.
-    program.write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/words\n{FORWARDS}\n[ $(wc -l < {tmp_path}/words) = 1 ] || exec sleep 60\n", encoding="utf-8")
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/words\n{FORWARDS}\n[ $(wc -l < {tmp_path}/words) = 1 ] || exec sleep 60\n', encoding="utf-8")
     script = """
 import itertools, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -39,7 +39,9 @@ def fit(name: str, **other: Any) -> dict[str, Any]:
     return {"facts": {**FACTS, "node": name, **other}}
 
 
-def wrong(hosts: dict[str, Any] | None = None, cluster: dict[str, Any] | None = None, controller: dict[str, Any] | None = None, **wanted: Any) -> list[tuple[str, ...]]:
+def wrong(
+    hosts: dict[str, Any] | None = None, cluster: dict[str, Any] | None = None, controller: dict[str, Any] | None = None, **wanted: Any
+) -> list[tuple[str, ...]]:
     """Return subject, check, verdict and text of all lines that are not ok, of a site that is fit but for what is given."""
     hosts = {"m": fit("m"), "w": fit("w"), **(hosts or {})}
     found = doctor.checks(hosts, {**CLUSTER, **(cluster or {})}, {**CONTROLLER, **(controller or {})}, {**WANTED, **wanted})
@@ -70,7 +72,12 @@ def test_a_site_that_is_fit_has_nothing_to_mend() -> None:
         ({"memory": GIB, "available": GIB}, "memory", "fail", "1.0 GiB of 1.0 GiB available"),
         ({"available": GIB}, "memory", "warn", "1.0 GiB of 8.0 GiB available"),
         ({"users": [["bob", "1000"]]}, "account", "fail", "uid 1000 belongs to user bob"),
-        ({"users": [["alluxio-user", "1001"]], "groups": [["staff", "1000"]]}, "account", "fail", "user alluxio-user has uid 1001, not 1000; gid 1000 belongs to group staff"),
+        (
+            {"users": [["alluxio-user", "1001"]], "groups": [["staff", "1000"]]},
+            "account",
+            "fail",
+            "user alluxio-user has uid 1001, not 1000; gid 1000 belongs to group staff",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_worker_is_said(facts: dict[str, Any], check: str, verdict: str, text: str) -> None:
@@ -123,7 +130,9 @@ def test_an_image_that_no_registry_has_must_be_on_every_node() -> None:
     assert wrong(cluster={"nodes": {"m": {**NODE, "images": ["localhost/x:1"]}, "w": {**NODE, "images": ["localhost/x:1"]}}}, images=["localhost/x:1"]) == []
 
 
-@pytest.mark.parametrize(("image", "name"), [("nginx:1", "docker.io/library/nginx:1"), ("a/b:1", "docker.io/a/b:1"), ("r.io/a:1", "r.io/a:1"), ("r:5000/a:1", "r:5000/a:1")])
+@pytest.mark.parametrize(
+    ("image", "name"), [("nginx:1", "docker.io/library/nginx:1"), ("a/b:1", "docker.io/a/b:1"), ("r.io/a:1", "r.io/a:1"), ("r:5000/a:1", "r:5000/a:1")]
+)
 def test_images_are_compared_by_their_whole_names(image: str, name: str) -> None:
     assert doctor.canonical(image) == name
 
@@ -152,7 +161,16 @@ def test_a_repository_that_does_not_answer_is_said(tmp_path: Path) -> None:
 
 
 def test_the_script_reads_this_very_machine() -> None:
-    args = {"node": "n", "python": sys.executable, "user": "root", "uid": 0, "group": "root", "gid": 0, "root": "/nowhere/at/all", "mount": "/nowhere/alluxio-fuse"}
+    args = {
+        "node": "n",
+        "python": sys.executable,
+        "user": "root",
+        "uid": 0,
+        "group": "root",
+        "gid": 0,
+        "root": "/nowhere/at/all",
+        "mount": "/nowhere/alluxio-fuse",
+    }
     done = subprocess.run(["sh", "-c", f"LC_ALL=C; export LC_ALL; {probe_script(args)}"], capture_output=True, text=True, check=True)
     found = parse("n", done.stdout.splitlines())
     assert found["python"] == platform.python_version()
@@ -184,7 +202,11 @@ def test_the_verb_says_it_by_groups_of_hosts_and_by_its_exit_code(inventory: Pat
 
 def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     hosts = {"m": {"ansible_connection": "local", "ansible_become": False}, "w": {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_become": False}}
-    groups = {"alluxio_masters": {"hosts": {"m": hosts["m"]}}, "alluxio_workers": {"hosts": {"w": hosts["w"]}}, "all": {"vars": {"alluxio_kubeconfig": "/nowhere/config"}}}
+    groups = {
+        "alluxio_masters": {"hosts": {"m": hosts["m"]}},
+        "alluxio_workers": {"hosts": {"w": hosts["w"]}},
+        "all": {"vars": {"alluxio_kubeconfig": "/nowhere/config"}},
+    }
     (tmp_path / "hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
     result = Alnair(tmp_path / "hosts.yml").doctor()
     found = {(check.subject, check.check): check for check in result.checks}

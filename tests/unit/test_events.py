@@ -19,7 +19,13 @@ from alnair.progress import Progress
 from tests.unit.runner_tools import call
 
 HOME = Path(__file__).parents[2]
-TASK = {"name": "alnair.alluxio.r : Make it", "task": "alnair.alluxio.r : Make it", "role": "alnair.alluxio.r", "task_action": "alnair.alluxio.x", "task_uuid": "1"}
+TASK = {
+    "name": "alnair.alluxio.r : Make it",
+    "task": "alnair.alluxio.r : Make it",
+    "role": "alnair.alluxio.r",
+    "task_action": "alnair.alluxio.x",
+    "task_uuid": "1",
+}
 RAW: list[dict[str, Any]] = [
     {"event": "playbook_on_play_start", "event_data": {"name": "Prepare"}},
     {"event": "playbook_on_task_start", "event_data": TASK},
@@ -49,7 +55,15 @@ def test_what_happens_is_told_once_and_in_few_words() -> None:
         ("play", "", "", ""), ("task", "", "", ""), ("host", "a", "changed", ""), ("host", "b", "ok", ""), ("host", "c", "skipped", ""),
         ("host", "d", "failed", "sorry"), ("host", "e", "ignored", "so so"), ("host", "f", "unreachable", "no route"), ("message", "a", "", "mind the gap"),
     ]  # fmt: skip
-    assert told[2].told() == {"event": "host", "time": "now", "play": "Prepare", "task": "Make it", "role": "alnair.alluxio.r", "host": "a", "status": "changed"}
+    assert told[2].told() == {
+        "event": "host",
+        "time": "now",
+        "play": "Prepare",
+        "task": "Make it",
+        "role": "alnair.alluxio.r",
+        "host": "a",
+        "status": "changed",
+    }
 
 
 def test_jsonl_is_an_event_a_line_and_the_result_last(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +75,20 @@ def test_jsonl_is_an_event_a_line_and_the_result_last(inventory: Path, monkeypat
     assert "Prepare: Make it" in done.stderr
     document = json.loads(call("deploy", "--json", "--inventory", str(inventory)).stdout)
     assert {**document, "duration": 0, "event": "result"} == {**lines[-1], "duration": 0}
+
+
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+def test_nothing_but_json_is_printed_whatever_else_is_asked_for(inventory: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    asked: list[int] = []
+
+    def heard(*words: Any, verbosity: int, **more: Any) -> None:
+        asked.append(verbosity)
+        play(*words, **more)
+
+    monkeypatch.setattr(running, "play", heard)
+    done = call("deploy", form, "--diff", "-vv", "--inventory", str(inventory))
+    assert json.loads(done.stdout if form == "--json" else done.stdout.splitlines()[-1])["status"] == "failed"
+    assert asked == [0]
 
 
 def test_a_callback_is_given_each_event(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +129,9 @@ def test_progress_counts_hosts_and_failures_in_plain_lines() -> None:
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_colours_obey_no_color(inventory: Path, environment: dict[str, str], *, coloured: bool) -> None:
-    script = "import sys; from pathlib import Path; from alnair import Result, records\nwith records.kept('deploy', Path(sys.argv[1]), Path('.'), Result()): pass"
+    script = (
+        "import sys; from pathlib import Path; from alnair import Result, records\nwith records.kept('deploy', Path(sys.argv[1]), Path('.'), Result()): pass"
+    )
     subprocess.run([sys.executable, "-c", script, str(inventory)], cwd=HOME, check=True)
     base = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
     words = [sys.executable, "alnair_runner.py", "history"]

@@ -61,7 +61,9 @@ def test_the_newest_hundred_are_kept_and_keep_their_numbers(inventory: Path, mon
 
 
 def test_a_run_that_was_killed_left_a_record(inventory: Path) -> None:
-    script = "import sys, os; from pathlib import Path; from alnair import records; records.begin('deploy', Path(sys.argv[1]), Path('.')); os.kill(os.getpid(), 9)"
+    script = (
+        "import sys, os; from pathlib import Path; from alnair import records; records.begin('deploy', Path(sys.argv[1]), Path('.')); os.kill(os.getpid(), 9)"
+    )
     subprocess.run([sys.executable, "-c", script, str(inventory)], check=False, cwd=Path(__file__).parents[2])
     assert [record.status for record in records.all_of_them()] == [records.CUT_OFF]
 

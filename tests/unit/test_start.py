@@ -81,16 +81,28 @@ def test_an_inventory_is_written_that_ansible_reads(config: Path, tmp_path: Path
     assert "Left out node-c: it is cordoned" in done.output
     assert f"doctor --inventory {folder}, then plan" in done.output
     assert (inventory.hosts(folder, "alluxio_masters"), inventory.hosts(folder, "alluxio_workers")) == (["node-a"], ["node-b"])
-    assert inventory.variables(folder) == {"alluxio_kubeconfig": str(config), "alluxio_kube_context": "yes", "alluxio_namespace": "cache", "alluxio_release": "alluxio"}
+    assert inventory.variables(folder) == {
+        "alluxio_kubeconfig": str(config),
+        "alluxio_kube_context": "yes",
+        "alluxio_namespace": "cache",
+        "alluxio_release": "alluxio",
+    }
     text = (folder / "group_vars" / "all.yml").read_text(encoding="utf-8")
     assert "gives 8.0 GiB to pods" in text
-    assert yaml.safe_load((folder / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]["alluxio_workers"]["hosts"]["node-b"]["ansible_host"] == "192.0.2.6"
+    assert (
+        yaml.safe_load((folder / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]["alluxio_workers"]["hosts"]["node-b"]["ansible_host"]
+        == "192.0.2.6"
+    )
 
 
 def test_every_variable_that_is_written_or_proposed_is_one_that_a_role_knows(config: Path, tmp_path: Path) -> None:
     call("init", str(tmp_path / "mine"), "--kubeconfig", str(config))
     text = (tmp_path / "mine" / "group_vars" / "all.yml").read_text(encoding="utf-8")
-    proposed = [line.removeprefix("# ").partition(":")[0] for line in text.splitlines() if line.removeprefix("# ").split(":")[0].replace("_", "").isalnum() and ":" in line]
+    proposed = [
+        line.removeprefix("# ").partition(":")[0]
+        for line in text.splitlines()
+        if line.removeprefix("# ").split(":")[0].replace("_", "").isalnum() and ":" in line
+    ]
     specs = [yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"] for path in Path(__file__).parents[2].glob("roles/*/meta/argument_specs.yml")]
     known = {name for spec in specs for entry in spec.values() for name in entry.get("options", {})} | set(inventory.KNOBS) | {"ansible_user"}
     assert "alluxio_chart_quota" in proposed

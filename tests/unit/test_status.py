@@ -14,7 +14,18 @@ from alnair import ClusterError, status
 from alnair.cli import reading
 from tests.unit.runner_tools import call
 
-FOUND: dict[str, Any] = {"namespace": "alluxio", "release": None, "masters": [], "workers": [], "fuse": [], "capacity": None, "claims": [], "volumes": [], "operator": [], "held": []}
+FOUND: dict[str, Any] = {
+    "namespace": "alluxio",
+    "release": None,
+    "masters": [],
+    "workers": [],
+    "fuse": [],
+    "capacity": None,
+    "claims": [],
+    "volumes": [],
+    "operator": [],
+    "held": [],
+}
 
 
 def worker(*, ready: bool) -> dict[str, Any]:
