@@ -81,7 +81,8 @@ class Alnair:
             raise UsageError(f"{self.inventory} has no host in the groups alluxio_masters and alluxio_workers. See inventory/example.")
         path = self.home / "playbooks" / f"{playbook}.yml"
         if progress:
-            progress.expect(counting.tasks_of_playbook(path))
+            variables = {**said.known(self.inventory), **(extra_vars or {}), "ansible_check_mode": check}
+            progress.expect(counting.tasks_of_playbook(path, variables))
         result, reader = Result(), Reader()
 
         def told(event: dict[str, Any]) -> None:

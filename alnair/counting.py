@@ -5,14 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 INCLUDES, ROLES = ("include_tasks", "import_tasks"), ("include_role", "import_role")
 
 
-def load(path: Path) -> list[dict[str, Any]]:
-    """Return the plays or tasks of a file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or []
+def load(path: Path) -> Any:
+    """Return what a file holds: plays, tasks or variables."""
+    from ansible.parsing.dataloader import DataLoader
+
+    return DataLoader().load_from_file(str(path), trusted_as_template=True) or []
+
+
+def holds(conditions: Any, variables: dict[str, Any]) -> bool:
+    """Tell whether conditions hold by what is known before the run; one that the hosts decide does not."""
+    from ansible.errors import AnsibleError
+    from ansible.template import Templar
+
+    templar = Templar(variables=variables)
+    try:
+        return all(templar.evaluate_conditional(condition) for condition in (conditions if isinstance(conditions, list) else [conditions]))
+    except AnsibleError:
+        return False
 
 
 def tasks_of_role(role: Path, variables: dict[str, Any], entry: str = "main.yml", *, validate: bool = True) -> int:
@@ -20,18 +32,20 @@ def tasks_of_role(role: Path, variables: dict[str, Any], entry: str = "main.yml"
     # Which file a variable names is known only when it is included.
     entry = "main.yml" if "{{" in entry else entry
     specified = validate and entry == "main.yml" and (role / "meta" / "argument_specs.yml").exists()
-    return int(specified) + tasks_of_list(load(role / "tasks" / entry), role, variables)
+    defaults = role / "defaults" / "main.yml"
+    known = {**(dict(load(defaults)) if defaults.exists() else {}), **variables}
+    return int(specified) + tasks_of_list(load(role / "tasks" / entry), role, known)
 
 
 def tasks_of_list(tasks: list[dict[str, Any]], role: Path, variables: dict[str, Any]) -> int:
-    """Return the number of tasks in a list with what it includes, but for what depends on the hosts: that counts when it is included."""
+    """Return the number of tasks in a list with what it includes, but for what the hosts decide: that counts when it is included."""
     total = 0
     for task in tasks:
         keys = {key.rpartition(".")[2]: value for key, value in task.items()}
         if keys.get("meta") == "end_role":
             # Only hosts that differ go on from here.
             return total + 1
-        if "when" in keys and keys.keys() & {"block", *INCLUDES, *ROLES}:
+        if "when" in keys and keys.keys() & {"block", *INCLUDES, *ROLES} and not holds(keys["when"], {**variables, **keys.get("vars", {})}):
             total += "block" not in keys
             continue
         inner = {**variables, **keys.get("vars", {})}
@@ -55,19 +69,20 @@ def included(role: Path, name: str, variables: dict[str, Any]) -> Path | None:
     return path if path.exists() else None
 
 
-def tasks_of_playbook(path: Path) -> int:
-    """Return the number of tasks that a playbook starts, as far as its files tell.
+def tasks_of_playbook(path: Path, variables: dict[str, Any]) -> int:
+    """Return the number of tasks that a playbook starts, as far as its files and the variables tell.
 
     Args:
         path: A file in a folder beside the folder roles.
+        variables: What inventory and command line say.
     """
     roles, total = path.parent.parent / "roles", 0
     for play in load(path):
         for word in ("ansible.builtin.import_playbook", "import_playbook"):
             if word in play:
-                total += tasks_of_playbook(path.parent / play[word])
+                total += tasks_of_playbook(path.parent / play[word], variables)
         for entry in play.get("roles", []):
-            total += tasks_of_role(roles / entry["role"].rpartition(".")[2], entry.get("vars", {}))
+            total += tasks_of_role(roles / entry["role"].rpartition(".")[2], {**variables, **entry.get("vars", {})})
         for part in ("tasks", "post_tasks"):
-            total += tasks_of_list(play.get(part, []), roles / "none", play.get("vars", {}))
+            total += tasks_of_list(play.get(part, []), roles / "none", {**variables, **play.get("vars", {})})
     return total

@@ -23,18 +23,23 @@ def hosts(inventory: Path, pattern: str) -> list[str]:
     return [str(host) for host in manager.list_hosts(pattern)]
 
 
-def variables(inventory: Path) -> dict[str, Any]:
-    """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults."""
+def known(inventory: Path) -> dict[str, Any]:
+    """Return the controller's variables as the inventory says them."""
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
-    from ansible.template import Templar
     from ansible.vars.manager import VariableManager
 
     loader = DataLoader()
     manager = InventoryManager(loader=loader, sources=[str(inventory)])
     controller = manager.list_hosts("alluxio_controller" if "alluxio_controller" in manager.groups else "all")
-    if not controller:
-        return dict(KNOBS)
-    known = VariableManager(loader=loader, inventory=manager).get_vars(host=controller[0])
-    templar = Templar(loader=loader, variables=known)
-    return {name: str(templar.template(known[name])) if name in known else default for name, default in KNOBS.items()}
+    return VariableManager(loader=loader, inventory=manager).get_vars(host=controller[0]) if controller else {}
+
+
+def variables(inventory: Path) -> dict[str, Any]:
+    """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+
+    found = known(inventory)
+    templar = Templar(loader=DataLoader(), variables=found)
+    return {name: str(templar.template(found[name])) if name in found else default for name, default in KNOBS.items()}

@@ -114,7 +114,7 @@ def hold_route(store: Store, settings: Settings) -> Callable[[str, bytes], Reply
         names = [name for name in (query.get("datasets") or [""])[0].split(",") if name]
         on_failure = (query.get("onFailure") or [settings.on_failure])[0]
         since = float((query.get("since") or ["0"])[0])
-        statuses = {key: item.get("status") or {} for key, item in store.all().items() if key in names}
+        statuses = {key: gates.status_of(item) for key, item in store.all().items() if key in names}
         verdict = gates.decide(names, statuses, on_failure, since, time.time())
         return json_reply({"word": verdict.word, "message": verdict.message})
 

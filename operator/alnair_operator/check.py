@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alnair_operator import planning
-from alnair_operator.alluxio import AlluxioError
 from alnair_operator.datasets import Dataset, size
+from alnair_operator.jvm import AlluxioError
 from alnair_operator.planning import File
 from alnair_operator.sources import Entry, Source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import kubernetes
 import urllib3
 
-from alnair_operator import datasets, webhook
+from alnair_operator import datasets, gates, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.engine import MountJob
 from alnair_operator.settings import Settings
@@ -23,6 +24,8 @@ TIMEOUT = (3, 20)
 PAGE = 500
 LEASE = "alnair-operator"
 LEASE_SECONDS, RENEW_SECONDS = 15, 4
+# A pod whose Secret is missing waits for it until its Job's time is over.
+MOUNT_JOB_SECONDS = 180
 MOUNT_ACCOUNT = "alnair-dataset-job"
 CREDENTIALS = "/credentials"
 Object = dict[str, Any]
@@ -184,8 +187,20 @@ class Cluster:
             if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
                 if condition["type"] == "Complete":
                     return MountJob("done")
-                return MountJob("failed", self.last_words(name) or condition.get("message") or "its Job failed")
+                late = f"its Job did not end in {MOUNT_JOB_SECONDS} s; is there a Secret of that name?" if condition.get("reason") == "DeadlineExceeded" else ""
+                return MountJob("failed", self.last_words(name) or late or condition.get("message") or "its Job failed")
         return MountJob("active", self.last_words(name))
+
+    def end_mounts(self, dataset: Dataset) -> bool:
+        """End the Jobs that mount a data set; tell whether none is left."""
+        chosen = f"alnair.io/verb=mount,alnair.io/dataset={dataset.name[:63]},alnair.io/namespace={dataset.namespace}"
+        found = self.plain(self.batch.list_namespaced_job(self.settings.namespace, label_selector=chosen, _request_timeout=TIMEOUT))["items"]
+        active = [job["metadata"]["name"] for job in found if not (job.get("status") or {}).get("conditions")]
+        for name in active:
+            with contextlib.suppress(kubernetes.client.ApiException):
+                # The Job stays in the list until its pod is gone.
+                self.batch.delete_namespaced_job(name, self.settings.namespace, propagation_policy="Foreground", _request_timeout=TIMEOUT)
+        return not active
 
     def last_words(self, job: str) -> str:
         """Return what the pod of a Job said at its end, or what it waits for."""
@@ -205,6 +220,7 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
         "app.kubernetes.io/managed-by": "alnair",
         "alnair.io/verb": "mount",
         "alnair.io/dataset": dataset.name[:63],
+        "alnair.io/namespace": dataset.namespace,
     }
     spec = {"source": dataset.source, "path": dataset.path, "readOnly": dataset.read_only, "options": dict(dataset.options)}
     declared = {"apiVersion": f"{GROUP}/{VERSION}", "kind": datasets.KIND, "metadata": {"name": dataset.name, "namespace": dataset.namespace}, "spec": spec}
@@ -232,7 +248,7 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "namespace": settings.namespace, "labels": labels},
-        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": 240, "ttlSecondsAfterFinished": 600, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": MOUNT_JOB_SECONDS, "ttlSecondsAfterFinished": 600, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
 
 
@@ -318,9 +334,8 @@ class Store:
     def known(self) -> list[webhook.Known]:
         """Return the data sets as the webhook takes them, without those that are being deleted."""
         live = [item for item in self.all().values() if not item["metadata"].get("deletionTimestamp")]
-        return [
-            webhook.Known(Dataset.of(item), (item.get("status") or {}).get("phase") or "", (item.get("status") or {}).get("message") or "") for item in live
-        ]
+        said = [(Dataset.of(item), gates.status_of(item)) for item in live]
+        return [webhook.Known(dataset, status.get("phase") or "", status.get("message") or "") for dataset, status in said]
 
 
 class Leader:

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from alnair_operator import datasets
+from alnair_operator import datasets, sources
 from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.settings import Settings, SettingsError
 
@@ -75,7 +75,8 @@ def credentials(folder: str = CREDENTIALS) -> dict[str, str]:
 
 def connect(environment: Mapping[str, str]) -> Any:
     """Return Alluxio."""
-    from alnair_operator.alluxio import HOME, Alluxio
+    from alnair_operator.alluxio import Alluxio
+    from alnair_operator.jvm import HOME
 
     settings = Settings.of(environment)
     return Alluxio(settings.masters, settings.job_masters, settings.user, environment.get("ALLUXIO_HOME") or HOME)
@@ -95,6 +96,11 @@ def mount(dataset: Dataset, alluxio: Any, environment: Mapping[str, str], secret
     found = alluxio.mounts().get(dataset.path)
     if found and not datasets.same_ufs(found.ufs, ufs):
         raise DatasetError(f"{dataset.path} is a mount of {found.ufs} already")
+    if secrets:
+        alluxio.hush()
+    # What must fail Alluxio never sees.
+    if dataset.source.startswith("s3://") and (refused := sources.Bucket(dataset.source, dataset.options, secrets, tries=1).refusal()):
+        raise DatasetError(refused)
     alluxio.mount(dataset.path, ufs, dataset.read_only, {**datasets.mount_options(dataset), **secrets}, update=bool(found))
 
 
@@ -132,7 +138,7 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
 
 def work(arguments: argparse.Namespace, environment: Mapping[str, str], secrets: Mapping[str, str]) -> int:
     """Do what is asked with a data set; returns the exit code."""
-    from alnair_operator import check, sources
+    from alnair_operator import check
 
     dataset = declared(arguments.name, environment)
     alluxio = connect(environment)
@@ -174,7 +180,7 @@ def main(words: list[str] | None = None) -> int:
         secrets = credentials()
         return work(arguments, environment, secrets)
     except Exception as error:
-        from alnair_operator.alluxio import AlluxioError
+        from alnair_operator.jvm import AlluxioError
 
         if not isinstance(error, (AlluxioError, DatasetError, SettingsError, OSError)) and environment.get("ALNAIR_DEBUG"):
             raise

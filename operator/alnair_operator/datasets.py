@@ -175,8 +175,13 @@ def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:
 
 
 def mount_options(dataset: Dataset) -> dict[str, str]:
-    """Return the options that Alluxio is told: those that are not the operator's own."""
-    return {key: value for key, value in dataset.options.items() if not key.startswith("alnair.")}
+    """Return the options that Alluxio is told: those that are not the operator's own.
+
+    Objects of a bucket have no owner and a mode that lets nobody but Alluxio's own user look at them; all that pods do through FUSE is done by another one.
+    """
+    readable = {"alluxio.underfs.s3.inherit.acl": "false", "alluxio.underfs.s3.default.mode": "0755" if dataset.read_only else "0777"}
+    given = {key: value for key, value in dataset.options.items() if not key.startswith("alnair.")}
+    return {**(readable if dataset.source.startswith("s3://") else {}), **given}
 
 
 def same_ufs(one: str, other: str) -> bool:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alnair_operator import datasets, planning
-from alnair_operator.alluxio import AlluxioAway, AlluxioError
 from alnair_operator.datasets import Dataset, DatasetError, size
+from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.loading import Load
 from alnair_operator.planning import Survey
 
@@ -22,13 +22,13 @@ UNDER_WAY = ("Pending", "Mounting", "Syncing", "Loading")
 SETTLED = ("Complete", "Incomplete", "Failed", "TooLarge")
 AWAY_SECONDS, TOO_LARGE_SECONDS, FREE_SECONDS = 10, 60, 90
 # How often what was complete is read back: a worker may have been lost since, or files evicted.
-VERIFY_SECONDS = 300
+VERIFY_SECONDS = 60
 # A load is read back against a fresh look at the source so many times before it is left as it is: a source that changes all the time has no end.
 VERIFICATIONS = 3
 # How long one step looks at its load before the status is written.
 LOOK_SECONDS, LOOK_PAUSE = 1.0, 0.1
 # What a mount job may have seen of the source before it is given up.
-MOUNT_SECONDS = 300
+MOUNT_SECONDS = 240
 
 
 def text_of(moment: float) -> str:
@@ -73,6 +73,7 @@ class Engine:
     """Takes data sets from phase to phase."""
 
     def __init__(self, alluxio: Any, jobs_per_worker: int = 8, mount_job: Callable[[Dataset, str], MountJob] | None = None,
+                 end_mounts: Callable[[Dataset], bool] = lambda dataset: True,
                  claims: Callable[[Dataset], Mapping[str, str]] = lambda dataset: {}, now: Callable[[], float] = time.time,
                  pause: Callable[[float], None] = time.sleep) -> None:  # fmt: skip
         """Begin.
@@ -81,11 +82,13 @@ class Engine:
             alluxio: Alluxio, as in alluxio.py.
             jobs_per_worker: Load jobs that are active at a time, per worker, over all data sets.
             mount_job: Makes the Job that mounts with credentials the source's URI, or looks at it.
+            end_mounts: Ends Jobs that mount a data set, and tells whether none is left.
             claims: Returns the host path of the data set's claim, by its name.
             now: Tells seconds since 1970.
             pause: Waits so many seconds.
         """
-        self.alluxio, self.jobs_per_worker, self.mount_job, self.claims, self.now, self.pause = alluxio, jobs_per_worker, mount_job, claims, now, pause
+        self.alluxio, self.jobs_per_worker, self.claims, self.now, self.pause = alluxio, jobs_per_worker, claims, now, pause
+        self.mount_job, self.end_mounts = mount_job, end_mounts
         self.loads: dict[str, Load] = {}
         self.reserved: dict[str, int] = {}
         # One gate at a time: two loads must not both be promised the same space.
@@ -327,8 +330,11 @@ class Engine:
         return Step(after, max(1.0, min(delay, end - self.now())) if life > 0 else delay)
 
     def incomplete(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
-        """Stay."""
-        return Step(before, VERIFY_SECONDS)
+        """See whether it is whole by now: repaired, or read through the cache."""
+        begun = self.now()
+        if dataset.preload != "all" or self.look(dataset).lacking:
+            return Step(before, max(VERIFY_SECONDS, 20 * (self.now() - begun)))
+        return Step({**before, "phase": "Syncing", "message": f"It is cached by now; {dataset.source} is listed."})
 
     def failed(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Stay."""
@@ -345,12 +351,17 @@ class Engine:
         """Unmount a data set that is deleted; the source keeps all that it has.
 
         Raises:
+            AlluxioAway: a Job that mounts it has not ended yet.
             AlluxioError: Alluxio refused.
         """
+        # It would mount what nobody unmounts any more.
+        if dataset.credentials and not self.end_mounts(dataset):
+            raise AlluxioAway(f"The Job that mounts {dataset.source} has not ended yet")
         load = self.loads.pop(dataset.key, None) or Load(dataset, status.get("jobs") or [])
         load.stop(self.alluxio)
         self.reserved.pop(dataset.key, None)
-        path = (status.get("mounted") or {}).get("path")
+        # That the mount has begun may not have been written down yet.
+        path = (status.get("mounted") or {}).get("path") or (dataset.path if status.get("phase") == "Mounting" else "")
         if path and path in self.alluxio.mounts():
             self.alluxio.unmount(path)
 

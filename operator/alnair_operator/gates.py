@@ -65,6 +65,12 @@ def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None
     return Verdict("go", "all data sets are cached")
 
 
+def status_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status of a data set; nothing where it tells of an earlier declaration."""
+    status: Mapping[str, Any] = item.get("status") or {}
+    return status if status.get("observedGeneration") == item["metadata"].get("generation") else {}
+
+
 def names_of(pod: Mapping[str, Any]) -> list[str]:
     """Return the data sets that a pod waits for."""
     text = (pod["metadata"].get("annotations") or {}).get(webhook.NAMES) or ""

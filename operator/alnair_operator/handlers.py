@@ -13,10 +13,10 @@ from typing import Any
 import kopf
 
 from alnair_operator import gates, metrics, webhook
-from alnair_operator.alluxio import AlluxioError
 from alnair_operator.cluster import Cluster, Store
 from alnair_operator.datasets import FINALIZER, GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.engine import SETTLED, UNDER_WAY, Engine, moment_of
+from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 THREADS = 64
 PODS_SECONDS, UNSERVED_SECONDS = 2, 20
 ERROR_SECONDS = 15
+LATE_SECONDS = 120
 
 
 class Work:
@@ -120,7 +121,7 @@ class Work:
             for key, source in gates.undeclared(pod, self.store.known(), self.settings, {}).items():
                 self.cluster.declare(key, source)
         created = moment_of(pod["metadata"]["creationTimestamp"])
-        statuses = {name: items[name].get("status") or {} for name in names if name in items}
+        statuses = {name: gates.status_of(items[name]) for name in names if name in items}
         verdict = gates.decide(names, statuses, on_failure, created, now)
         for key in verdict.reload:
             # All pods that were made since the failure wait for the same one try.
@@ -146,10 +147,11 @@ class Work:
 
     def count_unserved(self) -> None:
         """Count the pods that asked for the cache and did not get it, and tell each once."""
-        found = set()
+        found, reading, now = set(), 0, time.time()
         for pod in self.cluster.pods():
-            annotations = pod["metadata"].get("annotations") or {}
-            if annotations.get(webhook.CACHE) != "yes" or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+            annotations, over = pod["metadata"].get("annotations") or {}, (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+            # One that was over before it could be looked at is told of, too.
+            if annotations.get(webhook.CACHE) != "yes" or (over and now - moment_of(pod["metadata"]["creationTimestamp"]) > LATE_SECONDS):
                 continue
             why = annotations.get(webhook.ON_SOURCE)
             if webhook.NAMES not in annotations and not why:
@@ -161,10 +163,11 @@ class Work:
                 why = "the webhook did not answer when it was made" if uses else why
             if why:
                 found.add(pod["metadata"]["uid"])
+                reading += not over
                 if pod["metadata"]["uid"] not in self.unserved:
                     self.cluster.tell(pod, "Warning", "ReadsFromSource", f"It asked for the cache and reads from the source: {why}")
         self.unserved = found
-        metrics.UNSERVED.set(len(found))
+        metrics.UNSERVED.set(reading)
 
 
 def measure(dataset: Dataset, status: dict[str, Any]) -> None:

@@ -14,9 +14,10 @@ import kopf
 
 from alnair_operator import handlers, metrics
 from alnair_operator.admission import Admission, plain_routes
-from alnair_operator.alluxio import HOME, Alluxio
+from alnair_operator.alluxio import Alluxio
 from alnair_operator.cluster import ERRORS, RENEW_SECONDS, Cluster, Leader, Store
 from alnair_operator.engine import Engine
+from alnair_operator.jvm import HOME
 from alnair_operator.server import TLS, Certificate, Server
 from alnair_operator.settings import Settings
 
@@ -66,7 +67,7 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
     alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
-    engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, lambda dataset: claims_of(cluster, dataset.namespace, dataset.source))
+    engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, lambda dataset: claims_of(cluster, dataset.namespace, dataset.source))
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
 
     def renew() -> None:

@@ -83,13 +83,14 @@ def fail(error: OSError) -> None:
 class Bucket:
     """A prefix of an S3 bucket."""
 
-    def __init__(self, source: str, options: Mapping[str, str], credentials: Mapping[str, str]) -> None:
+    def __init__(self, source: str, options: Mapping[str, str], credentials: Mapping[str, str], tries: int = 8) -> None:
         """Begin; nothing is asked yet.
 
         Args:
             source: s3://bucket/prefix.
             options: Options of the mount.
             credentials: Properties from the Secret.
+            tries: How often something is asked for.
         """
         import boto3
         import botocore.config
@@ -101,7 +102,7 @@ class Bucket:
         self.prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
         told = {**options, **credentials}
         style = {"addressing_style": "path"} if told.get(PLAIN_PATHS) == "true" else {}
-        config = botocore.config.Config(s3=style, retries={"max_attempts": 8, "mode": "standard"}, max_pool_connections=32)
+        config = botocore.config.Config(s3=style, connect_timeout=10, retries={"total_max_attempts": tries, "mode": "standard"}, max_pool_connections=32)
         endpoint = told.get(ENDPOINT)
         if endpoint and "://" not in endpoint:
             endpoint = f"https://{endpoint}"
@@ -119,6 +120,15 @@ class Bucket:
                 inside = not below or key == start or key.startswith(start.rstrip("/") + "/")
                 if inside and not key.endswith("/"):
                     yield key[len(self.prefix) :], Entry(item["Size"], item["ETag"].strip('"'))
+
+    def refusal(self) -> str:
+        """Return why it cannot be mounted: credentials that are refused, or nothing there; whatever else is wrong, Alluxio says better."""
+        try:
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix.rstrip("/"), MaxKeys=1)
+        except self.errors as error:
+            answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
+            return str(error) if answer.get("HTTPStatusCode") in (401, 403, 404) else ""
+        return f"s3://{self.bucket}/{self.prefix} holds nothing" if self.prefix and not found.get("KeyCount", 1) else ""
 
     def read(self, path: str, take: Callable[[bytes], None]) -> None:
         """Hand over the bytes of an object."""

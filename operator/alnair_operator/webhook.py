@@ -181,7 +181,7 @@ def use_of(index: int, volume: Object, namespace: str, declared: Sequence[Known]
         return of_known(index, entry, entry.dataset.path + path[len(source) :], source)
     for root in sorted(settings.roots, key=len, reverse=True):
         if within(path, root) and path != root:
-            return undeclared(index, path, root, declared, settings)
+            return of_name(index, path, root, declared, settings) or undeclared(index, path, root, declared, settings)
     return None
 
 
@@ -189,6 +189,15 @@ def of_known(index: int, entry: Known, path: str, source: str) -> Use:
     """Return a volume that is a declared data set, or a folder of it."""
     why_not = f"data set {entry.dataset.key} failed: {entry.message}" if entry.phase == "Failed" else ""
     return Use(index, entry.dataset.key, source, path, entry.dataset.read_only, True, why_not)
+
+
+def of_name(index: int, path: str, root: str, declared: Sequence[Known], settings: Settings) -> Use | None:
+    """Return a volume below a data set root whose folder has the name of a data set that lies in no folder of the hosts, such as a bucket."""
+    part, _, rest = path[len(root) + 1 :].partition("/")
+    for entry in declared:
+        if entry.dataset.key == f"{settings.namespace}/{part}" and not entry.dataset.source.startswith("/"):
+            return of_known(index, entry, f"{entry.dataset.path}{'/' + rest if rest else ''}", f"{root}/{part}")
+    return None
 
 
 def of_fuse(index: int, path: str, namespace: str, declared: Sequence[Known], settings: Settings) -> Use | None:

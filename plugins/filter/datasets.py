@@ -69,9 +69,36 @@ def dataset_title(item: Object) -> str:
     return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
 
 
-def watched_datasets(items: Iterable[Object], watched: list[str]) -> list[Object]:
-    """Return the objects in the namespaces that an operator watches; no namespace stands for all."""
-    return [item for item in items if not watched or item["metadata"]["namespace"] in watched]
+def covers(watched: list[str], namespace: str) -> bool:
+    """Tell whether an operator looks after a namespace; no name stands for the whole cluster."""
+    return not watched or namespace in watched
+
+
+def other_operators(deployments: Iterable[Object], namespace: str) -> list[tuple[str, list[str]]]:
+    """Return the operators of other namespaces, each by its namespace and what it watches."""
+    found = []
+    for item in deployments:
+        if item["metadata"]["namespace"] != namespace:
+            environment = {entry["name"]: entry.get("value") or "" for entry in item["spec"]["template"]["spec"]["containers"][0].get("env") or []}
+            found.append((item["metadata"]["namespace"], [name for name in environment.get("ALNAIR_WATCH", "").split(",") if name]))
+    return found
+
+
+def operator_objects(items: Iterable[Object], deployments: Iterable[Object], namespace: str, watched: list[str]) -> list[Object]:
+    """Return the objects that only the own operator looks after: data sets of another release in the same cluster are not its to take away.
+
+    Args:
+        items: Pods or data sets.
+        deployments: The cluster's Deployments of operators.
+        namespace: Namespace of the own operator.
+        watched: What it watches; nothing for the whole cluster.
+    """
+    others = other_operators(deployments, namespace)
+    return [
+        item
+        for item in items
+        if covers(watched, space := item["metadata"]["namespace"]) and not any(covers(theirs, space) for _namespace, theirs in others)
+    ]
 
 
 def overlap(one: str, other: str) -> bool:
@@ -139,13 +166,8 @@ def dataset_faults(items: list[Object], declared: list[Object], namespaces: list
     return found
 
 
-def gate_patches(pods: Iterable[Object], watched: list[str]) -> list[dict[str, Any]]:
-    """Return the changes that let go of pods that wait for a data set.
-
-    Args:
-        pods: Pods as the API returns them.
-        watched: Namespaces of the operator that holds them; none for all.
-    """
+def gate_patches(pods: Iterable[Object]) -> list[dict[str, Any]]:
+    """Return the changes that let go of pods that wait for a data set."""
     return [
         {
             "apiVersion": "v1",
@@ -154,7 +176,7 @@ def gate_patches(pods: Iterable[Object], watched: list[str]) -> list[dict[str, A
             "spec": {"schedulingGates": [{"name": GATE, "$patch": "delete"}]},
         }
         for pod in pods
-        if GATE in [gate["name"] for gate in pod["spec"].get("schedulingGates") or []] and (not watched or pod["metadata"]["namespace"] in watched)
+        if GATE in [gate["name"] for gate in pod["spec"].get("schedulingGates") or []]
     ]
 
 
@@ -166,15 +188,11 @@ def operator_rivals(deployments: Iterable[Object], namespace: str, watched: list
         namespace: Namespace of the own operator.
         watched: What it is to watch; nothing for the whole cluster.
     """
-    found = []
-    for item in deployments:
-        if item["metadata"]["namespace"] == namespace:
-            continue
-        environment = {entry["name"]: entry.get("value") or "" for entry in item["spec"]["template"]["spec"]["containers"][0].get("env") or []}
-        theirs = [name for name in environment.get("ALNAIR_WATCH", "").split(",") if name]
-        if not theirs or not watched or {*theirs} & {*watched}:
-            found.append(f"that of namespace {item['metadata']['namespace']} watches {', '.join(theirs) or 'the whole cluster'}")
-    return found
+    return [
+        f"that of namespace {other} watches {', '.join(theirs) or 'the whole cluster'}"
+        for other, theirs in other_operators(deployments, namespace)
+        if not theirs or not watched or {*theirs} & {*watched}
+    ]
 
 
 def dataset_line(entry: Object) -> str:
@@ -211,7 +229,7 @@ class FilterModule:
             "dataset_outcomes": dataset_outcomes,
             "dataset_title": dataset_title,
             "gate_patches": gate_patches,
+            "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,
             "references": references,
-            "watched_datasets": watched_datasets,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -34,12 +35,12 @@ class Leader(NamedTuple):
     Attributes:
         name: Its pod.
         paths: Number of files and directories that it knows.
-        workers: The workers that it counts as live, as its REST API tells them.
+        workers: Addresses of each worker that it counts as live: its host's, and its container's where that has one of its own.
     """
 
     name: str
     paths: int
-    workers: list[dict[str, Any]]
+    workers: list[list[str]]
 
 
 class Masters:
@@ -119,9 +120,12 @@ class Masters:
 
     def look(self, name: str, port: int) -> Leader | None:
         """Return what a master says of itself, or None when it does not lead or does not answer."""
-        info, metrics = self.ask(name, port, "api/v1/master/info"), self.ask(name, port, "metrics/json/")
+        # Not api/v1/master/info: it fails while an under storage does not answer, as if there were no master.
+        page, metrics = self.ask(name, port, "api/v1/master/webui_workers"), self.ask(name, port, "metrics/json/")
         try:
-            return Leader(name, int(metrics["gauges"]["Master.TotalPaths"]["value"]), info["workers"]) if info and metrics else None
+            paths = int(metrics["gauges"]["Master.TotalPaths"]["value"]) if metrics else 0
+            # Who does not even count the root has not read its journal yet.
+            return Leader(name, paths, [re.findall(r"[^\s()]+", item["host"]) for item in page["normalNodeInfos"]]) if page and paths else None
         except (KeyError, TypeError):
             return None
 

@@ -107,8 +107,9 @@ class Jobs:
             for name, job in self.jobs.items():
                 pod = None if name in found else self.pod(job)
                 if pod and (code := dataset_jobs.ended(pod)) is not None:
-                    text = kube.retried(self.core.read_namespaced_pod_log, pod["metadata"]["name"], self.params["namespace"], missing="")
-                    found[name] = dataset_jobs.outcome(code, text)
+                    # As bytes: of a log that is one JSON document some clients make an object.
+                    log = kube.retried(self.core.read_namespaced_pod_log, pod["metadata"]["name"], self.params["namespace"], missing=None, _preload_content=False)
+                    found[name] = dataset_jobs.outcome(code, log.data.decode(errors="replace") if log else "")
                 elif pod and (readiness.hopeless(pod) or time.monotonic() > deadline):
                     why = f"{readiness.pod_reason(pod)}{readiness.events_of(self.core, pod)}"
                     found[name] = {"rc": 124, "report": None, "said": f"it did not end within {self.params['timeout']} s (datasets_timeout): {why}"}

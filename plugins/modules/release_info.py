@@ -82,7 +82,7 @@ def main() -> None:
         changed=False,
         leader=found.name if found else None,
         paths=found.paths if found else 0,
-        workers=sorted(item["address"]["host"] for item in found.workers) if found else [],
+        workers=sorted(addresses[0] for addresses in found.workers) if found else [],
         masters=stateful_set["metadata"]["name"],
         count=stateful_set["spec"]["replicas"],
         image=about.image_of(stateful_set),

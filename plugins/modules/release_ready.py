@@ -84,7 +84,7 @@ def missing_workers(found: masters.Leader | None, pods: list[dict[str, Any]], *,
     """
     if found is None:
         return "no master answers on its web port as the leading one"
-    live = {address for item in found.workers for address in (item["address"].get("containerHost"), item["address"]["host"]) if address}
+    live = {address for addresses in found.workers for address in addresses}
     workers = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("role") == "alluxio-worker"]
     unknown = sorted(pod["metadata"]["name"] for pod in workers if (pod.get("status") or {}).get("podIP") not in live)
     if unknown:

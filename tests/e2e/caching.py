@@ -22,8 +22,8 @@ IMAGE = "localhost/alnair-client:1"
 ROOT = "/mnt/fuse3/datasets"
 ENDED = ("Complete", "Incomplete", "Failed", "TooLarge")
 OPERATOR = "app.kubernetes.io/name=alnair-operator"
-# A line of `alluxio fs ls -R` of a file: mode, owner, group, size, state, date, time, share in the cache, path.
-LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+(\d+)\s+\S+\s+\S+\s+\S+\s+(\d+)%\s+(/.*)$")
+# A line of `alluxio fs ls -R` of a file: mode, owner and group, which objects of a bucket lack, size, state, date, time, share in the cache, path.
+LINE = re.compile(r"^-\S+\s+(?:\S+\s+){0,2}?(\d+)\s+[A-Z_]+\s+\S+\s+\S+\s+(\d+)%\s+(/.*)$")
 Spec = dict[str, Any]
 
 

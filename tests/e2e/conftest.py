@@ -15,6 +15,7 @@ from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
 from reading import nodes
 
+from alnair import inventory as said
 from alnair_runner import Alnair
 
 HOME = Path(__file__).parents[2]
@@ -72,15 +73,16 @@ def bare(fault_hosts: Alnair) -> Alnair:
 
 @pytest.fixture(scope="session")
 def served(cluster: Alnair) -> Alnair:
-    """The release with the operator of data sets."""
-    for play in ("site", "deploy_operator"):
-        result = cluster.run(play)
-        assert result.status == "successful", result.failures
+    """The release with the operator of data sets, as the whole chain makes them."""
+    if not said.known(cluster.inventory).get("dataset_operator_image"):
+        pytest.fail("This lab has no operator's image: raise it with LAB_DATASETS=1 make lab.")
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
     return cluster
 
 
 @pytest.fixture(scope="session")
-def store(core: Any) -> Iterator[s3.Endpoint]:
+def store(served: Alnair, core: Any) -> Iterator[s3.Endpoint]:
     """An S3 server with a bucket, and a Secret of its credentials."""
     with s3.endpoint(next(iter(nodes().values())), delay=0.002, rate="") as endpoint:
         endpoint.door.make_bucket(BUCKET)

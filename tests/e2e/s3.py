@@ -178,8 +178,15 @@ def plug(pid: int, near: str, rate: str) -> tuple[str, str]:
 
 
 def program() -> Path:
-    """Return the S3 server that the lab's build made."""
-    return Path(json.loads((CACHE / "products.json").read_text(encoding="utf-8"))["s3"]) / "versitygw"
+    """Return the S3 server that the lab's build made.
+
+    Raises:
+        OSError: it made none.
+    """
+    found = Path(json.loads((CACHE / "products.json").read_text(encoding="utf-8"))["s3"]) / "versitygw"
+    if not found.exists():
+        raise OSError("The lab's build made no S3 server: raise it with LAB_DATASETS=1 make lab.")
+    return found
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ class Api:
 
     Attributes:
         played: Told of each object that was written, so that it may do what a controller would.
+        removed: Told of each object that is gone.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class Api:
         self.kinds = {version: [*kinds] for version, kinds in KINDS.items()}
         self.logs: dict[str, str] = {}
         self.played: Callable[[Api, str, Item], None] = lambda _api, _path, _item: None
+        self.removed: Callable[[Item], None] = lambda _item: None
         self.lock = threading.RLock()
         self.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
 
@@ -117,6 +119,7 @@ class Api:
             return changed if "dryRun" in query else self.written(path, changed)
         if method == "DELETE" and "dryRun" not in query:
             item = self.items.pop(path)
+            self.removed(item)
             for other, owned in [*self.items.items()]:
                 if owned["metadata"].get("owner") == item["metadata"]["name"]:
                     del self.items[other]

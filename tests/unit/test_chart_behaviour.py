@@ -304,3 +304,12 @@ def test_the_readme_tells_of_each_key_and_of_no_other() -> None:
 def test_the_schema_names_each_key_of_the_values() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(yaml.safe_load((CHART / "values.yaml").read_text())) <= set(schema["properties"])
+
+
+def test_names_beyond_ascii_are_read_unless_the_user_says_otherwise() -> None:
+    def locale(values: dict[str, Any]) -> set[str]:
+        containers = find(render(values), "DaemonSet", "alluxio-worker")["spec"]["template"]["spec"]["containers"]
+        return {item["value"] for container in containers for item in container["env"] if item["name"] == "LC_ALL"}
+
+    assert locale({}) == {"C.UTF-8"}
+    assert locale({"worker": {"env": {"LC_ALL": "de_DE.UTF-8"}}}) == {"de_DE.UTF-8", "C.UTF-8"}

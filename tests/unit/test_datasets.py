@@ -124,14 +124,26 @@ def test_only_the_own_gate_is_taken_off_and_only_where_it_watches() -> None:
         {"metadata": {"name": "c", "namespace": "x"}, "spec": {}},
         pod("d", filters.GATE, namespace="x"),
     ]
-    assert [patch["metadata"]["name"] for patch in filters.gate_patches(pods, [])] == ["a", "d"]
-    (patch,) = filters.gate_patches(pods, ["train"])
+    assert [patch["metadata"]["name"] for patch in filters.gate_patches(pods)] == ["a", "d"]
+    (patch,) = filters.gate_patches(filters.operator_objects(pods, [operator("own", "")], "own", ["train"]))
     assert patch["spec"]["schedulingGates"] == [{"name": filters.GATE, "$patch": "delete"}]
 
 
 def operator(namespace: str, watch: str) -> Item:
     container = {"env": [{"name": "ALNAIR_WATCH", "value": watch}]}
     return {"metadata": {"namespace": namespace}, "spec": {"template": {"spec": {"containers": [container]}}}}
+
+
+def test_what_another_operator_watches_is_not_the_own_ones_to_take_away() -> None:
+    items = [pod(name, namespace=name) for name in ("own", "train", "x")]
+
+    def kept(watched: list[str], *others: Item) -> list[str]:
+        return [item["metadata"]["name"] for item in filters.operator_objects(items, [operator("own", ""), *others], "own", watched)]
+
+    assert kept([]) == ["own", "train", "x"]
+    assert kept(["own", "x"]) == ["own", "x"]
+    assert kept([], operator("other", "other,x")) == ["own", "train"]
+    assert kept([], operator("other", "")) == []
 
 
 def test_operators_that_watch_the_same_are_rivals() -> None:

@@ -15,6 +15,8 @@ from ansible_collections.alnair.alluxio.plugins.filter.datasets import dataset_o
 from role_tools import rendered
 from small_api import Api, serve
 
+from alnair import counting
+
 HOME = Path(__file__).parents[2]
 SETS: list[dict[str, Any]] = [{"name": "images", "source": "s3://bucket/images"}, {"name": "texts", "source": "/srv/texts", "namespaces": ["default"]}]
 REPORT: dict[str, Any] = {"files": 10, "bytes": 1000, "cached": 10, "differing": 0, "differences": []}
@@ -181,5 +183,46 @@ def test_data_sets_go_before_the_operator(cluster: Cluster) -> None:
     assert "only the operator can unmount them: alluxio/images, alluxio/texts" in said
     assert cluster.changed("datasets", alluxio_datasets=SETS, datasets_state="absent", datasets_only=["texts"]) == 1
     assert [item["metadata"]["name"] for item in cluster.api.known("AlnairDatacache")] == ["images"]
-    assert cluster.changed("datasets", datasets_state="absent", datasets_all=True) == 1
-    assert cluster.api.known("AlnairDatacache") == []
+    gone: dict[str, Any] = {"dataset_operator_state": "absent", "dataset_operator_unmount": True}
+    # The data set, and the operator with the kind.
+    assert cluster.changed("dataset_operator", "--check", **gone) == 2
+    assert len(cluster.api.known("AlnairDatacache")) == 1
+    removed: list[str] = []
+    cluster.api.removed = lambda item: removed.append(item["kind"])
+    assert cluster.changed("dataset_operator", **gone) == 2
+    assert removed[0] == "AlnairDatacache"
+    assert removed.index("Deployment") < removed.index("CustomResourceDefinition")
+    assert {*cluster.api.items} == {f"/api/v1/namespaces/{name}" for name in ("default", "alluxio")}
+
+
+def counted(role: str, **variables: Any) -> int:
+    """Return how many tasks progress expects of a run of a role."""
+    known = {**variables, "groups": {"alluxio_masters": ["node-1"]}, "ansible_check_mode": False}
+    return counting.tasks_of_list([{"include_role": {"name": role}}], HOME / "roles" / "none", known)
+
+
+def test_what_was_never_there_is_no_change_and_no_failure(cluster: Cluster) -> None:
+    gone: dict[str, Any] = {"dataset_operator_state": "absent", "dataset_operator_unmount": True}
+    assert cluster.changed("dataset_operator", "--check", **gone) == 0
+    code, text = cluster.run("dataset_operator", **gone, alluxio_force=True)
+    assert (code, "changed=0" in text) == (0, True), text
+    assert text.count("\nTASK [") == counted("dataset_operator", **gone)
+
+
+def test_what_another_operator_looks_after_stays(cluster: Cluster) -> None:
+    cluster.deploy(*SETS)
+    gate = {"schedulingGates": [{"name": "alnair.io/dataset"}]}
+    cluster.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held", "namespace": "alluxio"}, "spec": gate, "status": {"phase": "Pending"}})
+    before = {*cluster.api.items}
+    for force in (False, True):
+        gone = {"dataset_operator_state": "absent", "dataset_operator_unmount": True, "alluxio_force": force}
+        assert cluster.changed("dataset_operator", **gone, alluxio_namespace="default") == 0
+    assert {*cluster.api.items} == before
+
+
+def test_progress_counts_the_tasks_that_ansible_starts(cluster: Cluster) -> None:
+    given: dict[str, dict[str, Any]] = {"dataset_operator": OPERATOR, "datasets": {"alluxio_datasets": SETS}}
+    for role, variables in given.items():
+        code, text = cluster.run(role, **variables)
+        assert code == 0, text
+        assert text.count("\nTASK [") == counted(role, **variables)

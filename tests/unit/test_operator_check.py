@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import http.server
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from alnair_operator import alluxio as wrapper
-from alnair_operator import check, commands, datasets
-from alnair_operator.alluxio import AlluxioError, Job, Mount
+from alnair_operator import check, commands, datasets, jvm, sources
+from alnair_operator.alluxio import Job, Mount
 from alnair_operator.datasets import Dataset, DatasetError
+from alnair_operator.jvm import AlluxioError
+from alnair_operator.masterlog import set_level
 from alnair_operator.planning import File
 from alnair_operator.server import Certificate, Server, json_reply
 from alnair_operator.sources import Bucket, Entry, Folder
@@ -169,8 +171,8 @@ def test_credentials_are_files_and_are_hidden(tmp_path: Path) -> None:
 
 def test_a_mount_that_failed_does_not_tell_its_credentials() -> None:
     text = 'mount command: alluxio fs mount /d s3://b option MountContext{ProtoOptions=properties {\n  value: "hush"\n}\n}\nUfs path does not exist'
-    assert wrapper.line_of(text) == "Ufs path does not exist"
-    assert wrapper.line_of("first\nsecond") == "first" and wrapper.line_of("", "Odd") == "Odd"
+    assert jvm.line_of(text) == "Ufs path does not exist"
+    assert jvm.line_of("first\nsecond") == "first" and jvm.line_of("", "Odd") == "Odd"
 
 
 class Mounts:
@@ -178,19 +180,94 @@ class Mounts:
 
     def __init__(self, **table: Mount) -> None:
         self.table, self.calls = {f"/{name}": mount for name, mount in table.items()}, list[tuple[Any, ...]]()
+        self.hushed = False
 
     def mounts(self) -> dict[str, Mount]:
         return self.table
 
+    def hush(self) -> None:
+        self.hushed = True
+
     def mount(self, *arguments: Any, update: bool) -> None:
+        # Credentials come to a master only when its log leaves them out.
+        assert self.hushed or "s3a.secretKey" not in arguments[3]
         self.calls.append((*arguments, update))
 
 
-def test_mounting_with_credentials() -> None:
+class Answers:
+    """Stands for the S3 client: a listing is this, or this status."""
+
+    def __init__(self, answer: int | dict[str, Any]) -> None:
+        self.answer = answer
+
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        if isinstance(self.answer, dict):
+            return self.answer
+        error = OSError("SignatureDoesNotMatch")
+        error.response = {"ResponseMetadata": {"HTTPStatusCode": self.answer}}  # type: ignore[attr-defined]
+        raise error
+
+
+def answering(answer: int | dict[str, Any]) -> Bucket:
+    bucket = Bucket.__new__(Bucket)
+    bucket.bucket, bucket.prefix, bucket.errors, bucket.client = "b", "p/", (OSError,), Answers(answer)
+    return bucket
+
+
+def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}})
+    answers: tuple[tuple[int | dict[str, Any], str], ...] = ((403, "SignatureDoesNotMatch"), ({"KeyCount": 0}, "s3://b/p/ holds nothing"), (503, ""), ({"KeyCount": 1}, ""))
+    for answer, refused in answers:
+        mounts = Mounts()
+        monkeypatch.setattr(sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
+        with pytest.raises(DatasetError, match=refused) if refused else contextlib.nullcontext():
+            commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
+        assert len(mounts.calls) == (not refused)
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"), [(b'{"logName":"l","level":"WARN"}', ""), (b'{"logName":"l","message":"Sorry, not supported."}', "Sorry"), (b"oops", "Expecting")]
+)
+def test_a_master_whose_log_cannot_be_quieted_gets_no_credentials(answer: bytes, refused: str) -> None:
+    asked: list[str] = []
+
+    class Master(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Master) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(AlluxioError, match=refused) if refused else contextlib.nullcontext():
+            set_level(f"http://127.0.0.1:{server.server_port}", "l", "WARN")
+    assert asked == ["/api/v1/master/logLevel?logName=l&level=WARN"]
+
+
+READABLE = {"alluxio.underfs.s3.inherit.acl": "false", "alluxio.underfs.s3.default.mode": "0755"}
+
+
+def test_pods_may_read_a_bucket_and_write_where_that_is_declared() -> None:
+    def options(**spec: Any) -> dict[str, str]:
+        return datasets.mount_options(Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", **spec}}))
+
+    mode = "alluxio.underfs.s3.default.mode"
+    assert options() == READABLE
+    assert options(readOnly=False)[mode] == "0777"
+    assert options(options={mode: "0700"})[mode] == "0700"
+    assert options(source="/srv/x") == {}
+
+
+def test_mounting_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "Bucket", lambda *_, **__: answering(503))
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d", "options": {"alluxio.x": "y", "alnair.z": "z"}}})
     for mounts, update in ((Mounts(), False), (Mounts(d=Mount("s3a://b/p/", True, {})), True)):
         commands.mount(declared, mounts, {}, {"s3a.secretKey": "hush"})
-        assert mounts.calls == [("/d", "s3://b/p", True, {"alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
+        assert mounts.calls == [("/d", "s3://b/p", True, {**READABLE, "alluxio.x": "y", "s3a.secretKey": "hush"}, update)]
     with pytest.raises(DatasetError, match="already"):
         commands.mount(declared, Mounts(d=Mount("/other", True, {})), {}, {})
 
@@ -293,9 +370,9 @@ def test_a_certificate_that_changes_is_served_without_a_restart(tmp_path: Path) 
 
 def test_jars_are_found_or_asked_for(tmp_path: Path) -> None:
     with pytest.raises(AlluxioError, match="ALLUXIO_IMAGE"):
-        wrapper.jars(str(tmp_path))
+        jvm.jars(str(tmp_path))
     (tmp_path / "lib").mkdir()
-    for name in ("alluxio-core-2.9.4.jar", "slf4j-reload4j-1.jar"):
+    for name in ("alluxio-core-2.9.4.jar", "log4j-slf4j-impl-2.jar"):
         (tmp_path / "lib" / name).touch()
-    assert [os.path.basename(path) for path in wrapper.jars(str(tmp_path))] == ["alluxio-core-2.9.4.jar"]
+    assert [os.path.basename(path) for path in jvm.jars(str(tmp_path))] == ["alluxio-core-2.9.4.jar"]
     assert datasets.size(1536) == "1.5 KiB"

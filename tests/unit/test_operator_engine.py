@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from alnair_operator import engine as engines
 from alnair_operator import loading
-from alnair_operator.alluxio import AlluxioAway, AlluxioError, Job, Mount
+from alnair_operator.alluxio import Job, Mount
 from alnair_operator.datasets import Dataset
 from alnair_operator.engine import SETTLED, Engine, MountJob, Step
+from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.planning import File, Worker
 
 Hook = Callable[[], None]
@@ -322,6 +323,18 @@ def test_credentials_are_seen_by_a_job_alone() -> None:
     assert status["phase"] == "Failed" and "403 Forbidden" in status["message"] and "Secret keys" in status["message"]
 
 
+def test_a_data_set_that_goes_while_a_job_mounts_it_leaves_no_mount() -> None:
+    fake, left = Fake(), [False, True]
+    dataset = declared(source="s3://b/p", credentials="keys")
+    one = engine(fake, mount_job=lambda dataset, ufs: MountJob("active"), end_mounts=lambda dataset: left.pop(0))
+    with pytest.raises(AlluxioAway, match="has not ended yet"):
+        one.remove(dataset, {"phase": "Mounting"})
+    # The Job did it at its last moment.
+    fake.table["/datasets/x"] = Mount("s3://b/p", True, {})
+    one.remove(dataset, {"phase": "Mounting"})
+    assert fake.table == {}
+
+
 def test_what_is_lost_after_the_load_is_seen() -> None:
     fake = Fake()
     one = engine(fake)
@@ -330,6 +343,12 @@ def test_what_is_lost_after_the_load_is_seen() -> None:
     fake.cached.discard("/datasets/x/f7")
     step = one.step(declared(), status)
     assert step.status["phase"] == "Incomplete" and step.events[0][:2] == ("Warning", "Incomplete")
+    # As long as it is so; what was repaired, or read through the cache, is read back.
+    assert one.step(declared(), step.status).status["phase"] == "Incomplete"
+    fake.cached.add("/datasets/x/f7")
+    again = one.step(declared(), step.status)
+    assert again.status["phase"] == "Syncing"
+    assert one.step(declared(), again.status).status["phase"] == "Complete"
 
 
 def test_it_is_freed_when_its_time_is_over() -> None:

@@ -162,6 +162,13 @@ def test_a_data_set_that_is_made_just_now_is_waited_for() -> None:
     assert gates.decide(["n/a"], {}, "source", CREATED, CREATED + 5).word == "wait"
 
 
+def test_what_is_said_of_an_earlier_declaration_lets_nobody_go() -> None:
+    said = {"phase": "Complete", "observedGeneration": 1}
+    assert gates.status_of({"metadata": {"generation": 1}, "status": said}) == said
+    stale = gates.status_of({"metadata": {"generation": 2}, "status": said})
+    assert gates.decide(["n/a"], {"n/a": stale}, "source", CREATED, CREATED + 600).word == "wait"
+
+
 def test_only_the_own_gate_is_lifted() -> None:
     own, other = {"name": "alnair.io/dataset"}, {"name": "other"}
     pod = {"metadata": {"labels": {"alnair.io/held": "true"}}, "spec": {"schedulingGates": [other, own]}}

@@ -136,6 +136,15 @@ def test_names_stay_apart() -> None:
     assert list(answer.missing) != ["alluxio/x"] and list(answer.missing.values()) == ["/mnt/fuse/alluxio-journal/datasets/x"]
 
 
+def test_a_folder_of_a_root_with_the_name_of_a_bucket_s_data_set_is_that_data_set() -> None:
+    known = dataset("images", path="/buckets/images")
+    after, answer = mutated(pod(host("/mnt/fuse3/datasets/images/train")), known)
+    assert after["spec"]["volumes"][0]["hostPath"]["path"] == "/mnt/alluxio-fuse/buckets/images/train"
+    assert not answer.missing and after["metadata"]["annotations"]["alnair.io/datasets"] == "alluxio/images"
+    after, _ = mutated(pod(host("/mnt/fuse3/datasets/images")), dataset("images", phase="Failed"))
+    assert after["spec"]["volumes"][0] == host("/mnt/fuse3/datasets/images")
+
+
 def test_two_volumes_and_one_that_is_none() -> None:
     item = pod(host("/mnt/fuse3/datasets/b", "one"), {"name": "scratch", "emptyDir": {}}, host("/mnt/fuse3/datasets/a", "two"))
     item["spec"]["schedulingGates"] = [{"name": "other"}]

@@ -129,8 +129,8 @@ def test_pods_that_are_about_to_be_replaced_do_not_count() -> None:
 
 
 def test_the_workers_that_the_master_counts_must_be_those_of_the_pods() -> None:
-    def worker(address: str) -> dict[str, Any]:
-        return {"address": {"host": "192.0.2.1", "containerHost": address}}
+    def worker(address: str) -> list[str]:
+        return ["192.0.2.1", address]
 
     pods = [{"metadata": {"name": name, "labels": {"role": "alluxio-worker"}}, "status": {"podIP": address}} for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))]
     pods.append({"metadata": {"name": "m-0", "labels": {"role": "alluxio-master"}}, "status": {"podIP": "10.0.0.3"}})

@@ -163,7 +163,19 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
 
 @pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name not in ("lease.yml", "lock.yml")))
 def test_every_playbook_has_tasks_to_count(playbook: str) -> None:
-    assert counting.tasks_of_playbook(HOME / "playbooks" / playbook) >= 3
+    assert counting.tasks_of_playbook(HOME / "playbooks" / playbook, {}) >= 3
+
+
+def test_what_the_inventory_decides_is_counted_before_it_comes() -> None:
+    def count(playbook: str, **variables: Any) -> int:
+        return counting.tasks_of_playbook(HOME / "playbooks" / f"{playbook}.yml", variables)
+
+    operator = {"dataset_operator_image": "registry.example/operator"}
+    assert count("site", **operator) - count("site") == count("deploy_operator", **operator) - count("deploy_operator") > 9
+    # Who lists data sets is told that the operator is lacking.
+    sets = {"alluxio_datasets": [{"name": "images"}]}
+    assert count("site", **sets) - count("site", **operator) == count("datasets", **sets) - count("datasets") > 5
+    assert count("teardown", alluxio_purge=True) > count("teardown")
 
 
 @pytest.mark.parametrize("verb", ["checksum", "free", "unmount"])

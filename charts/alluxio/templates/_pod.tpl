@@ -71,20 +71,21 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* Variables of a container. Argument: [root, map of names and field paths, env of the part]. */}}
+{{/*
+Variables of a container. Argument: [root, map of names and field paths, env of the part].
+Without a locale Java opens no file of the under storage whose name holds more than ASCII.
+*/}}
 {{- define "alluxio.environment" -}}
 envFrom:
   - configMapRef: {name: {{ include "alluxio.name" (index . 0) }}-config}
-{{- if or (index . 1) (index . 2) }}
 env:
   {{- range $name, $path := index . 1 }}
   - name: {{ $name }}
     valueFrom: {fieldRef: {fieldPath: {{ $path }}}}
   {{- end }}
-  {{- range $name, $value := index . 2 }}
+  {{- range $name, $value := merge (dict) (index . 2) (dict "LC_ALL" "C.UTF-8") }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
   {{- end }}
-{{- end }}
 {{- end -}}
 
 {{/* The three probes of a part on a port. Argument: [values of the part, port]. */}}
