@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.alnair.alluxio.plugins.modules.account_probe import ARGUMENTS
-from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
+from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction, sections
 
 
 def probe_script(args: dict[str, Any]) -> str:
@@ -26,18 +26,6 @@ def probe_script(args: dict[str, Any]) -> str:
         files = f"for data in {data}; do find \"$data\" -xdev ! -type d -user {name} -print 2>/dev/null; done | head -n 5" if data else ":"
         lines.append(f"if id -u -- {name} >/dev/null 2>&1; then echo '# process'; ps -o pid=,comm= -u {name}; echo '# file'; {files}; fi")
     return "; ".join([*lines, "true"])
-
-
-def sections(lines: list[str]) -> dict[str, list[str]]:
-    """Return the lines by the section that they stand in."""
-    found: dict[str, list[str]] = {}
-    name = ""
-    for line in lines:
-        if line.startswith("# "):
-            name = line[2:]
-        else:
-            found.setdefault(name, []).append(line.strip())
-    return found
 
 
 def conflicts(args: dict[str, Any], users: list[list[str]], groups: list[list[str]]) -> list[str]:

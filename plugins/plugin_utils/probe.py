@@ -19,6 +19,18 @@ test_loader.get("defined")
 LONGEST = 64 * 1024
 
 
+def sections(lines: list[str]) -> dict[str, list[str]]:
+    """Return the lines that a script printed by the section that they stand in; one begins with ``# `` and its name."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in lines:
+        if line.startswith("# "):
+            name = line[2:]
+        else:
+            found.setdefault(name, []).append(line.strip())
+    return found
+
+
 class ProbeAction(ActionBase):
     """Base of the actions that probe."""
 

@@ -15,7 +15,7 @@ from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
 from reading import nodes
 
-import alnair_status
+from alnair import inventory as said
 from alnair_runner import Alnair
 
 HOME = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def bare(fault_hosts: Alnair) -> Alnair:
 @pytest.fixture(scope="session")
 def served(cluster: Alnair) -> Alnair:
     """The release with the operator of data sets, as the whole chain makes them."""
-    if not alnair_status.known(cluster.inventory).get("dataset_operator_image"):
+    if not said.known(cluster.inventory).get("dataset_operator_image"):
         pytest.fail("This lab has no operator's image: raise it with LAB_DATASETS=1 make lab.")
     result = cluster.deploy()
     assert result.status == "successful", result.failures

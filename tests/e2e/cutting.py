@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-import alnair_processes
+from alnair import processes
 from alnair_runner import HOME, Alnair
 
 LAB = HOME / "inventory" / "lab"
@@ -56,7 +56,7 @@ def kill(run: subprocess.Popen[str]) -> None:
         for pid in found:
             if Path(f"/proc/{pid}").exists():
                 os.kill(pid, signal.SIGSTOP)
-        more = {pid: start for pid, start in alnair_processes.descendants(run.pid).items() if not keeps_lease(pid)}
+        more = {pid: start for pid, start in processes.descendants(run.pid).items() if not keeps_lease(pid)}
         if set(more) <= set(found):
             break
         found.update(more)
@@ -69,7 +69,7 @@ def kill(run: subprocess.Popen[str]) -> None:
 def helm_of(run: subprocess.Popen[str]) -> list[int]:
     """Return the processes of a run that are helm changing something."""
     found = []
-    for pid in alnair_processes.descendants(run.pid):
+    for pid in processes.descendants(run.pid):
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
         except OSError:

@@ -19,11 +19,12 @@ HOME = Path(__file__).parents[2]
 # A number that no other process has in its arguments.
 MARK = "271.8281"
 SCRIPT = """
+import pathlib
 import sys
 sys.path.insert(0, {home!r})
 import alnair_runner
 cluster = alnair_runner.Alnair({home!r} + "/inventory/lab")
-alnair_runner.HOME = alnair_runner.Path({folder!r})
+cluster.home = pathlib.Path({folder!r})
 print("started", flush=True)
 sys.exit(cluster.run("long").exit_code)
 """

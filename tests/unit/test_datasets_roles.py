@@ -15,7 +15,7 @@ from ansible_collections.alnair.alluxio.plugins.filter.datasets import dataset_o
 from role_tools import rendered
 from small_api import Api, serve
 
-import alnair_progress
+from alnair import counting
 
 HOME = Path(__file__).parents[2]
 SETS: list[dict[str, Any]] = [{"name": "images", "source": "s3://bucket/images"}, {"name": "texts", "source": "/srv/texts", "namespaces": ["default"]}]
@@ -198,7 +198,7 @@ def test_data_sets_go_before_the_operator(cluster: Cluster) -> None:
 def counted(role: str, **variables: Any) -> int:
     """Return how many tasks progress expects of a run of a role."""
     known = {**variables, "groups": {"alluxio_masters": ["node-1"]}, "ansible_check_mode": False}
-    return alnair_progress.tasks_of_list([{"include_role": {"name": role}}], HOME / "roles" / "none", known)
+    return counting.tasks_of_list([{"include_role": {"name": role}}], HOME / "roles" / "none", known)
 
 
 def test_what_was_never_there_is_no_change_and_no_failure(cluster: Cluster) -> None:

@@ -10,6 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+# The variable by which a run's processes are known: each run has a folder of its own there.
+MARK = "ANSIBLE_SSH_CONTROL_PATH_DIR"
 # Runs on a host over the run's own connection: the other children of this connection's sshd are the run's remote commands. With
 # sudo at hand also those that became root.
 END_REMOTE = (
@@ -56,26 +58,51 @@ def is_zombie(pid: int) -> bool:
         return True
 
 
+def of_run(sockets: Path) -> dict[int, str]:
+    """Return the processes of a run, with their start times; other children of this process are none of them."""
+    table = parents()
+    own = [pid for pid, (parent, _start) in table.items() if parent == os.getpid() and is_marked(pid, sockets)]
+    found = {pid: table[pid][1] for pid in own}
+    for pid in own:
+        found.update(descendants(pid))
+    return found
+
+
+def is_marked(pid: int, sockets: Path) -> bool:
+    """Tell whether a process was started for the run whose control sockets lie in a folder."""
+    try:
+        return f"{MARK}={sockets}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
 def end_run(sockets: Path, patience: float = 3.0) -> None:
     """End ansible-playbook, its workers and its remote commands.
 
-    ansible-runner's own cancellation kills only the main process's group, but workers are sessions of their own.
+    ansible-runner's own cancellation kills only the main process's group, but workers are sessions of their own. An interrupt meanwhile kills all at once.
 
     Args:
         sockets: Folder of the run's ssh control sockets.
         patience: Seconds that ansible-playbook has to end in order.
     """
-    mine = descendants(os.getpid())
+    mine = of_run(sockets)
     table = parents()
     for pid in [pid for pid in mine if table.get(pid, (0, ""))[0] == os.getpid()]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    end_remote(sockets)
-    deadline = time.monotonic() + patience
-    while alive(mine) and time.monotonic() < deadline:
-        mine.update(descendants(os.getpid()))
-        time.sleep(0.1)
-    for pid in alive(mine):
+    try:
+        end_remote(sockets)
+        deadline = time.monotonic() + patience
+        while alive(mine) and time.monotonic() < deadline:
+            mine.update(of_run(sockets))
+            time.sleep(0.1)
+    finally:
+        kill(mine)
+
+
+def kill(processes: dict[int, str]) -> None:
+    """Kill processes at once."""
+    for pid in alive(processes):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+from alnair.changes import Change, of_event
+
+EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DIFFERS, EXIT_INTERRUPTED = 0, 1, 2, 3, 10, 130
 # The task of playbooks/prepare_hosts.yml that ends the chain where a host failed or is away.
 GATE = "Stop where a host is not prepared"
 
@@ -19,6 +21,25 @@ class Failure:
     message: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """A line of doctor's report.
+
+    Attributes:
+        subject: A host, ``cluster`` or ``controller``.
+        check: What was looked at.
+        verdict: ``ok``, ``warn`` or ``fail``.
+        text: What was found.
+        remedy: What to do; empty where nothing is to be done.
+    """
+
+    subject: str
+    check: str
+    verdict: str
+    text: str
+    remedy: str = ""
+
+
 @dataclasses.dataclass
 class Result:
     """What a run did.
@@ -30,6 +51,8 @@ class Result:
         failures: Tasks that failed, with their messages.
         unreachable: Hosts that did not answer, with the reason.
         messages: What the playbook said by debug tasks.
+        changes: The tasks that changed something, or would; with what differs where the run collected differences.
+        checks: What doctor found; empty for all other verbs.
         duration: Seconds.
     """
 
@@ -39,6 +62,8 @@ class Result:
     failures: list[Failure] = dataclasses.field(default_factory=list)
     unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
     messages: list[str] = dataclasses.field(default_factory=list)
+    changes: list[Change] = dataclasses.field(default_factory=list)
+    checks: list[Check] = dataclasses.field(default_factory=list)
     duration: float = 0.0
 
     @property
@@ -48,12 +73,19 @@ class Result:
         return codes[self.status]
 
 
+def said(answer: dict[str, Any]) -> str:
+    """Return what the answer of a task says; of a loop, what its failed items say."""
+    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
+    return "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+
+
 def collect(result: Result, event: dict[str, Any]) -> None:
     """Add what an event says to a result."""
     kind, data = event["event"], event.get("event_data", {})
     answer = data.get("res") or {}
-    items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
-    text = "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+    if change := of_event(kind, data):
+        result.changes.append(change)
+    text = said(answer)
     if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
         # It ends the chain because of what stands there already.
         return
@@ -65,8 +97,16 @@ def collect(result: Result, event: dict[str, Any]) -> None:
         result.unreachable[data.get("host", "")] = text
     elif kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and isinstance(answer.get("msg"), str):
         result.messages.append(answer["msg"])
+    elif kind == "runner_on_ok" and data.get("task_action") == "alnair.alluxio.doctor":
+        result.checks = [Check(**check) for check in answer["checks"]]
     elif kind == "playbook_on_stats":
         for host in data.get("processed", {}):
-            result.hosts[host] = {key: data.get(source, {}).get(host, 0) for key, source in
-                                  (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))}
+            result.hosts[host] = {
+                key: data.get(source, {}).get(host, 0)
+                for key, source in (("ok", "ok"), ("changed", "changed"), ("failures", "failures"), ("unreachable", "dark"), ("skipped", "skipped"))
+            }
+            seen = sum(change.host == host and not change.hidden for change in result.changes)
+            if result.hosts[host]["changed"] <= seen:
+                # All changes of this host are known, so none of the secret ones is one.
+                result.changes = [change for change in result.changes if change.host != host or not change.hidden]
         result.changed = sum(counts["changed"] for counts in result.hosts.values())

@@ -1,54 +1,16 @@
-"""Read the state of a release through the Kubernetes API."""
+"""The state of a release, read through the Kubernetes API."""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import kubernetes
-import rich.console
 import rich.table
-import urllib3
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-from ansible.vars.manager import VariableManager
 
-KNOBS = {"alluxio_kubeconfig": "", "alluxio_kube_context": "", "alluxio_namespace": "alluxio", "alluxio_release": "alluxio"}
-
-
-class ClusterError(Exception):
-    """The cluster could not be read."""
-
-
-def hosts(inventory: Path, pattern: str) -> list[str]:
-    """Return the hosts that a pattern matches."""
-    manager = InventoryManager(loader=DataLoader(), sources=[str(inventory)])
-    # Ansible would warn of a group that is not there; that nothing matches is answered by who asks.
-    parts = [part for part in pattern.replace(",", ":").split(":") if part]
-    if all(part.isidentifier() and part not in manager.groups and part not in manager.hosts for part in parts):
-        return []
-    return [str(host) for host in manager.list_hosts(pattern)]
-
-
-def known(inventory: Path) -> dict[str, Any]:
-    """Return the controller's variables as the inventory says them."""
-    loader = DataLoader()
-    manager = InventoryManager(loader=loader, sources=[str(inventory)])
-    controller = manager.list_hosts("alluxio_controller" if "alluxio_controller" in manager.groups else "all")
-    return VariableManager(loader=loader, inventory=manager).get_vars(host=controller[0]) if controller else {}
-
-
-def variables(inventory: Path) -> dict[str, Any]:
-    """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults."""
-    found = known(inventory)
-    templar = Templar(loader=DataLoader(), variables=found)
-    return {name: str(templar.template(found[name])) if name in found else default for name, default in KNOBS.items()}
+from alnair import cluster, masters
 
 
 def mib(count: float) -> str:
@@ -75,7 +37,12 @@ def whole(pod: Any) -> bool:
 def operator(pods: Iterable[Any]) -> list[dict[str, Any]]:
     """Return name, node and readiness of the operator's pods."""
     return [
-        {"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole(pod), "restarts": sum(item.restart_count for item in pod.status.container_statuses or [])}
+        {
+            "pod": pod.metadata.name,
+            "node": pod.spec.node_name,
+            "ready": whole(pod),
+            "restarts": sum(item.restart_count for item in pod.status.container_statuses or []),
+        }
         for pod in pods
         if (pod.metadata.labels or {}).get("app.kubernetes.io/name") == "alnair-operator"
     ]
@@ -83,9 +50,7 @@ def operator(pods: Iterable[Any]) -> list[dict[str, Any]]:
 
 def held(pods: Iterable[Any]) -> list[str]:
     """Return namespace/name of the pods that wait for their data sets."""
-    return [
-        f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods if "alnair.io/dataset" in [gate.name for gate in pod.spec.scheduling_gates or []]
-    ]
+    return [f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods if "alnair.io/dataset" in [gate.name for gate in pod.spec.scheduling_gates or []]]
 
 
 def read(knobs: dict[str, Any]) -> dict[str, Any]:
@@ -101,32 +66,33 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ClusterError: there is no kubeconfig or the API server does not answer.
     """
-    path = os.path.expanduser(knobs["alluxio_kubeconfig"] or os.environ.get("KUBECONFIG", "") or "~/.kube/config")
-    if not os.path.exists(path):
-        raise ClusterError(f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment.")
+    import kubernetes
+
     namespace, release = knobs["alluxio_namespace"], knobs["alluxio_release"]
-    try:
-        client = kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)
+    with cluster.asked(knobs) as client:
         core: Any = kubernetes.client.CoreV1Api(client)
-        limits: dict[str, Any] = {"_request_timeout": 10}
-        pods = core.list_namespaced_pod(namespace, label_selector=f"release={release}", **limits).items
-        secrets = core.list_namespaced_secret(namespace, label_selector=f"owner=helm,name={release}", **limits).items
-        claims = core.list_namespaced_persistent_volume_claim(namespace, **limits).items
-        operators = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=alnair-operator", **limits).items
-        waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **limits).items
-        volumes = core.list_persistent_volume(label_selector=f"release={release}", **limits).items
-    except (kubernetes.client.ApiException, kubernetes.config.ConfigException, urllib3.exceptions.HTTPError) as error:
-        raise ClusterError(f"The Kubernetes API server that {path} names does not answer: {str(error)[:300]}") from error
+        pods = core.list_namespaced_pod(namespace, label_selector=f"release={release}", **cluster.LIMITS).items
+        secrets = core.list_namespaced_secret(namespace, label_selector=f"owner=helm,name={release}", **cluster.LIMITS).items
+        claims = core.list_namespaced_persistent_volume_claim(namespace, **cluster.LIMITS).items
+        operators = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=alnair-operator", **cluster.LIMITS).items
+        waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **cluster.LIMITS).items
+        volumes = core.list_persistent_volume(label_selector=f"release={release}", **cluster.LIMITS).items
     newest = max(secrets, key=lambda secret: int(secret.metadata.labels["version"]), default=None)
-    masters = ready(pods, "master")
     return {
         "namespace": namespace,
-        "release": {"name": release, "revision": int(newest.metadata.labels["version"]), "status": newest.metadata.labels["status"],
-                    "chart": chart(newest), "image": image(pods)} if newest else None,
-        "masters": masters,
+        "release": {
+            "name": release,
+            "revision": int(newest.metadata.labels["version"]),
+            "status": newest.metadata.labels["status"],
+            "chart": chart(newest),
+            "image": image(pods),
+        }
+        if newest
+        else None,
+        "masters": ready(pods, "master"),
         "workers": ready(pods, "worker"),
         "fuse": ready(pods, "fuse"),
-        "capacity": capacity(core, namespace, [item["pod"] for item in masters if item["ready"]]),
+        "capacity": capacity(core, [pod for pod in pods if (pod.metadata.labels or {}).get("role") == "alluxio-master" and whole(pod)]),
         "claims": [{"name": claim.metadata.name, "phase": claim.status.phase} for claim in claims],
         "volumes": [{"name": volume.metadata.name, "phase": volume.status.phase} for volume in volumes],
         "operator": operator(operators),
@@ -146,16 +112,12 @@ def image(pods: Iterable[Any]) -> str | None:
     return next((pod.spec.containers[0].image for pod in pods), None)
 
 
-def capacity(core: Any, namespace: str, masters: list[str]) -> dict[str, int] | None:
-    """Return total and used bytes from the first master that answers, through the API server."""
-    for name in masters:
-        try:
-            answer = core.connect_get_namespaced_pod_proxy_with_path(
-                f"{name}:19999", namespace, "api/v1/master/info", _preload_content=False, _request_timeout=5)
-            found = json.loads(answer.data)["capacity"]
+def capacity(core: Any, pods: Iterable[Any]) -> dict[str, int] | None:
+    """Return total and used bytes from the first master that answers."""
+    for pod in pods:
+        found = (masters.info(core, pod) or {}).get("capacity")
+        if found:
             return {"total": int(found["total"]), "used": int(found["used"])}
-        except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, ValueError, KeyError):
-            continue
     return None
 
 

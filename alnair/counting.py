@@ -1,26 +1,25 @@
-"""Show how far a run of ansible-playbook has come."""
+"""How many tasks a playbook starts, as far as its files tell."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
-
-import rich.console
-from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 
 INCLUDES, ROLES = ("include_tasks", "import_tasks"), ("include_role", "import_role")
 
 
 def load(path: Path) -> Any:
     """Return what a file holds: plays, tasks or variables."""
+    from ansible.parsing.dataloader import DataLoader
+
     return DataLoader().load_from_file(str(path), trusted_as_template=True) or []
 
 
 def holds(conditions: Any, variables: dict[str, Any]) -> bool:
     """Tell whether conditions hold by what is known before the run; one that the hosts decide does not."""
+    from ansible.errors import AnsibleError
+    from ansible.template import Templar
+
     templar = Templar(variables=variables)
     try:
         return all(templar.evaluate_conditional(condition) for condition in (conditions if isinstance(conditions, list) else [conditions]))
@@ -87,61 +86,3 @@ def tasks_of_playbook(path: Path, variables: dict[str, Any]) -> int:
         for part in ("tasks", "post_tasks"):
             total += tasks_of_list(play.get(part, []), roles / "none", {**variables, **play.get("vars", {})})
     return total
-
-
-class Progress:
-    """Shows a run: one line per task on a terminal that is written over, plain lines elsewhere."""
-
-    def __init__(self, console: rich.console.Console, *, quiet: bool = False) -> None:
-        self.console, self.quiet = console, quiet
-        self.started = self.said = time.monotonic()
-        self.play, self.task, self.number = "", "", 0
-        self.expected = 0
-        self.done: set[str] = set()
-        self.seen: set[str] = set()
-        self.status = console.status("starting") if console.is_terminal and not quiet else None
-        if self.status:
-            self.status.start()
-
-    def expect(self, tasks: int) -> None:
-        """Take the number of tasks that will start."""
-        self.expected = tasks
-
-    def event(self, event: dict[str, Any]) -> None:
-        """Take one event of ansible-runner."""
-        kind, data = event["event"], event.get("event_data", {})
-        if kind == "playbook_on_play_start":
-            self.play = data.get("name", "")
-        elif kind == "playbook_on_task_start":
-            self.task, self.done = data.get("name", ""), set()
-            # A meta task starts anew for every host.
-            self.number += data.get("task_uuid") not in self.seen
-            self.seen.add(data.get("task_uuid", ""))
-        elif kind.startswith("runner_on_") and kind != "runner_on_start":
-            self.done.add(data.get("host", ""))
-            if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and not self.quiet:
-                # What goes is said before it goes.
-                self.console.print((data.get("res") or {}).get("msg", ""), markup=False, highlight=False, soft_wrap=True)
-        self.show(new=kind == "playbook_on_task_start")
-
-    def show(self, *, new: bool) -> None:
-        """Write where the run stands."""
-        if self.quiet or not self.task:
-            return
-        elapsed = time.monotonic() - self.started
-        line = f"{elapsed:5.0f} s  task {self.number} of {max(self.number, self.expected)}  {self.play}: {self.task.rsplit(' : ', maxsplit=1)[-1]}"
-        if self.status:
-            self.status.update(f"{line} ({len(self.done)} hosts done)")
-        elif new:
-            self.said = time.monotonic()
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def tick(self) -> None:
-        """Tell at least every 20 s that a long task goes on."""
-        if self.status or time.monotonic() - self.said > 20:
-            self.show(new=True)
-
-    def end(self) -> None:
-        """Give the line back to the terminal."""
-        if self.status:
-            self.status.stop()

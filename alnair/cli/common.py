@@ -1,0 +1,178 @@
+"""What the verbs share: options, how errors are said, and a run from words to exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import rich.console
+import rich.table
+import yaml
+
+from alnair.api import Alnair
+from alnair.errors import ClusterError, UsageError
+from alnair.events import Event
+from alnair.progress import Progress
+from alnair.result import Result
+
+
+class Verb(click.Command):
+    """A command whose help ends with an example.
+
+    Args:
+        example: What stands behind the command's name.
+    """
+
+    def __init__(self, *args: Any, example: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example."""
+        formatter.write(f"\nExample: {ctx.command_path} {self.example}\n")
+
+
+class Verbs(Verb, click.Group):
+    """Verbs that share a name."""
+
+    command_class = Verb
+
+
+INVENTORY = click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists.")
+READING = [INVENTORY, click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")]
+RUNNING = [
+    INVENTORY,
+    click.option("-l", "--limit", default="", help="Hosts that the host roles run on; the cluster's tasks always run."),
+    click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
+    click.option("--json", "form", flag_value="json", help="Print one JSON document at the end."),
+    click.option("--jsonl", "form", flag_value="jsonl", help="Print each event as it comes as a line of JSON, the result last."),
+    click.option("-v", "verbosity", count=True, help="Show ansible-playbook's own output; -vvv for more."),
+]
+CHANGING = [
+    *RUNNING[:2],
+    click.option("-C", "--check", is_flag=True, help="Tell what would change; change nothing."),
+    click.option("-D", "--diff", is_flag=True, help="Show differences."),
+    *RUNNING[2:],
+]
+
+
+def given(options: list[Any]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command options."""
+    return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+
+reading, running, changing = given(READING), given(RUNNING), given(CHANGING)
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """Turn what was refused or could not be read into click's errors: a sentence, and exit code 2 or 1."""
+    try:
+        yield
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    except ClusterError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
+    """Return variables from words as ansible-playbook's -e takes them: key=value, YAML or JSON, or @file.
+
+    Raises:
+        UsageError: a word is none of these.
+    """
+    found: dict[str, Any] = {}
+    for item in items:
+        if item.startswith("@") and not Path(item[1:]).is_file():
+            raise UsageError(f"-e {item}: there is no file {item[1:]}.")
+        if not item.startswith(("@", "{")) and "=" in item:
+            key, _, value = item.partition("=")
+            found[key] = yaml.safe_load(value) if value in ("true", "false") else value
+            continue
+        text = Path(item[1:]).read_text(encoding="utf-8") if item.startswith("@") else item
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise UsageError(f'-e "{item}" is neither key=value nor a mapping in YAML or JSON nor @file.')
+        found.update(values)
+    return found
+
+
+def console_of(options: dict[str, Any]) -> rich.console.Console:
+    """Return where people read: not where programs do."""
+    return rich.console.Console(stderr=bool(options["form"]))
+
+
+def report(console: rich.console.Console, verb: str, result: Result, form: str | None, **more: Any) -> None:
+    """Print what a run did.
+
+    Args:
+        console: Where people read.
+        verb: What was asked for.
+        result: What the run did.
+        form: ``json`` for one document, ``jsonl`` for it as the last line.
+        more: What such a document tells besides.
+    """
+    document = {"verb": verb, **more, **dataclasses.asdict(result)}
+    if form:
+        click.echo(json.dumps(document, indent=2) if form == "json" else json.dumps({"event": "result", **document}))
+        return
+    table = rich.table.Table("host", "ok", "changed", "failed", "unreachable")
+    for host, counts in sorted(result.hosts.items()):
+        table.add_row(host, *(str(counts[key]) for key in ("ok", "changed", "failures", "unreachable")))
+    if result.hosts:
+        console.print(table)
+    for failure in result.failures:
+        console.print(f"{failure.host}: {failure.task}\n  {failure.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    for host, reason in result.unreachable.items():
+        console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if result.status == "interrupted":
+        console.print("What was done so far stays. The same command goes on from there; a helm that was cut off is repaired by it first.")
+    console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold")
+
+
+def emit(event: Event) -> None:
+    """Print an event as a line of JSON."""
+    click.echo(json.dumps(event.told()))
+
+
+def run(inventory: str | None, options: dict[str, Any], progress: Progress, work: Callable[..., Result]) -> Result:
+    """Run a playbook with the options that all verbs have, and show how far it is.
+
+    Args:
+        inventory: As :class:`Alnair` takes it.
+        options: What the options of :data:`RUNNING`, or of :data:`CHANGING`, say.
+        progress: Shows it.
+        work: Takes the cluster and the options of :meth:`Alnair.run`.
+
+    Raises:
+        click.UsageError: it cannot be run.
+    """
+    try:
+        with said():
+            cluster = Alnair(inventory)
+            variables = extra_variables(options["extra"])
+            if options["limit"] and cluster.matched(options["limit"]):
+                progress.console.print(f"--limit {options['limit']} holds for the tasks on hosts; the cluster's tasks run all the same.", markup=False)
+            # Differences are shown by ansible-playbook itself; to a program only the document tells them.
+            verbosity = 0 if options["form"] else max(options["verbosity"], int(options.get("diff", False)))
+            chosen: dict[str, Any] = {name: options[name] for name in ("check", "diff") if name in options}
+            chosen["on_event"] = emit if options["form"] == "jsonl" else None
+            return work(cluster, limit=options["limit"], extra_vars=variables, verbosity=verbosity, progress=progress, **chosen)
+    finally:
+        progress.end()
+
+
+def perform(verb: str, inventory: str | None, options: dict[str, Any], **more: Any) -> None:
+    """Run a method of :class:`Alnair` for the command line and exit with its code."""
+    console = console_of(options)
+    progress = Progress(console, quiet=options["verbosity"] > 0)
+    result = run(inventory, options, progress, lambda cluster, **given: getattr(cluster, verb)(**given, **more))
+    report(console, verb, result, options["form"])
+    sys.exit(result.exit_code)

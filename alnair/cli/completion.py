@@ -1,0 +1,26 @@
+"""The verb that teaches a shell the others."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from alnair.cli.common import Verb
+
+
+@click.command(cls=Verb, example="bash >> ~/.bashrc")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script by which a shell completes verbs.
+
+    Append it to ~/.bashrc or ~/.zshrc, or put it into ~/.config/fish/completions. It completes the name by which this was called: alnair-runner where that is
+    installed, or ./alnair_runner.py.
+    """
+    root = context.find_root()
+    name = root.info_name or "alnair-runner"
+    # As click itself names the variable by which the script asks it.
+    variable = f"_{name}_COMPLETE".replace("-", "_").replace(".", "_").upper()
+    made = get_completion_class(shell)
+    assert made is not None, shell
+    click.echo(made(root.command, {}, name, variable).source())

@@ -1,0 +1,135 @@
+"""The verbs of data sets."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from typing import Any
+
+import click
+import rich.console
+
+from alnair import datasets
+from alnair.api import Alnair
+from alnair.cli.common import Verbs, changing, console_of, reading, report, run, said
+
+
+def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], **more: Any) -> None:
+    """Do a verb and exit with its code."""
+    console, look = console_of(options), None
+    if verb in ("mount", "load"):
+        with said():
+            knobs = Alnair(inventory).variables()
+        look = functools.partial(datasets.read, knobs, names)
+    watch = datasets.Watch(console, look, quiet=options["verbosity"] > 0)
+    result = run(inventory, options, watch, lambda cluster, **given: cluster.dataset(verb, *names, **more, **given))
+    if (shown := datasets.findings(watch.reports)) and not options["form"]:
+        console.print(shown)
+    report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)
+    if result.status == "interrupted" and verb in ("mount", "load"):
+        console.print(
+            "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset unmount NAME ends it.", markup=False
+        )
+    sys.exit(result.exit_code)
+
+
+def show(inventory: str | None, names: tuple[str, ...], *, as_json: bool) -> None:
+    """Print how data sets stand."""
+    with said():
+        found = datasets.read(Alnair(inventory).variables(), names)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        rich.console.Console(width=None if sys.stdout.isatty() else 160).print(datasets.table(found))
+
+
+@click.group(cls=Verbs, example="load images")
+def dataset() -> None:
+    """Mount, load, check and free data sets."""
+
+
+named = click.argument("names", nargs=-1, metavar="[NAME]...")
+asked = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+
+
+def compared(function: Any) -> Any:
+    """Give a command the options of a comparison with the source."""
+    content = click.option("--content", is_flag=True, help="Compare byte by byte what is cached, too.")
+    sample = click.option("--sample", default=0, type=click.IntRange(0), metavar="N", help="Of so many files picked at random; 0 for all.")
+    return content(sample(function))
+
+
+@dataset.command(example="images")
+@changing
+@named
+def mount(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
+    """Declare, mount and load what the inventory lists."""
+    perform("mount", inventory, names, options)
+
+
+@dataset.command(example="images --evict texts")
+@changing
+@named
+@click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated.")
+def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], **options: Any) -> None:
+    """Load what is new at the source or not cached.
+
+    ^C leaves the load going.
+    """
+    perform("load", inventory, names, options, evict=list(evict))
+
+
+@dataset.command(example="images --content --sample 100")
+@changing
+@named
+@compared
+def check(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
+    """Compare with the source.
+
+    Exit code 1 where something differs.
+    """
+    perform("check", inventory, names, options, content=content, sample=sample)
+
+
+@dataset.command(example="images")
+@changing
+@named
+@compared
+def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
+    """Put right what differs from the source."""
+    perform("repair", inventory, names, options, content=content, sample=sample)
+
+
+@dataset.command(example="images --path train/0.jpg")
+@changing
+@asked
+@click.option("--path", default="", help="File or directory, relative to the data set.")
+def checksum(inventory: str | None, names: tuple[str, ...], *, path: str, **options: Any) -> None:
+    """Tell checksums of what is cached, of directories too."""
+    perform("checksum", inventory, names, options, path=path)
+
+
+@dataset.command(example="images")
+@changing
+@asked
+def free(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
+    """Take data sets out of the cache; they stay mounted."""
+    perform("free", inventory, names, options)
+
+
+@dataset.command(example="images texts")
+@changing
+@asked
+@click.option("--force", is_flag=True, help="Take finalizers off what is stuck, last.")
+def unmount(inventory: str | None, names: tuple[str, ...], *, force: bool, **options: Any) -> None:
+    """Take data sets out of Alluxio; the source stays as it is."""
+    perform("unmount", inventory, names, options, force=force)
+
+
+@dataset.command(example="images --json")
+@reading
+@named
+def status(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
+    """Show phase, share cached, files, size and message."""
+    show(inventory, names, as_json=options["as_json"])

@@ -1,0 +1,57 @@
+"""Which master leads, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from alnair.errors import ClusterError
+
+CONTAINER, WEB = "alluxio-master", 19999
+
+
+def web_port(pod: Any) -> int:
+    """Return the port of a master's web page."""
+    ports = [port for container in pod.spec.containers if container.name == CONTAINER for port in container.ports or []]
+    return next((int(port.container_port) for port in ports if port.name == "web"), WEB)
+
+
+def info(core: Any, pod: Any) -> dict[str, Any] | None:
+    """Return what a master answers through the API server; None where it does not, as masters that do not lead do not."""
+    import kubernetes
+    import urllib3
+
+    try:
+        answer = core.connect_get_namespaced_pod_proxy_with_path(
+            f"{pod.metadata.name}:{web_port(pod)}", pod.metadata.namespace, "api/v1/master/info", _preload_content=False, _request_timeout=5
+        )
+        found = json.loads(answer.data)
+    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def of_release(core: Any, namespace: str, release: str) -> list[Any]:
+    """Return the pods of a release's masters.
+
+    Raises:
+        ClusterError: there are none.
+    """
+    found: list[Any] = core.list_namespaced_pod(namespace, label_selector=f"release={release},role=alluxio-master", _request_timeout=10).items
+    if not found:
+        raise ClusterError(f"Release {release} has no master in namespace {namespace}. Deploy it first: alnair_runner.py deploy")
+    return found
+
+
+def leader(core: Any, pods: Iterable[Any]) -> Any | None:
+    """Return the pod of the master that leads, None where none answers."""
+    return next((pod for pod in pods if info(core, pod)), None)
+
+
+def running(pods: Iterable[Any]) -> Any | None:
+    """Return the first pod whose master's container runs, None where there is none."""
+    for pod in pods:
+        if any(status.name == CONTAINER and status.state and status.state.running for status in pod.status.container_statuses or []):
+            return pod
+    return None

@@ -1,0 +1,105 @@
+"""Run a playbook by ansible-runner, so that one interrupt ends all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alnair import processes
+from alnair.home import collections_path
+from alnair.result import Failure, Result
+
+CONTROLLER = "alluxio_controller:localhost"
+
+
+class Cancelled(Exception):
+    """Another thread wants the run to end."""
+
+
+def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: str, words: list[str], extra_vars: dict[str, Any], verbosity: int,
+         told: Callable[[dict[str, Any]], None], tick: Callable[[], None], interrupted: Callable[[], None],
+         cancel: threading.Event | None) -> None:  # fmt: skip
+    """Run a playbook and put into a result how it ended.
+
+    Args:
+        home: Folder of the collection.
+        playbook: The playbook's path.
+        inventory: Folder or file.
+        result: What ``told`` fills; its status is set here.
+        limit: Pattern of hosts; the controller's tasks run all the same.
+        words: Further words of ansible-playbook's command line.
+        extra_vars: Variables that win over all others.
+        verbosity: How much ansible-playbook says, 0 to 5.
+        told: Takes each event of ansible-runner as it comes.
+        tick: Called twice a second.
+        interrupted: Called at the first interrupt, before the run is ended in order; a second one kills it.
+        cancel: Ends the run in order when it is set, as an interrupt does.
+
+    Raises:
+        Exception: what ``told`` raised; the run is ended then.
+    """
+    import ansible_runner
+
+    # A folder for each run: ansible-runner reads options of an earlier run again from a folder that is used twice.
+    # The sockets lie by themselves because their paths may have no more than 107 characters, and TMPDIR may be long.
+    with tempfile.TemporaryDirectory(prefix="alnair-") as folder, tempfile.TemporaryDirectory(prefix="alnair-", dir="/tmp") as sockets_folder:
+        sockets = Path(sockets_folder)
+
+        raised: list[Exception] = []
+        path = collections_path(home)
+
+        def handle(event: dict[str, Any]) -> bool:
+            # This is a thread of ansible-runner, in which an error would be lost.
+            try:
+                if not raised:
+                    told(event)
+            except Exception as error:  # noqa: BLE001
+                raised.append(error)
+            return False
+
+        thread, runner = ansible_runner.run_async(
+            private_data_dir=folder, project_dir=str(home), playbook=str(playbook),
+            inventory=str(inventory), limit=f"{limit}:{CONTROLLER}" if limit else None, cmdline=" ".join(words) or None,
+            extravars=extra_vars, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
+            # Its own one would take SIGINT and SIGTERM for itself and end less than all.
+            cancel_callback=lambda: False,
+            envvars={
+                "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+                # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
+                "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+                processes.MARK: str(sockets),
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                **({"ANSIBLE_COLLECTIONS_PATH": path} if path else {}),
+            },
+        )  # fmt: skip
+        try:
+            while thread.is_alive():
+                thread.join(0.5)
+                tick()
+                if raised or (cancel and cancel.is_set()):
+                    raise Cancelled
+            result.status = "failed" if result.failures else "unreachable" if result.unreachable else "successful"
+            if result.status == "successful" and runner.status != "successful":
+                result.status = "failed"
+                text = runner.stdout.read()[-2000:] if runner.stdout else ""
+                result.failures.append(Failure("localhost", "start of ansible-playbook", text.strip() or f"it ended with {runner.rc}"))
+        except (KeyboardInterrupt, Cancelled) as reason:
+            try:
+                if isinstance(reason, KeyboardInterrupt):
+                    interrupted()
+                processes.end_run(sockets)
+                thread.join(5)
+            except KeyboardInterrupt:
+                processes.kill(processes.of_run(sockets))
+            result.status = "interrupted"
+        finally:
+            with contextlib.suppress(KeyboardInterrupt):
+                processes.end_connections(sockets)
+        if raised:
+            raise raised[0]

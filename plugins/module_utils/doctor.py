@@ -1,0 +1,319 @@
+"""What must hold before a deploy: facts of hosts, cluster and controller held against what is wanted. Nothing is read here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
+# Systems that the tests run on, and their kin.
+TESTED = ("debian", "ubuntu")
+ENFORCE = "pod-security.kubernetes.io/enforce"
+MASTER_PORTS, WORKER_PORTS = (19998, 19999, 19200, 20001, 20002, 20003), (29999, 30000, 30001, 30002, 30003)
+
+
+class Check(NamedTuple):
+    """A line of the report.
+
+    Attributes:
+        subject: A host, ``cluster`` or ``controller``.
+        check: What was looked at.
+        verdict: ``ok``, ``warn`` or ``fail``.
+        text: What was found.
+        remedy: What to do; empty where nothing is to be done.
+    """
+
+    subject: str
+    check: str
+    verdict: str
+    text: str
+    remedy: str = ""
+
+
+def version(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, for comparing."""
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def gib(count: float) -> str:
+    """Return bytes in words."""
+    return f"{count / 2**30:.1f} GiB"
+
+
+def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], controller: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Check]:
+    """Return the report: host by host, then the cluster, then the controller.
+
+    Args:
+        hosts: By name what action host_facts answered: ``facts``, or ``unreachable`` or ``failed`` with ``msg``.
+        cluster: What module doctor read; ``error`` where it could not.
+        controller: Versions, and what the chart's repository answered.
+        wanted: Parameters of module doctor.
+    """
+    found = [check for name, answer in hosts.items() if answer for check in of_host(name, answer, wanted)]
+    return [*found, *of_cluster(hosts, cluster, wanted), *of_controller(controller, wanted)]
+
+
+def of_host(name: str, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the lines of a host."""
+    said = " ".join(str(answer.get("msg", "")).split())
+    if answer.get("unreachable"):
+        yield Check(name, "ssh", FAIL, said, f"Try: ssh to {name} by hand; its address and user are in the inventory, its host key must be pinned.")
+        return
+    yield Check(name, "ssh", OK, "answers")
+    facts = answer.get("facts")
+    if not facts or not facts["root"]:
+        remedy = "Let the login become root: a rule in /etc/sudoers.d, or ansible_become_password in a vault. Then its sh must answer in time."
+        yield Check(name, "root shell", FAIL, said or "the login is not root", remedy)
+    else:
+        yield Check(name, "root shell", OK, "answers")
+    if not facts:
+        return
+    worker = name in wanted["workers"]
+    yield from of_system(name, facts)
+    if worker and wanted["fuse"]:
+        yield from of_fuse(name, facts, wanted)
+    yield from of_storage(name, facts, wanted)
+    yield from of_memory(name, facts, wanted) if worker else ()
+    yield of_ports(name, facts, wanted)
+    yield of_account(name, facts, wanted)
+
+
+def of_system(name: str, facts: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on operating system and Python."""
+    tested = bool(set(facts["family"]) & set(TESTED))
+    system = f"{facts['system'] or 'unknown system'}, kernel {facts['kernel']}"
+    yield Check(name, "system", OK if tested else WARN, system, "" if tested else "The roles are tested on Debian and Ubuntu; look at --check --diff first.")
+    if not facts["python"]:
+        yield Check(name, "python", FAIL, "there is none", "Install it (Debian: apt-get install python3), or name it with ansible_python_interpreter.")
+    elif version(facts["python"]) < version(OLDEST_PYTHON):
+        yield Check(name, "python", FAIL, facts["python"], f"Ansible's modules need {OLDEST_PYTHON}; name a newer one with ansible_python_interpreter.")
+    else:
+        yield Check(name, "python", OK, facts["python"])
+
+
+def of_fuse(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on what a FUSE mount needs that pods see."""
+    if facts["device"]:
+        yield Check(name, "FUSE device", OK, "/dev/fuse")
+    else:
+        remedy = "Run modprobe fuse; it makes the device." if facts["module"] else "The kernel has no module fuse; install the one that belongs to it."
+        yield Check(name, "FUSE device", FAIL, "there is no /dev/fuse", f"{remedy} Without FUSE: alluxio_chart_fuse: false.")
+    if facts["module"]:
+        yield Check(name, "FUSE module", OK, facts["module"])
+    else:
+        yield Check(
+            name,
+            "FUSE module",
+            FAIL,
+            "the kernel knows no file system fuse",
+            "Install the kernel's modules (Debian: linux-image of this kernel), or run modprobe fuse.",
+        )
+    where = wanted["mount"].rpartition("/")[0] or "/"
+    if "shared" in facts["propagation"]:
+        yield Check(name, "shared mounts", OK, f"{where} is {facts['propagation']}")
+    elif facts["propagation"]:
+        remedy = "Run mount --make-rshared / (systemd does so at boot), or pods will not see the cache."
+        yield Check(name, "shared mounts", FAIL, f"{where} is {facts['propagation']}", remedy)
+    else:
+        yield Check(name, "shared mounts", WARN, "findmnt is not there to tell", f"See that the mount of {where} is shared: /proc/self/mountinfo.")
+
+
+def of_storage(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on disk space and inodes."""
+    master = name in wanted["masters"]
+    least = wanted["free_mib"] + (int(quantity(wanted["journal_size"])) // 2**20 if master else 0)
+    free, inodes = facts["free_mib"], facts["free_inodes"]
+    if free is None:
+        yield Check(name, "disk", WARN, f"the space below {wanted['root']} could not be read", f"Try: df {wanted['root']}")
+    else:
+        few = free < least
+        remedy = f"Make room for {least} MiB, or choose another place with journal_directories_root." if few else ""
+        yield Check(name, "disk", FAIL if few else OK, f"{free} MiB free below {wanted['root']}", remedy)
+    if inodes is not None and inodes < wanted["free_inodes"]:
+        yield Check(
+            name,
+            "inodes",
+            FAIL,
+            f"{inodes} free below {wanted['root']}",
+            f"Make room for {wanted['free_inodes']}, or choose another place with journal_directories_root.",
+        )
+
+
+def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on the memory that the cache takes."""
+    quota = float(quantity(wanted["quota"]))
+    text = f"{gib(facts['available'])} of {gib(facts['memory'])} available"
+    if facts["memory"] < quota:
+        yield Check(name, "memory", FAIL, text, f"The cache shall have {wanted['quota']}: lower alluxio_chart_quota.")
+    elif facts["available"] < quota:
+        yield Check(name, "memory", WARN, text, f"The cache shall have {wanted['quota']}: lower alluxio_chart_quota, or see what takes the rest.")
+    else:
+        yield Check(name, "memory", OK, text)
+    size = "is no mount" if facts["shm"] is None else gib(facts["shm"])
+    if any(level.get("type") == "hostPath" and "/dev/shm" in str(level.get("path", "")) for level in wanted["levels"]) and (facts["shm"] or 0) < quota:
+        yield Check(
+            name, "/dev/shm", FAIL, size, f"A tier of {wanted['quota']} shall lie there. Try: mount -o remount,size={wanted['quota'].rstrip('iB')} /dev/shm"
+        )
+    else:
+        yield Check(name, "/dev/shm", OK, size)
+
+
+def of_ports(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
+    """Return the line on the ports of the host, which pods use only on the host's network."""
+    used = [*(MASTER_PORTS if wanted["master_host_network"] and name in wanted["masters"] else ()),
+            *(WORKER_PORTS if wanted["worker_host_network"] and name in wanted["workers"] else ())]  # fmt: skip
+    if not used:
+        return Check(name, "ports", OK, "pods have addresses of their own")
+    if facts["ports"] is None:
+        return Check(name, "ports", WARN, "ss is not there to tell", f"See that nothing else listens on {', '.join(map(str, used))}.")
+    # Alluxio itself runs in Java, and may be there already.
+    taken = {port: program for port in used if (program := facts["ports"].get(str(port))) not in (None, "java")}
+    if taken:
+        text = ", ".join(f"{port} by {program or 'somebody'}" for port, program in taken.items())
+        return Check(name, "ports", FAIL, f"taken: {text}", "End what listens there, or give Alluxio other ports (alluxio_chart_values).")
+    return Check(name, "ports", OK, "free, or Alluxio's")
+
+
+def of_account(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
+    """Return the line on names and numbers that somebody else has."""
+    clashes = []
+    for kind, number, listed in (("user", "uid", facts["users"]), ("group", "gid", facts["groups"])):
+        for other, value in listed:
+            if other == wanted[kind] and int(value) != wanted[number]:
+                clashes.append(f"{kind} {other} has {number} {value}, not {wanted[number]}")
+            elif other != wanted[kind] and int(value) == wanted[number]:
+                clashes.append(f"{number} {value} belongs to {kind} {other}")
+    if clashes:
+        return Check(
+            name, "account", FAIL, "; ".join(clashes), "Set alluxio_user_uid and alluxio_user_gid to numbers that are free on every host, or alluxio_user_name."
+        )
+    text = f"{wanted['user']} is there" if facts["users"] else f"{wanted['user']} ({wanted['uid']}:{wanted['gid']}) can be made"
+    return Check(name, "account", OK, text)
+
+
+def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the lines of the cluster."""
+    if cluster.get("error"):
+        yield Check("cluster", "API server", FAIL, cluster["error"], "Set alluxio_kubeconfig and alluxio_kube_context to what kubectl uses.")
+        return
+    new = version(cluster["version"])[:2] >= version(OLDEST_KUBERNETES)
+    yield Check(
+        "cluster",
+        "API server",
+        OK if new else FAIL,
+        f"Kubernetes {cluster['version']}",
+        "" if new else f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.",
+    )
+    yield from of_nodes(hosts, cluster["nodes"])
+    yield of_dns(cluster["dns"])
+    yield of_storage_class(cluster["storage_class"], wanted)
+    yield of_pod_security(cluster["namespace"], wanted)
+    yield from of_images(hosts, cluster["nodes"], wanted["images"])
+
+
+def node_of(name: str, answer: Mapping[str, Any]) -> str:
+    """Return what Kubernetes calls a host."""
+    return str((answer.get("facts") or {}).get("node") or name)
+
+
+def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[Check]:
+    """Yield lines on hosts that are no nodes, or take no pods; one line where all do."""
+    wrong = False
+    for name, answer in hosts.items():
+        node = nodes.get(node_of(name, answer))
+        reason = "is no node of the cluster" if node is None else "is not Ready" if not node["ready"] else "is cordoned" if node["cordoned"] else ""
+        if reason:
+            wrong = True
+            remedy = {"is cordoned": f"kubectl uncordon {node_of(name, answer)}", "is not Ready": f"kubectl describe node {node_of(name, answer)}"}
+            yield Check(
+                "cluster",
+                "nodes",
+                FAIL,
+                f"{name} {reason}",
+                f"Try: {remedy[reason]}" if reason in remedy else f"Its nodes are {', '.join(nodes)}: set alluxio_node_name.",
+            )
+    if not wrong:
+        yield Check("cluster", "nodes", OK, f"{len(hosts)} hosts are nodes that take pods")
+
+
+def of_dns(found: Mapping[str, int] | None) -> Check:
+    """Return the line on the cluster's DNS."""
+    if not found:
+        return Check(
+            "cluster",
+            "DNS",
+            WARN,
+            "kube-system has no Deployment with the label k8s-app=kube-dns",
+            "See that pods resolve names of Services: masters are found by theirs.",
+        )
+    down = [name for name, available in found.items() if not available]
+    if len(down) == len(found):
+        return Check("cluster", "DNS", FAIL, f"{', '.join(down)} has no available pod", f"Try: kubectl --namespace kube-system describe deployment {down[0]}")
+    return Check("cluster", "DNS", OK, ", ".join(f"{name}: {available} available" for name, available in found.items()))
+
+
+def of_storage_class(provisioner: str | None, wanted: Mapping[str, Any]) -> Check:
+    """Return the line on the journal's storage class."""
+    name = wanted["storage_class"]
+    return Check("cluster", "StorageClass", OK, f"{name} is made by deploy" if provisioner is None else f"{name} of {provisioner}")
+
+
+def of_pod_security(labels: Mapping[str, str] | None, wanted: Mapping[str, Any]) -> Check:
+    """Return the line on what the namespace lets pods do."""
+    name = wanted["namespace"]
+    if labels is None:
+        return Check("cluster", "Pod Security", OK, f"namespace {name} is made by deploy")
+    level = labels.get(ENFORCE, "privileged")
+    if level != "privileged":
+        remedy = f"Alluxio mounts directories of its nodes, and FUSE is privileged. Try: kubectl label namespace {name} {ENFORCE}=privileged --overwrite"
+        return Check("cluster", "Pod Security", FAIL, f"namespace {name} enforces {level}", remedy)
+    return Check("cluster", "Pod Security", OK, f"namespace {name} lets FUSE be privileged")
+
+
+def canonical(image: str) -> str:
+    """Return an image's name as container runtimes write it."""
+    first, _, rest = image.partition("/")
+    if not rest:
+        return f"docker.io/library/{image}"
+    return image if "." in first or ":" in first or first == "localhost" else f"docker.io/{image}"
+
+
+def of_images(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]], images: Iterable[str]) -> Iterator[Check]:
+    """Yield a line for each image: whether the nodes have it, as far as they tell."""
+    for image in images:
+        lacking = [
+            name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in map(canonical, node["images"])
+        ]
+        if not lacking:
+            yield Check("cluster", "images", OK, f"{image} is on all nodes")
+        elif image.startswith("localhost/"):
+            yield Check(
+                "cluster", "images", FAIL, f"{image} is not on {', '.join(lacking)}, and no registry has it", "Import it there, or name an image of a registry."
+            )
+        else:
+            remedy = "It is pulled when pods start, if they may; nodes tell only of their largest 50 images."
+            yield Check("cluster", "images", WARN, f"{image} is not on {', '.join(lacking)}", remedy)
+
+
+def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the lines of the machine that Ansible runs on."""
+    yield Check("controller", "versions", OK, f"ansible-core {found['ansible']}, Python {found['python']}")
+    if not found["helm"]:
+        yield Check("controller", "helm", WARN, f"there is none at {wanted['helm']}", "deploy installs it; helm_install_method says how.")
+    elif version(found["helm"]) < version(wanted["helm_minimum"]):
+        yield Check("controller", "helm", WARN, found["helm"], f"deploy installs a newer one: it must be {wanted['helm_minimum']} at least.")
+    else:
+        yield Check("controller", "helm", OK, found["helm"])
+    if wanted["repository"]:
+        text = f"{wanted['repository']}: {found['repository'] or 'answers'}"
+        yield Check(
+            "controller",
+            "chart repository",
+            FAIL if found["repository"] else OK,
+            text,
+            "See alluxio_chart_repository, and the proxy." if found["repository"] else "",
+        )

@@ -1,0 +1,177 @@
+"""Ansible module: whether all holds that must hold before a deploy."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: doctor
+short_description: Tell whether hosts, cluster and controller are fit for a deploy
+description:
+  - Holds what M(alnair.alluxio.host_facts) told of the hosts, and what it reads of the cluster itself, against what Alluxio needs; each line says what to do.
+  - Changes nothing. That something is wrong is an answer, no failure.
+version_added: 0.2.0
+author: The Alnair authors (@CentaurusInfra)
+options:
+  kubeconfig: {description: Kubeconfig file., type: path, required: true}
+  context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
+  namespace: {description: Namespace of the release., type: str, required: true}
+  hosts: {description: "What M(alnair.alluxio.host_facts) answered, by host; an empty answer leaves the host out.", type: dict, required: true}
+  masters: {description: Hosts of masters., type: list, elements: str, required: true}
+  workers: {description: Hosts of workers., type: list, elements: str, required: true}
+  user: {description: Name of the account., type: str, required: true}
+  uid: {description: Its number., type: int, required: true}
+  group: {description: Name of its group., type: str, required: true}
+  gid: {description: Number of its group., type: int, required: true}
+  root: {description: Directory for journal and domain socket., type: path, required: true}
+  mount: {description: Where FUSE mounts the cache., type: path, required: true}
+  fuse: {description: Whether FUSE is wanted., type: bool, default: true}
+  free_mib: {description: Space that each host must have below the directory., type: int, required: true}
+  free_inodes: {description: Inodes that each host must have there., type: int, required: true}
+  journal_size: {description: Space that masters must have beyond that., type: str, required: true}
+  quota: {description: Memory of each worker's cache., type: str, required: true}
+  master_host_network: {description: Whether the masters' pods use the network of their hosts., type: bool, default: false}
+  worker_host_network: {description: Whether the workers' pods do., type: bool, default: false}
+  levels: {description: The tiers of the chart's values., type: list, elements: dict, default: []}
+  images: {description: Images that nodes need., type: list, elements: str, required: true}
+  storage_class: {description: The journal's storage class., type: str, required: true}
+  repository: {description: The chart's repository; empty for none., type: str, default: ""}
+  helm: {description: The helm that is used., type: path, required: true}
+  helm_minimum: {description: Oldest version of it., type: str, required: true}
+  ansible: {description: Version of ansible-core., type: str, required: true}
+  timeout: {description: Seconds that the cluster and the repository have to answer., type: int, default: 10}
+attributes:
+  check_mode: {description: Changes nothing., support: full}
+  diff_mode: {description: Has nothing to compare., support: none}
+"""
+
+EXAMPLES = r"""
+- name: Look at everything and tell what is wrong
+  ansible.builtin.import_playbook: alnair.alluxio.doctor
+"""
+
+RETURN = r"""
+checks:
+  description: The report.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    subject: {description: "A host, V(cluster) or V(controller).", type: str}
+    check: {description: What was looked at., type: str}
+    verdict: {description: "V(ok), V(warn) or V(fail).", type: str}
+    text: {description: What was found., type: str}
+    remedy: {description: What to do; empty where nothing is to be done., type: str}
+said: {description: "The report as lines, what is wrong last.", type: list, elements: str, returned: success}
+failed_checks: {description: What must be mended before a deploy., type: list, elements: str, returned: success}
+"""
+
+import os
+import platform
+import re
+import subprocess
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.urls import open_url
+from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, kube
+
+try:
+    import kubernetes
+except ImportError:
+    kubernetes = None
+
+ORDER = (doctor.OK, doctor.WARN, doctor.FAIL)
+
+
+def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what module_utils/doctor.py wants to know of the cluster."""
+    patience: dict[str, Any] = {"seconds": params["timeout"]}
+    try:
+        api = kube.client(params)
+        core, apps, storage = kubernetes.client.CoreV1Api(api), kubernetes.client.AppsV1Api(api), kubernetes.client.StorageV1Api(api)
+        version = kube.retried(kubernetes.client.VersionApi(api).get_code, **patience).git_version
+        nodes = kube.retried(core.list_node, **patience).items
+        dns = kube.retried(apps.list_namespaced_deployment, "kube-system", label_selector="k8s-app=kube-dns", **patience).items
+        found = kube.retried(storage.read_storage_class, params["storage_class"], missing=None, **patience)
+        namespace = kube.retried(core.read_namespace, params["namespace"], missing=None, **patience)
+    except kube.ClusterAway as error:
+        return {"error": str(error)}
+    except kubernetes.client.ApiException as error:
+        return {"error": f"The API server that {params['kubeconfig']} names refused: {error.status} {error.reason}"}
+    return {
+        "version": version.removeprefix("v"),
+        "nodes": {item.metadata.name: node_facts(item) for item in nodes},
+        "dns": {item.metadata.name: item.status.available_replicas or 0 for item in dns},
+        "storage_class": found.provisioner if found else None,
+        "namespace": (namespace.metadata.labels or {}) if namespace else None,
+    }
+
+
+def node_facts(item: Any) -> dict[str, Any]:
+    """Return whether a node takes pods, and the images that it tells of."""
+    return {
+        "ready": any(condition.type == "Ready" and condition.status == "True" for condition in item.status.conditions or []),
+        "cordoned": bool(item.spec.unschedulable),
+        "images": [name for image in item.status.images or [] for name in image.names or []],
+    }
+
+
+def controller_facts(params: dict[str, Any]) -> dict[str, str]:
+    """Return versions, and why the repository does not answer; empty where it does or there is none."""
+    helm = ""
+    if os.access(params["helm"], os.X_OK):
+        done = subprocess.run([params["helm"], "version", "--template", "{{.Version}}"], capture_output=True, text=True, timeout=params["timeout"], check=False)
+        helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
+    reason = ""
+    if params["repository"].startswith(("http://", "https://")):
+        try:
+            open_url(f"{params['repository'].rstrip('/')}/index.yaml", method="HEAD", timeout=params["timeout"]).close()
+        except (OSError, ValueError) as error:
+            reason = str(error)
+    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "repository": reason}
+
+
+def line(check: doctor.Check) -> str:
+    """Return a line of the report."""
+    return f"{check.verdict:<4}  {check.subject}: {check.check}: {check.text}{'. ' if check.remedy else ''}{check.remedy}"
+
+
+def main() -> None:
+    """Run the module."""
+    texts = ("namespace", "user", "group", "journal_size", "quota", "storage_class", "helm_minimum", "ansible")
+    numbers = ("uid", "gid", "free_mib", "free_inodes")
+    module = AnsibleModule(
+        argument_spec={
+            **kube.ARGUMENTS,
+            **{name: {"type": "str", "required": True} for name in texts},
+            **{name: {"type": "int", "required": True} for name in numbers},
+            **{name: {"type": "path", "required": True} for name in ("root", "mount", "helm")},
+            **{name: {"type": "list", "elements": "str", "required": True} for name in ("masters", "workers", "images")},
+            "hosts": {"type": "dict", "required": True},
+            "fuse": {"type": "bool", "default": True},
+            "master_host_network": {"type": "bool", "default": False},
+            "worker_host_network": {"type": "bool", "default": False},
+            "levels": {"type": "list", "elements": "dict", "default": []},
+            "repository": {"type": "str", "default": ""},
+            "timeout": {"type": "int", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    if kubernetes is None:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    params = module.params
+    hosts = {name: answer for name, answer in params["hosts"].items() if answer}
+    try:
+        found = doctor.checks(hosts, cluster_facts(params), controller_facts(params), params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    ordered = sorted(found, key=lambda check: ORDER.index(check.verdict))
+    module.exit_json(
+        changed=False,
+        checks=[check._asdict() for check in found],
+        said=[line(check) for check in ordered],
+        failed_checks=[line(check) for check in found if check.verdict == doctor.FAIL],
+    )
+
+
+if __name__ == "__main__":
+    main()

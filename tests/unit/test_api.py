@@ -1,0 +1,169 @@
+"""The Python API: awaited, cancelled, called back, installed, and stable in what it offers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import alnair
+from alnair import Alnair, Event, UsageError, home
+
+HOME = Path(__file__).parents[2]
+# A number that no other process has in its arguments.
+MARK = "314.1592"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Alnair:
+    """Return a cluster of this machine alone, whose playbook takes long."""
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "ansible.cfg").touch()
+    (tmp_path / "hosts.yml").write_text("alluxio_masters: {hosts: {one: {ansible_connection: local}}}\n", encoding="utf-8")
+    tasks = f"- {{hosts: all, gather_facts: false, tasks: [{{ansible.builtin.command: echo x}}, {{ansible.builtin.command: sleep {MARK}}}]}}\n"
+    (tmp_path / "playbooks" / "site.yml").write_text(tasks, encoding="utf-8")
+    (tmp_path / "playbooks" / "short.yml").write_text("- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.command: echo x}]}\n", encoding="utf-8")
+    found = Alnair(tmp_path / "hosts.yml")
+    found.home = tmp_path
+    return found
+
+
+def sleepers() -> int:
+    return int(subprocess.run(["pgrep", "-c", "-f", f"^sleep {MARK}"], capture_output=True, text=True, check=False).stdout)
+
+
+def patiently(wanted: int) -> bool:
+    deadline = time.monotonic() + 60
+    while sleepers() != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return sleepers() == wanted
+
+
+def test_a_run_is_awaited_and_its_events_come_in_the_loops_thread(cluster: Alnair) -> None:
+    heard: list[tuple[str, threading.Thread]] = []
+
+    async def go() -> alnair.Result:
+        return await cluster.arun(cluster.run, "short", on_event=lambda event: heard.append((event.event, threading.current_thread())))
+
+    result = asyncio.run(go())
+    assert (result.status, result.changed) == ("successful", 1)
+    assert [kind for kind, _thread in heard] == ["play", "task", "host"]
+    assert {thread for _kind, thread in heard} == {threading.main_thread()}
+
+
+def test_a_cancelled_task_ends_its_run_and_nothing_else(cluster: Alnair) -> None:
+    async def go() -> None:
+        run = asyncio.create_task(cluster.arun(cluster.deploy))
+        assert await asyncio.to_thread(patiently, 1)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    with subprocess.Popen(["sleep", "60"]) as other:
+        asyncio.run(go())
+        assert patiently(0)
+        assert other.poll() is None
+        other.kill()
+
+
+def test_what_a_callback_raises_ends_the_run_and_is_raised(cluster: Alnair) -> None:
+    def fall(event: Event) -> None:
+        if event.event == "host":
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(cluster.arun(cluster.deploy, on_event=fall))
+    assert patiently(0)
+
+
+@pytest.mark.parametrize(("times", "pause"), [(1, 0.0), (2, 0.1), (2, 0.02)])
+def test_one_interrupt_ends_a_run_in_order_and_two_at_once(cluster: Alnair, times: int, pause: float) -> None:
+    script = """
+import io, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import rich.console
+from alnair import Alnair
+from alnair.progress import Progress
+cluster = Alnair(sys.argv[1])
+cluster.home = pathlib.Path(sys.argv[2])
+sys.exit(cluster.deploy(progress=Progress(rich.console.Console(width=200))).exit_code)
+"""
+    words = [sys.executable, "-c", script, str(cluster.inventory), str(cluster.home)]
+    with subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, text=True) as run:
+        assert patiently(1)
+        for _ in range(times):
+            run.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        try:
+            told, _none = run.communicate(timeout=20)
+        finally:
+            run.kill()
+    assert run.returncode == 130
+    assert "Interrupted in task 2, all: ansible.builtin.command (0 hosts done). It ends in order; ^C again ends it at once." in told
+    assert sleepers() == 0
+
+
+def test_another_thread_may_end_a_run(cluster: Alnair) -> None:
+    cancel = threading.Event()
+
+    def end() -> None:
+        patiently(1)
+        cancel.set()
+
+    threading.Thread(target=end).start()
+    assert cluster.deploy(cancel=cancel).status == "interrupted"
+    assert patiently(0)
+
+
+def test_the_playbooks_are_those_of_the_checkout_or_of_the_installed_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert home.find() == HOME
+    assert home.collections_path(HOME) is None
+    monkeypatch.setattr(home, "BESIDE", tmp_path)
+    monkeypatch.setattr(home, "roots", lambda: [tmp_path / "empty", tmp_path / "root"])
+    with pytest.raises(UsageError, match=r"alnair.alluxio is neither in .* nor below .*/empty, .*/root. Install it"):
+        home.find()
+    installed = tmp_path / "root" / home.NAME
+    (installed / "playbooks").mkdir(parents=True)
+    (installed / "playbooks" / "site.yml").touch()
+    assert home.find() == installed
+    assert home.collections_path(installed) == f"{tmp_path}/root:{tmp_path}/empty"
+
+
+def test_ansibles_own_paths_are_looked_at(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "from alnair import home; print(*home.roots(), sep='\\n')"]
+    done = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path)})
+    assert done.stdout.splitlines()[0] == str(tmp_path)
+
+
+def test_the_package_says_of_itself_what_the_collection_says() -> None:
+    about = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))
+    project = about["project"]
+    assert project["version"] == yaml.safe_load((HOME / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    lines = (HOME / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    required = {re.split("[<>=!;]", line)[0].strip(): line.partition(";")[0].strip() for line in lines if line and not line.startswith("#")}
+    said = {re.split("[<>=!]", line)[0]: line for line in project["dependencies"]}
+    assert said["click"] == required["click"] and said["kubernetes"] == required["kubernetes"]
+    assert set(required) - {"ansible"} <= set(said)
+    packages = {".".join(path.parent.relative_to(HOME).parts) for path in (HOME / "alnair").rglob("*.py")}
+    assert packages == set(about["tool"]["setuptools"]["packages"])
+    module, _, name = project["scripts"]["alnair-runner"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    assert (HOME / "alnair" / "py.typed").exists()
+
+
+def test_what_is_offered_is_there() -> None:
+    import alnair_runner
+
+    assert set(alnair.__all__) <= set(alnair_runner.__all__)
+    assert all(getattr(alnair_runner, name) is getattr(alnair, name) for name in alnair.__all__)

@@ -1,0 +1,218 @@
+"""What must hold before a deploy: read from a host by one script, judged without a host, said with the remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, ports, probe_script
+from ansible_collections.alnair.alluxio.plugins.module_utils import doctor
+from ansible_collections.alnair.alluxio.plugins.modules.doctor import controller_facts
+
+from alnair import Alnair, Check, Result
+from tests.unit.runner_tools import call
+
+HOME = Path(__file__).parents[2]
+GIB = 2**30
+FACTS: dict[str, Any] = {
+    "node": "node-1", "root": True, "system": "Debian GNU/Linux 12", "family": ["debian"], "kernel": "6.1", "python": "3.11.2", "device": True, "module": "loaded",
+    "propagation": "shared", "free_mib": 4000, "free_inodes": 100000, "memory": 8 * GIB, "available": 6 * GIB, "shm": 4 * GIB, "ports": {"22": "sshd"}, "users": [], "groups": [],
+}  # fmt: skip
+WANTED: dict[str, Any] = {
+    "namespace": "alluxio", "masters": ["m"], "workers": ["w"], "user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000, "root": "/mnt/fuse",
+    "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "levels": [], "images": ["alluxio/alluxio:2.9.4"],
+    "master_host_network": False, "worker_host_network": False, "storage_class": "standard", "repository": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
+}  # fmt: skip
+NODE = {"ready": True, "cordoned": False, "images": ["docker.io/alluxio/alluxio:2.9.4"]}
+CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None}
+CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "repository": ""}
+SHM = [{"type": "hostPath", "path": "/dev/shm"}]
+
+
+def fit(name: str, **other: Any) -> dict[str, Any]:
+    return {"facts": {**FACTS, "node": name, **other}}
+
+
+def wrong(
+    hosts: dict[str, Any] | None = None, cluster: dict[str, Any] | None = None, controller: dict[str, Any] | None = None, **wanted: Any
+) -> list[tuple[str, ...]]:
+    """Return subject, check, verdict and text of all lines that are not ok, of a site that is fit but for what is given."""
+    hosts = {"m": fit("m"), "w": fit("w"), **(hosts or {})}
+    found = doctor.checks(hosts, {**CLUSTER, **(cluster or {})}, {**CONTROLLER, **(controller or {})}, {**WANTED, **wanted})
+    for check in found:
+        assert bool(check.remedy) is (check.verdict != "ok"), check
+    return [check[:4] for check in found if check.verdict != "ok"]
+
+
+def test_a_site_that_is_fit_has_nothing_to_mend() -> None:
+    assert wrong() == []
+    assert wrong({"w": fit("w", module="loadable", users=[["alluxio-user", "1000"]], groups=[["alluxio-user", "1000"]])}) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "verdict", "text"),
+    [
+        ({"root": False}, "root shell", "fail", "the login is not root"),
+        ({"family": ["arch"], "system": "Arch"}, "system", "warn", "Arch, kernel 6.1"),
+        ({"python": ""}, "python", "fail", "there is none"),
+        ({"python": "3.8.20"}, "python", "fail", "3.8.20"),
+        ({"device": False}, "FUSE device", "fail", "there is no /dev/fuse"),
+        ({"module": ""}, "FUSE module", "fail", "the kernel knows no file system fuse"),
+        ({"propagation": "private"}, "shared mounts", "fail", "/mnt is private"),
+        ({"propagation": ""}, "shared mounts", "warn", "findmnt is not there to tell"),
+        ({"free_mib": 511}, "disk", "fail", "511 MiB free below /mnt/fuse"),
+        ({"free_mib": None}, "disk", "warn", "the space below /mnt/fuse could not be read"),
+        ({"free_inodes": 999}, "inodes", "fail", "999 free below /mnt/fuse"),
+        ({"memory": GIB, "available": GIB}, "memory", "fail", "1.0 GiB of 1.0 GiB available"),
+        ({"available": GIB}, "memory", "warn", "1.0 GiB of 8.0 GiB available"),
+        ({"users": [["bob", "1000"]]}, "account", "fail", "uid 1000 belongs to user bob"),
+        (
+            {"users": [["alluxio-user", "1001"]], "groups": [["staff", "1000"]]},
+            "account",
+            "fail",
+            "user alluxio-user has uid 1001, not 1000; gid 1000 belongs to group staff",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_worker_is_said(facts: dict[str, Any], check: str, verdict: str, text: str) -> None:
+    assert wrong({"w": fit("w", **facts)}) == [("w", check, verdict, text)]
+
+
+def test_masters_need_the_journals_space_but_neither_fuse_nor_memory() -> None:
+    assert wrong({"m": fit("m", device=False, module="", propagation="private", memory=1, available=1, shm=None)}) == []
+    assert wrong({"m": fit("m", free_mib=1535)}) == [("m", "disk", "fail", "1535 MiB free below /mnt/fuse")]
+
+
+def test_a_host_that_is_away_or_lets_nobody_become_root_is_a_line() -> None:
+    assert wrong({"w": {"unreachable": True, "msg": "no\nroute"}}) == [("w", "ssh", "fail", "no route")]
+    assert wrong({"w": {"failed": True, "msg": "Missing sudo password"}}) == [("w", "root shell", "fail", "Missing sudo password")]
+
+
+@pytest.mark.parametrize(("shm", "levels", "lines"), [(None, [], 0), (GIB, [], 0), (4 * GIB, SHM, 0), (GIB, SHM, 1), (None, SHM, 1)])
+def test_shared_memory_matters_where_a_tier_lies_there(shm: int | None, levels: list[dict[str, str]], lines: int) -> None:
+    assert len(wrong({"w": fit("w", shm=shm)}, levels=levels)) == lines
+
+
+def test_ports_matter_on_the_hosts_network_and_may_be_alluxios_own() -> None:
+    taken = {"w": fit("w", ports={"29999": "java", "30000": "nginx"})}
+    assert wrong(taken) == wrong(taken, master_host_network=True) == []
+    assert wrong(taken, worker_host_network=True) == [("w", "ports", "fail", "taken: 30000 by nginx")]
+    assert wrong({"w": fit("w", ports=None)}, worker_host_network=True) == [("w", "ports", "warn", "ss is not there to tell")]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "check", "verdict", "text"),
+    [
+        ({"error": "It does not answer"}, "API server", "fail", "It does not answer"),
+        ({"version": "1.29.9"}, "API server", "fail", "Kubernetes 1.29.9"),
+        ({"nodes": {"m": NODE, "x": NODE}}, "nodes", "fail", "w is no node of the cluster"),
+        ({"nodes": {"m": NODE, "w": {**NODE, "cordoned": True}}}, "nodes", "fail", "w is cordoned"),
+        ({"nodes": {"m": NODE, "w": {**NODE, "ready": False}}}, "nodes", "fail", "w is not Ready"),
+        ({"dns": {}}, "DNS", "warn", "kube-system has no Deployment with the label k8s-app=kube-dns"),
+        ({"dns": {"coredns": 0}}, "DNS", "fail", "coredns has no available pod"),
+        ({"namespace": {doctor.ENFORCE: "baseline"}}, "Pod Security", "fail", "namespace alluxio enforces baseline"),
+        ({"nodes": {"m": {**NODE, "images": []}, "w": NODE}}, "images", "warn", "alluxio/alluxio:2.9.4 is not on m"),
+    ],
+)
+def test_what_is_wrong_with_the_cluster_is_said(cluster: dict[str, Any], check: str, verdict: str, text: str) -> None:
+    assert wrong(cluster=cluster) == [("cluster", check, verdict, text)]
+
+
+def test_an_image_that_no_registry_has_must_be_on_every_node() -> None:
+    (line,) = wrong(images=["localhost/alluxio:2.9.4"])
+    assert line[2:] == ("fail", "localhost/alluxio:2.9.4 is not on m, w, and no registry has it")
+    assert wrong(cluster={"nodes": {"m": {**NODE, "images": ["localhost/x:1"]}, "w": {**NODE, "images": ["localhost/x:1"]}}}, images=["localhost/x:1"]) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "name"), [("nginx:1", "docker.io/library/nginx:1"), ("a/b:1", "docker.io/a/b:1"), ("r.io/a:1", "r.io/a:1"), ("r:5000/a:1", "r:5000/a:1")]
+)
+def test_images_are_compared_by_their_whole_names(image: str, name: str) -> None:
+    assert doctor.canonical(image) == name
+
+
+def test_a_node_may_have_another_name_than_its_host() -> None:
+    assert wrong({"w": fit("node-w")}, {"nodes": {"m": NODE, "node-w": NODE}}) == []
+
+
+@pytest.mark.parametrize(
+    ("controller", "wanted", "found"),
+    [
+        ({"helm": ""}, {}, [("controller", "helm", "warn", "there is none at /usr/local/bin/helm")]),
+        ({"helm": "3.9.0"}, {}, [("controller", "helm", "warn", "3.9.0")]),
+        ({}, {"repository": "https://x"}, []),
+        ({"repository": "404"}, {"repository": "https://x"}, [("controller", "chart repository", "fail", "https://x: 404")]),
+    ],
+)
+def test_what_is_wrong_with_the_controller_is_said(controller: dict[str, Any], wanted: dict[str, Any], found: list[tuple[str, ...]]) -> None:
+    assert wrong(controller=controller, **wanted) == found
+
+
+def test_a_repository_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "http://127.0.0.1:9", "timeout": 5, "ansible": "2.21.5"})
+    assert found["helm"] == ""
+    assert "refused" in found["repository"]
+
+
+def test_the_script_reads_this_very_machine() -> None:
+    args = {
+        "node": "n",
+        "python": sys.executable,
+        "user": "root",
+        "uid": 0,
+        "group": "root",
+        "gid": 0,
+        "root": "/nowhere/at/all",
+        "mount": "/nowhere/alluxio-fuse",
+    }
+    done = subprocess.run(["sh", "-c", f"LC_ALL=C; export LC_ALL; {probe_script(args)}"], capture_output=True, text=True, check=True)
+    found = parse("n", done.stdout.splitlines())
+    assert found["python"] == platform.python_version()
+    assert found["kernel"] == os.uname().release
+    assert found["root"] is (os.geteuid() == 0)
+    assert found["memory"] > found["available"] > 0
+    assert found["free_mib"] > 0
+    assert found["users"] == [["root", "0"]]
+
+
+def test_a_host_without_any_of_it_is_read_too() -> None:
+    found = parse("n", ["# id", "1000", "# system", "# kernel", "5.4", "# python", "# module", "loadable", "# disk", "# shm", "overlay 1 1 1 1% /dev"])
+    assert (found["root"], found["module"], found["free_mib"], found["shm"], found["ports"], found["users"]) == (False, "loadable", None, None, None, [])
+
+
+def test_who_listens_is_read_by_port() -> None:
+    lines = ['LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=3))', "LISTEN 0 128 [::]:80 [::]:*", "end"]
+    assert ports(lines) == {"22": "sshd", "80": ""}
+
+
+def test_the_verb_says_it_by_groups_of_hosts_and_by_its_exit_code(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Check("a", "python", "fail", "there is none", "Install [it]."), Check("a", "ssh", "ok", "answers"), Check("b", "ssh", "ok", "answers")]
+    monkeypatch.setattr(Alnair, "run", lambda *_words, **_options: Result("failed", checks=found))
+    done = call("doctor", "--inventory", str(inventory))
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == ["ok    a and b: ssh: answers", "fail  a: python: there is none", "      Install [it].", "doctor: 2 ok, 0 warn, 1 fail"]
+    assert json.loads(call("doctor", "--json", "--inventory", str(inventory)).stdout)["checks"][0]["remedy"] == "Install [it]."
+
+
+def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    hosts = {"m": {"ansible_connection": "local", "ansible_become": False}, "w": {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_become": False}}
+    groups = {
+        "alluxio_masters": {"hosts": {"m": hosts["m"]}},
+        "alluxio_workers": {"hosts": {"w": hosts["w"]}},
+        "all": {"vars": {"alluxio_kubeconfig": "/nowhere/config"}},
+    }
+    (tmp_path / "hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
+    result = Alnair(tmp_path / "hosts.yml").doctor()
+    found = {(check.subject, check.check): check for check in result.checks}
+    assert (result.status, result.exit_code, result.changed) == ("failed", 1, 0)
+    assert found["m", "ssh"].verdict == "ok"
+    assert found["m", "python"].verdict == "ok"
+    assert found["w", "ssh"].verdict == "fail" and "refused" in found["w", "ssh"].text
+    assert "There is no kubeconfig at /nowhere/config" in found["cluster", "API server"].text
+    assert "w: ssh:" in result.failures[-1].message

@@ -1,0 +1,83 @@
+"""Help that fits a screen, examples that are valid, words that are nearly right, and shells that complete."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from alnair.cli import main
+from alnair.cli.common import Verb
+from tests.unit.runner_tools import call
+
+HOME = Path(__file__).parents[2]
+# Of a terminal of the usual 80 columns.
+SCREEN = 30
+
+
+def verbs(group: click.Group = main, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield every verb with the words before it."""
+    for name, command in group.commands.items():
+        yield (*above, name)
+        if isinstance(command, click.Group):
+            yield from verbs(command, (*above, name))
+
+
+@pytest.mark.parametrize("words", [(), *verbs()], ids=lambda words: " ".join(words) or "none")
+def test_the_help_of_every_verb_fits_a_screen_and_ends_with_an_example(words: tuple[str, ...]) -> None:
+    done = call(*words, "--help")
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert len(lines) <= SCREEN
+    assert lines[-1].startswith(" ".join(("Example: alnair_runner.py", *words)) + " ")
+    assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
+
+
+@pytest.mark.parametrize("words", [(), *verbs()], ids=lambda words: " ".join(words) or "none")
+def test_every_example_is_a_command_line_that_is_taken(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command: click.Command = main
+    context = main.make_context("alnair_runner.py", [*words, "x"], resilient_parsing=True)
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    assert isinstance(command, Verb)
+    # The shell's part of a line is not the runner's.
+    line = [os.path.expanduser(word) for word in shlex.split(re.split(" >| [|]", command.example)[0])]
+    for path in [Path(word) for word in line if word.startswith(str(tmp_path))]:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    while isinstance(command, click.Group) and line and line[0] in command.commands:
+        command, line = command.commands[line[0]], line[1:]
+    command.make_context("verb", line, parent=context)
+
+
+@pytest.mark.parametrize(("words", "near"), [(["plna"], "plan"), (["statsu"], "status"), (["dataset", "lod"], "load"), (["deploy", "--chekc"], "--check")])
+def test_a_word_that_is_nearly_right_is_answered_with_the_right_one(words: list[str], near: str) -> None:
+    done = call(*words)
+    assert done.exit_code == 2
+    assert "Did you mean" in done.output and f"'{near}'" in done.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_given_the_script_that_asks_the_runner(shell: str) -> None:
+    done = call("completion", shell)
+    assert done.exit_code == 0
+    assert "_ALNAIR_RUNNER_PY_COMPLETE" in done.stdout
+
+
+def test_bash_completes_a_verb_without_loading_what_the_verbs_need() -> None:
+    script = call("completion", "bash").stdout
+    ask = f"{script}\nCOMP_WORDS=(./alnair_runner.py upg) COMP_CWORD=1; _alnair_runnerpy_completion ./alnair_runner.py; echo ${{COMPREPLY[@]}}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", ask], cwd=HOME, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path})
+    assert done.stdout.strip() == "upgrade"
+    loaded = "import sys, alnair_runner; print([name for name in ('ansible', 'ansible_runner', 'kubernetes') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=HOME, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,69 @@
+"""The state of a release as a table, once and again and again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rich.console
+
+from alnair import ClusterError, status
+from alnair.cli import reading
+from tests.unit.runner_tools import call
+
+FOUND: dict[str, Any] = {
+    "namespace": "alluxio",
+    "release": None,
+    "masters": [],
+    "workers": [],
+    "fuse": [],
+    "capacity": None,
+    "claims": [],
+    "volumes": [],
+    "operator": [],
+    "held": [],
+}
+
+
+def worker(*, ready: bool) -> dict[str, Any]:
+    return {**FOUND, "workers": [{"pod": "alluxio-worker-x", "node": "node-1", "ready": ready, "restarts": 0}]}
+
+
+def test_it_is_shown_anew_outlasts_a_restart_of_the_api_server_and_ends_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ANEW", 0.0)
+    answers: Iterator[Any] = iter([ClusterError("The API server does not answer"), worker(ready=True), KeyboardInterrupt()])
+
+    def look() -> dict[str, Any]:
+        answer = next(answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return dict(answer)
+
+    console = rich.console.Console(file=io.StringIO(), width=100, force_terminal=True)
+    reading.show_anew(console, worker(ready=False), look)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert printed.count("not Ready") == 2
+    assert printed.count("The API server does not answer") == 1
+    assert printed.rindex("Ready") > printed.rindex("The API server does not answer")
+    # The cursor was hidden and is shown again.
+    assert printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_pipe_is_not_watched(inventory: Path, words: list[str]) -> None:
+    done = call("status", "--watch", *words, "--inventory", str(inventory))
+    assert done.exit_code == 2
+    assert "--watch writes over what a terminal shows" in done.output
+
+
+def test_status_tells_which_pods_wait_and_for_whom() -> None:
+    operator = {"pod": "alnair-operator-x", "node": "node-1", "ready": False, "restarts": 2}
+    for ready, text in ((False, "waits for the operator, none of whose pods is Ready"), (True, "waits for its data sets")):
+        console = rich.console.Console(file=io.StringIO(), width=200)
+        console.print(status.table({**FOUND, "operator": [{**operator, "ready": ready}], "held": ["train/pod"]}))
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "train/pod" in printed
+        assert text in printed
