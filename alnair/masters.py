@@ -8,7 +8,7 @@ from typing import Any
 
 from alnair.errors import ClusterError
 
-CONTAINER, WEB = "alluxio-master", 19999
+CONTAINER, WEB, WORKERS = "alluxio-master", 19999, "api/v1/master/webui_workers"
 
 
 def web_port(pod: Any) -> int:
@@ -17,19 +17,31 @@ def web_port(pod: Any) -> int:
     return next((int(port.container_port) for port in ports if port.name == "web"), WEB)
 
 
-def info(core: Any, pod: Any) -> dict[str, Any] | None:
-    """Return what a master answers through the API server; None where it does not, as masters that do not lead do not."""
+def ask(core: Any, pod: Any, path: str) -> dict[str, Any] | None:
+    """Return what a master answers on a path of its web port, through the API server; None where it does not, as masters that do not lead do not."""
     import kubernetes
     import urllib3
 
     try:
         answer = core.connect_get_namespaced_pod_proxy_with_path(
-            f"{pod.metadata.name}:{web_port(pod)}", pod.metadata.namespace, "api/v1/master/info", _preload_content=False, _request_timeout=5
+            f"{pod.metadata.name}:{web_port(pod)}", pod.metadata.namespace, path, _preload_content=False, _request_timeout=5
         )
         found = json.loads(answer.data)
     except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def capacity(core: Any, pod: Any) -> dict[str, int] | None:
+    """Return total and used bytes of all workers as a master knows them; None where it does not lead."""
+    # Neither page asks an under storage, which may be away: api/v1/master/info then fails as if there were no master.
+    if not ask(core, pod, WORKERS):
+        return None
+    gauges = (ask(core, pod, "metrics/json/") or {}).get("gauges") or {}
+    try:
+        return {word: int(gauges[f"Cluster.Capacity{word.capitalize()}"]["value"]) for word in ("total", "used")}
+    except (KeyError, TypeError):
+        return None
 
 
 def of_release(core: Any, namespace: str, release: str) -> list[Any]:
@@ -46,7 +58,7 @@ def of_release(core: Any, namespace: str, release: str) -> list[Any]:
 
 def leader(core: Any, pods: Iterable[Any]) -> Any | None:
     """Return the pod of the master that leads, None where none answers."""
-    return next((pod for pod in pods if info(core, pod)), None)
+    return next((pod for pod in pods if ask(core, pod, WORKERS)), None)
 
 
 def running(pods: Iterable[Any]) -> Any | None:

@@ -114,11 +114,7 @@ def image(pods: Iterable[Any]) -> str | None:
 
 def capacity(core: Any, pods: Iterable[Any]) -> dict[str, int] | None:
     """Return total and used bytes from the first master that answers."""
-    for pod in pods:
-        found = (masters.info(core, pod) or {}).get("capacity")
-        if found:
-            return {"total": int(found["total"]), "used": int(found["used"])}
-    return None
+    return next((found for pod in pods if (found := masters.capacity(core, pod))), None)
 
 
 def table(found: dict[str, Any]) -> rich.table.Table:
