@@ -35,7 +35,7 @@ docs: setup ## make the reference pages in docs/ from the contracts of roles and
 	python docs/build.py
 
 unit: setup ## unit tests
-	pytest tests/unit
+	pytest -m 'not long' tests/unit
 
 e2e: lab ## the whole chain on the lab
 	pytest -m 'not long' tests/e2e
@@ -53,7 +53,7 @@ test: lint unit e2e molecule ## everything set up, all tests
 test-all bench: export LAB_DATASETS := 1
 
 test-all: test ## and what takes longer: the controller killed a hundred times
-	pytest -m long tests/e2e
+	pytest -m long tests/unit tests/e2e
 
 bench: lab ## host roles and release beside what else could do their work, the controller with thousands of hosts, reading with and without the cache
 	python -m tests.bench.convergence run

@@ -90,6 +90,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     found.server.shutdown()
 
 
+@pytest.mark.long
 def test_the_operator_comes_stays_and_goes(cluster: Cluster) -> None:
     before = {*cluster.api.items}
     secrets: dict[str, Any] = {"dataset_operator_credentials": {"s3": {"s3a.secretKey": "as-secret-as-can-be"}}}
@@ -132,6 +133,7 @@ def test_what_the_operator_lacks_is_said_before_anything_is_changed(cluster: Clu
     assert {*cluster.api.items} == before
 
 
+@pytest.mark.long
 def test_data_sets_are_declared_loaded_and_left_alone(cluster: Cluster) -> None:
     assert "The cluster does not know the kind AlnairDatacache" in cluster.said("datasets", alluxio_datasets=SETS)
     cluster.deploy()
@@ -177,6 +179,7 @@ def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
     assert {*cluster.api.items} == before
 
 
+@pytest.mark.long
 def test_data_sets_go_before_the_operator(cluster: Cluster) -> None:
     cluster.deploy(*SETS)
     said = cluster.said("dataset_operator", dataset_operator_state="absent")
@@ -201,6 +204,7 @@ def counted(role: str, **variables: Any) -> int:
     return counting.tasks_of_list([{"include_role": {"name": role}}], HOME / "roles" / "none", known)
 
 
+@pytest.mark.long
 def test_what_was_never_there_is_no_change_and_no_failure(cluster: Cluster) -> None:
     gone: dict[str, Any] = {"dataset_operator_state": "absent", "dataset_operator_unmount": True}
     assert cluster.changed("dataset_operator", "--check", **gone) == 0
@@ -209,6 +213,7 @@ def test_what_was_never_there_is_no_change_and_no_failure(cluster: Cluster) -> N
     assert text.count("\nTASK [") == counted("dataset_operator", **gone)
 
 
+@pytest.mark.long
 def test_what_another_operator_looks_after_stays(cluster: Cluster) -> None:
     cluster.deploy(*SETS)
     gate = {"schedulingGates": [{"name": "alnair.io/dataset"}]}
