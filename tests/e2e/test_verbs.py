@@ -47,6 +47,7 @@ def ended(process: subprocess.Popen[str]) -> str:
     return told
 
 
+@pytest.mark.long
 def test_plan_finds_nothing_where_nothing_differs_and_says_what_does() -> None:
     done = run("plan")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Nothing would change."), done.stdout
