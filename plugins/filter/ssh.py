@@ -69,22 +69,15 @@ def known_hosts(hosts: Iterable[Mapping[str, Any]], pinned: Iterable[str] = (), 
     return sorted(lines + [line for line in pinned if re.split(r"\]:" if line.startswith("[") else "[, ]", line.removeprefix("["), maxsplit=1)[0] in elsewhere])
 
 
-def ssh_told(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return of each host just what others need to know, so that nobody looks up all variables of all hosts once more.
-
-    One host's variables are held at a time: they name all hosts of the play, so that those of all at once would grow with their square.
-
-    Args:
-        names: Names of hosts.
-        hostvars: Ansible's variables of all hosts.
-    """
+def ssh_told(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each host just what others need to know, so that nobody looks up all variables of all hosts once more."""
     words = ("exact", "public_key", "host_keys")
     return [
         {
             **{word: host[word] for word in ("inventory_hostname", "ansible_host", "ansible_port") if word in host},
             **({"passwordless_ssh_found": {word: answer[word] for word in words}} if "exact" in (answer := host.get("passwordless_ssh_found", {})) else {}),
         }
-        for host in (hostvars[name] for name in names)
+        for host in hosts
     ]
 
 

@@ -105,7 +105,7 @@ def test_a_target_that_allows_just_the_sources_is_whole() -> None:
 
 def test_others_are_told_no_more_of_a_host_than_they_need() -> None:
     hosts = [{**MASTER, "ansible_port": 2222, "other": 1}, {"inventory_hostname": "away"}, {"inventory_hostname": "gone", "passwordless_ssh_found": {"msg": "no"}}]
-    small = ssh_told(["m", "away", "gone"], {host["inventory_hostname"]: host for host in hosts})
+    small = ssh_told(hosts)
     assert small == [
         {"inventory_hostname": "m", "ansible_port": 2222,
          "passwordless_ssh_found": {"exact": True, "public_key": "ssh-ed25519 K whatever", "host_keys": ["ssh-ed25519 m"]}},
