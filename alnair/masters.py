@@ -8,7 +8,7 @@ from typing import Any
 
 from alnair.errors import ClusterError
 
-CONTAINER, WEB, WORKERS = "alluxio-master", 19999, "api/v1/master/webui_workers"
+CONTAINER, WEB = "alluxio-master", 19999
 
 
 def web_port(pod: Any) -> int:
@@ -32,15 +32,22 @@ def ask(core: Any, pod: Any, path: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def gauges(core: Any, pod: Any) -> dict[str, int]:
+    """Return the numbers that a master that leads tells of itself by their names; nothing where it does not lead.
+
+    Metrics ask no under storage, which may be away: api/v1/master/info then fails as if there were no master.
+    """
+    told = ((ask(core, pod, "metrics/json/") or {}).get("gauges") or {}).items()
+    found = {name: int(gauge["value"]) for name, gauge in told if isinstance(gauge.get("value"), (int, float))}
+    return found if found.get("Master.LastGainPrimacyTime", 0) > found.get("Master.LastLosePrimacyTime", 0) else {}
+
+
 def capacity(core: Any, pod: Any) -> dict[str, int] | None:
     """Return total and used bytes of all workers as a master knows them; None where it does not lead."""
-    # Neither page asks an under storage, which may be away: api/v1/master/info then fails as if there were no master.
-    if not ask(core, pod, WORKERS):
-        return None
-    gauges = (ask(core, pod, "metrics/json/") or {}).get("gauges") or {}
+    found = gauges(core, pod)
     try:
-        return {word: int(gauges[f"Cluster.Capacity{word.capitalize()}"]["value"]) for word in ("total", "used")}
-    except (KeyError, TypeError):
+        return {word: found[f"Cluster.Capacity{word.capitalize()}"] for word in ("total", "used")}
+    except KeyError:
         return None
 
 
@@ -58,7 +65,7 @@ def of_release(core: Any, namespace: str, release: str) -> list[Any]:
 
 def leader(core: Any, pods: Iterable[Any]) -> Any | None:
     """Return the pod of the master that leads, None where none answers."""
-    return next((pod for pod in pods if ask(core, pod, WORKERS)), None)
+    return next((pod for pod in pods if gauges(core, pod)), None)
 
 
 def running(pods: Iterable[Any]) -> Any | None:

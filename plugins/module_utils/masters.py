@@ -123,11 +123,20 @@ class Masters:
         # Not api/v1/master/info: it fails while an under storage does not answer, as if there were no master.
         page, metrics = self.ask(name, port, "api/v1/master/webui_workers"), self.ask(name, port, "metrics/json/")
         try:
-            paths = int(metrics["gauges"]["Master.TotalPaths"]["value"]) if metrics else 0
-            # Who does not even count the root has not read its journal yet.
+            paths = leads(metrics["gauges"]) if metrics else 0
             return Leader(name, paths, [re.findall(r"[^\s()]+", item["host"]) for item in page["normalNodeInfos"]]) if page and paths else None
         except (KeyError, TypeError):
             return None
+
+
+def leads(gauges: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return how many paths a master knows that leads; 0 for one that does not, or has not read its journal yet and so does not even count the root.
+
+    Raises:
+        KeyError: it tells too little.
+    """
+    gained, lost, paths = (int(gauges[f"Master.{word}"]["value"]) for word in ("LastGainPrimacyTime", "LastLosePrimacyTime", "TotalPaths"))
+    return paths if gained > lost else 0
 
 
 def image_of(stateful_set: Mapping[str, Any]) -> str:

@@ -55,7 +55,8 @@ def test_without_kubectl_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_master_that_leads_is_found_with_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
     pods = [pod("m-0"), pod("m-1")]
-    monkeypatch.setattr(masters, "ask", lambda _core, item, _path: {"normalNodeInfos": []} if item.metadata.name == "m-1" else None)
+    gained = {"Master.LastGainPrimacyTime": {"value": 2}, "Master.LastLosePrimacyTime": {"value": 1}}
+    monkeypatch.setattr(masters, "ask", lambda _core, item, _path: {"gauges": gained if item.metadata.name == "m-1" else {}})
     found = masters.leader(None, pods)
     assert found is pods[1]
     assert masters.web_port(found) == 20000

@@ -10,14 +10,21 @@ from ansible_collections.alnair.alluxio.plugins.module_utils.masters import Lead
 PAGE: dict[str, Any] = {"normalNodeInfos": [{"host": "10.0.0.1 (10.244.0.2)"}, {"host": "w"}]}
 
 
+def told(paths: int, gained: int = 2, lost: int = 1) -> dict[str, Any]:
+    return {"gauges": {f"Master.{name}": {"value": value} for name, value in (("TotalPaths", paths), ("LastGainPrimacyTime", gained), ("LastLosePrimacyTime", lost))}}
+
+
 @pytest.mark.parametrize(
     ("page", "metrics", "found"),
     [
-        (PAGE, {"gauges": {"Master.TotalPaths": {"value": 3}}}, Leader("m", 3, [["10.0.0.1", "10.244.0.2"], ["w"]])),
+        (PAGE, told(3), Leader("m", 3, [["10.0.0.1", "10.244.0.2"], ["w"]])),
         # It serves, but has not read its journal.
-        (PAGE, {"gauges": {"Master.TotalPaths": {"value": 0}}}, None),
+        (PAGE, told(0), None),
+        # A standby, before and after it led.
+        (PAGE, told(3, 0, 0), None),
+        (PAGE, told(3, 2, 5), None),
         (PAGE, {"gauges": {}}, None),
-        (None, {"gauges": {"Master.TotalPaths": {"value": 3}}}, None),
+        (None, told(3), None),
         (PAGE, None, None),
     ],
 )
