@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from alnair.errors import ClusterError
+from alnair.home import shared
 
 CONTAINER, WEB = "alluxio-master", 19999
 
@@ -32,22 +33,18 @@ def ask(core: Any, pod: Any, path: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def gauges(core: Any, pod: Any) -> dict[str, int]:
-    """Return the numbers that a master that leads tells of itself by their names; nothing where it does not lead.
-
-    Metrics ask no under storage, which may be away: api/v1/master/info then fails as if there were no master.
-    """
-    told = ((ask(core, pod, "metrics/json/") or {}).get("gauges") or {}).items()
-    found = {name: int(gauge["value"]) for name, gauge in told if isinstance(gauge.get("value"), (int, float))}
-    return found if found.get("Master.LastGainPrimacyTime", 0) > found.get("Master.LastLosePrimacyTime", 0) else {}
+def gauges(core: Any, pod: Any) -> dict[str, dict[str, Any]]:
+    """Return what a master that leads measures, by name; nothing where it does not lead."""
+    found: dict[str, dict[str, Any]] = (ask(core, pod, "metrics/json/") or {}).get("gauges") or {}
+    return found if shared("primacy").leads(found) else {}
 
 
 def capacity(core: Any, pod: Any) -> dict[str, int] | None:
     """Return total and used bytes of all workers as a master knows them; None where it does not lead."""
     found = gauges(core, pod)
     try:
-        return {word: found[f"Cluster.Capacity{word.capitalize()}"] for word in ("total", "used")}
-    except KeyError:
+        return {word: int(found[f"Cluster.Capacity{word.capitalize()}"]["value"]) for word in ("total", "used")}
+    except (KeyError, TypeError):
         return None
 
 

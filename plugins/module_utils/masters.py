@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube, primacy
 
 try:
     import kubernetes
@@ -120,23 +120,15 @@ class Masters:
 
     def look(self, name: str, port: int) -> Leader | None:
         """Return what a master says of itself, or None when it does not lead or does not answer."""
-        # Not api/v1/master/info: it fails while an under storage does not answer, as if there were no master.
         page, metrics = self.ask(name, port, "api/v1/master/webui_workers"), self.ask(name, port, "metrics/json/")
         try:
-            paths = leads(metrics["gauges"]) if metrics else 0
-            return Leader(name, paths, [re.findall(r"[^\s()]+", item["host"]) for item in page["normalNodeInfos"]]) if page and paths else None
+            if not page or not metrics or not primacy.leads(metrics["gauges"]):
+                return None
+            paths = int(metrics["gauges"]["Master.TotalPaths"]["value"])
+            # Who does not even count the root has not read its journal yet.
+            return Leader(name, paths, [re.findall(r"[^\s()]+", item["host"]) for item in page["normalNodeInfos"]]) if paths else None
         except (KeyError, TypeError):
             return None
-
-
-def leads(gauges: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return how many paths a master knows that leads; 0 for one that does not, or has not read its journal yet and so does not even count the root.
-
-    Raises:
-        KeyError: it tells too little.
-    """
-    gained, lost, paths = (int(gauges[f"Master.{word}"]["value"]) for word in ("LastGainPrimacyTime", "LastLosePrimacyTime", "TotalPaths"))
-    return paths if gained > lost else 0
 
 
 def image_of(stateful_set: Mapping[str, Any]) -> str:
