@@ -33,21 +33,21 @@ class Admission:
     def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
         """Begin."""
         self.cluster, self.store, self.settings = cluster, store, settings
-        self.nodes: frozenset[str] | None = None
+        self.known_fuse: webhook.Fuse | None = None
         self.lock = threading.Lock()
         self.looked = 0.0
 
-    def fuse_nodes(self) -> frozenset[str] | None:
-        """Return the nodes with a FUSE mount that is ready, as known for a few seconds; None where they cannot be listed."""
+    def fuse(self) -> webhook.Fuse | None:
+        """Return where the FUSE mount is, as known for a few seconds; None where its pods cannot be listed."""
         with self.lock:
             if time.monotonic() - self.looked > FUSE_SECONDS:
                 try:
-                    self.nodes = self.cluster.fuse_nodes()
+                    self.known_fuse = self.cluster.fuse()
                 except ERRORS as error:
                     LOG.warning("The pods of Alluxio cannot be listed: %s", error)
-                    self.nodes = None
+                    self.known_fuse = None
                 self.looked = time.monotonic()
-            return self.nodes
+            return self.known_fuse
 
     def review(self, path: str, body: bytes) -> Reply:
         """Answer a review."""
@@ -72,10 +72,10 @@ class Admission:
         if item["kind"] == "Pod":
             names = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in item["spec"].get("volumes") or []}
             claims = self.cluster.claims(namespace, {name for name in names if name})
-        now, nodes = time.time(), self.fuse_nodes()
+        now, fuse = time.time(), self.fuse()
 
         def mutate() -> webhook.Answer:
-            return webhook.mutate(item, namespace, self.store.known(), self.settings, claims, nodes, now)
+            return webhook.mutate(item, namespace, self.store.known(), self.settings, claims, fuse, now)
 
         answer = mutate()
         if not answer.allowed or request.get("dryRun"):

@@ -156,16 +156,18 @@ class Cluster:
                 found[name] = str(path)
         return found
 
-    def fuse_nodes(self) -> frozenset[str]:
-        """Return the nodes on which Alluxio's FUSE mount is ready: by its own pods, or within the workers."""
-        ready: dict[str, set[str]] = {"alluxio-fuse": set(), "alluxio-worker": set()}
-        there = set()
+    def fuse(self) -> webhook.Fuse:
+        """Return where Alluxio's FUSE mount is: by its own pods, or within the workers."""
+        found: dict[str, list[Object]] = {"alluxio-fuse": [], "alluxio-worker": []}
         for pod in self.pods("role in (alluxio-fuse,alluxio-worker)", self.settings.namespace):
-            role, node = pod["metadata"]["labels"]["role"], pod["spec"].get("nodeName")
-            there.add(role)
-            if node and any(item["type"] == "Ready" and item["status"] == "True" for item in (pod.get("status") or {}).get("conditions") or []):
-                ready[role].add(node)
-        return frozenset(ready["alluxio-fuse" if "alluxio-fuse" in there else "alluxio-worker"])
+            found[pod["metadata"]["labels"]["role"]].append(pod)
+        pods = found["alluxio-fuse"] or found["alluxio-worker"]
+        ready = {
+            pod["spec"].get("nodeName")
+            for pod in pods
+            if any(item["type"] == "Ready" and item["status"] == "True" for item in (pod.get("status") or {}).get("conditions") or [])
+        }
+        return webhook.Fuse(frozenset(ready - {None}), (pods[0]["spec"].get("nodeSelector") or {}) if pods else {})
 
     def mount_job(self, dataset: Dataset, ufs: str) -> MountJob:
         """Make the Job that mounts with credentials, or say how far it is."""

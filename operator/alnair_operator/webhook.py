@@ -30,6 +30,18 @@ class Known(NamedTuple):
     message: str = ""
 
 
+class Fuse(NamedTuple):
+    """Where Alluxio's file system is mounted.
+
+    Attributes:
+        nodes: Nodes on which the mount is ready.
+        selector: Labels of nodes that the pods ask for that mount it; who reads from it must ask for the same.
+    """
+
+    nodes: frozenset[str]
+    selector: Mapping[str, str] = {}
+
+
 @dataclass(frozen=True)
 class Use:
     """A volume of a pod that is a data set.
@@ -83,7 +95,7 @@ class Refusal(Exception):
 
 
 def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Settings, claims: Mapping[str, str] | None = None,
-           nodes: frozenset[str] | None = None, now: float = 0) -> Answer:  # fmt: skip
+           fuse: Fuse | None = None, now: float = 0) -> Answer:  # fmt: skip
     """Return what becomes of an object that asks for the cache.
 
     Args:
@@ -92,7 +104,7 @@ def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Setti
         known: The data sets that are declared.
         settings: What the operator is told.
         claims: Host paths of the claims in the namespace, by their names.
-        nodes: Nodes on which the FUSE mount is ready; None where that is not known.
+        fuse: Where the FUSE mount is; None where that is not known.
         now: Seconds since 1970.
     """
     if item.get("kind") != "Pod":
@@ -107,7 +119,7 @@ def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Setti
     if not uses:
         roots = ", ".join(settings.roots) or "none"
         return Answer(warnings=[f"cacheDataset is yes, but no volume of this pod is a data set (data set roots: {roots}): it runs as it is."])
-    return patch_pod(item, uses, declared, settings, nodes, now)
+    return patch_pod(item, uses, declared, settings, fuse, now)
 
 
 def patch_template(item: Object) -> Patch:
@@ -239,15 +251,13 @@ def allow(use: Use, namespace: str, declared: Sequence[Known], settings: Setting
         raise Refusal(f"Data set {owner.key} is for pods of {', '.join(owner.namespaces)} (namespaces) and may not be used from namespace {namespace}.")
 
 
-def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], settings: Settings, nodes: frozenset[str] | None, now: float) -> Answer:
+def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], settings: Settings, fuse: Fuse | None, now: float) -> Answer:
     """Return how a pod reads its data sets from the cache, or why it stays on the source."""
     annotations, spec = pod["metadata"].get("annotations") or {}, pod["spec"]
     on_failure = annotations.get(ON_FAILURE) if annotations.get(ON_FAILURE) in ("source", "hold") else settings.on_failure
     node = spec.get("nodeName")
     answer = Answer()
-    unready = ""
-    if nodes is not None and (node not in nodes if node else not nodes):
-        unready = f"Alluxio's file system is not mounted on node {node}" if node else "Alluxio's file system is mounted on no node"
+    unready = out_of_reach(spec, fuse) if fuse else ""
     served, left = list[Use](), list[str]()
     for use in uses:
         why = unready or use.why_not
@@ -279,8 +289,27 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
         patch.append({"op": "add", "path": "/metadata/labels", "value": {HELD: "true"}})
     else:
         patch.append({"op": "add", "path": f"/metadata/labels/{escaped(HELD)}", "value": "true"})
-    patch.extend(hold(spec, names, str(on_failure), settings, now) if node else gate(spec))
+    patch.extend(hold(spec, names, str(on_failure), settings, now) if node else [*gate(spec), *select(spec, fuse.selector if fuse else {})])
     return answer
+
+
+def out_of_reach(spec: Object, fuse: Fuse) -> str:
+    """Return why a pod cannot run where Alluxio's file system is mounted; nothing where it can."""
+    if node := spec.get("nodeName"):
+        return "" if node in fuse.nodes else f"Alluxio's file system is not mounted on node {node}"
+    if not fuse.nodes:
+        return "Alluxio's file system is mounted on no node"
+    own = spec.get("nodeSelector") or {}
+    others = [f"{key}={own[key]}" for key, value in fuse.selector.items() if own.get(key, value) != value]
+    return f"the pod's nodeSelector {', '.join(others)} keeps it from the nodes on which Alluxio's file system is mounted" if others else ""
+
+
+def select(spec: Object, selector: Mapping[str, str]) -> Patch:
+    """Return how a pod is scheduled only where Alluxio's file system is mounted: on another node its volumes would not be there."""
+    own = spec.get("nodeSelector")
+    if own is None:
+        return [{"op": "add", "path": "/spec/nodeSelector", "value": dict(selector)}] if selector else []
+    return [{"op": "add", "path": f"/spec/nodeSelector/{escaped(key)}", "value": value} for key, value in selector.items() if key not in own]
 
 
 def patch_mounts(spec: Object, volume: str, read_only: bool) -> Patch:

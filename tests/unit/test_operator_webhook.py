@@ -10,7 +10,7 @@ import pytest
 from alnair_operator import webhook
 from alnair_operator.datasets import Dataset, name_of
 from alnair_operator.settings import Settings
-from alnair_operator.webhook import Answer, Known
+from alnair_operator.webhook import Answer, Fuse, Known
 
 ROOTS = ("/mnt/fuse3/datasets", "/mnt/fuse/alluxio-journal/datasets", "/mnt/fuse3/alluxio-journal/datasets")
 SETTINGS = Settings(
@@ -76,7 +76,7 @@ def test_the_pod_of_the_old_example_waits_in_an_init_container_because_it_names_
     item = pod(host("/mnt/fuse3/alluxio-journal/datasets/cifar10"), node="fw0013603")
     item["spec"]["initContainers"] = [{"name": "own", "volumeMounts": [{"name": "data", "mountPath": "/d"}]}]
     item["metadata"]["labels"] = {"app": "x"}
-    after, _ = mutated(item, nodes=frozenset({"fw0013603"}), now=1700000000.5)
+    after, _ = mutated(item, fuse=Fuse(frozenset({"fw0013603"})), now=1700000000.5)
     first, own = after["spec"]["initContainers"]
     assert first["image"] == "operator:1" and first["args"] == ["hold"]
     assert {"name": "ALNAIR_SINCE", "value": "1700000000"} in first["env"]
@@ -195,19 +195,35 @@ def test_a_path_below_the_fuse_mount_is_a_data_set_too() -> None:
     assert after["metadata"]["annotations"]["alnair.io/datasets"] == "alluxio/images"
 
 
-@pytest.mark.parametrize(("nodes", "phase"), [(frozenset[str](), "Complete"), (None, "Failed")])
-def test_what_cannot_be_served_stays_on_the_source_or_is_held(nodes: frozenset[str] | None, phase: str) -> None:
+@pytest.mark.parametrize(("fuse", "phase"), [(Fuse(frozenset()), "Complete"), (None, "Failed")])
+def test_what_cannot_be_served_stays_on_the_source_or_is_held(fuse: Fuse | None, phase: str) -> None:
     known = dataset("images", "/srv/images", phase=phase)
-    after, answer = mutated(pod(host("/srv/images")), known, nodes=nodes)
+    after, answer = mutated(pod(host("/srv/images")), known, fuse=fuse)
     assert after["spec"] == pod(host("/srv/images"))["spec"]
     assert "stays on its source" in after["metadata"]["annotations"]["alnair.io/onSource"] and answer.warnings
-    after, _ = mutated(pod(host("/srv/images"), **{"alnair.io/onFailure": "hold"}), known, nodes=nodes)
+    after, _ = mutated(pod(host("/srv/images"), **{"alnair.io/onFailure": "hold"}), known, fuse=fuse)
     assert after["spec"]["schedulingGates"]
 
 
 def test_the_mount_on_another_node_helps_no_pod_that_is_bound_to_one() -> None:
-    after, _ = mutated(pod(host("/mnt/fuse3/datasets/a"), node="n1"), nodes=frozenset({"n2"}))
+    after, _ = mutated(pod(host("/mnt/fuse3/datasets/a"), node="n1"), fuse=Fuse(frozenset({"n2"})))
     assert "initContainers" not in after["spec"] and "node n1" in after["metadata"]["annotations"]["alnair.io/onSource"]
+
+
+def test_a_pod_is_scheduled_only_where_the_file_system_is_mounted() -> None:
+    fuse, volume = Fuse(frozenset({"n1"}), {"alnair.io/alluxio-worker": "true"}), host("/mnt/fuse3/datasets/a")
+    after, _ = mutated(pod(volume), fuse=fuse)
+    assert after["spec"]["nodeSelector"] == {"alnair.io/alluxio-worker": "true"}
+    own = pod(volume)
+    own["spec"]["nodeSelector"] = {"gpu": "a100"}
+    after, _ = mutated(own, fuse=fuse)
+    assert after["spec"]["nodeSelector"] == {"gpu": "a100", "alnair.io/alluxio-worker": "true"}
+    own["spec"]["nodeSelector"] = {"alnair.io/alluxio-worker": "false"}
+    after, _ = mutated(own, fuse=fuse)
+    assert after["spec"] == own["spec"] and "alnair.io/alluxio-worker=false" in after["metadata"]["annotations"]["alnair.io/onSource"]
+    # The chart may mount it everywhere, and what is bound to a node passes no scheduler.
+    assert "nodeSelector" not in mutated(pod(volume), fuse=Fuse(frozenset({"n1"})))[0]["spec"]
+    assert "nodeSelector" not in mutated(pod(volume, node="n1"), fuse=fuse)[0]["spec"]
 
 
 def test_templates_get_the_annotation_of_what_they_belong_to() -> None:
