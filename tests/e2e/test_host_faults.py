@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fault_hosts import NODES, on_node, prepared
 
-from alnair_runner import Alnair, Result
+from alnair_runner import Alnair, Event, Result
 
 SICK = NODES[2]
 NO_MUX = {"ansible_ssh_args": "-o ControlMaster=no -o ServerAliveInterval=2 -o ServerAliveCountMax=2"}
@@ -87,9 +86,9 @@ def test_a_fault_is_named_and_hurts_nobody_else(bare: Alnair, name: str) -> None
 
 def test_the_source_itself_goes_down_in_the_middle(bare: Alnair) -> None:
     all_is_well(bare)
-    cable: Any = PullsTheCable("Look at keys", NODES[0])
+    cable = PullsTheCable("Look at keys", NODES[0])
     try:
-        result = bare.run("prepare_hosts", extra_vars={**SHORT, **NO_MUX}, progress=cable)
+        result = bare.run("prepare_hosts", extra_vars={**SHORT, **NO_MUX}, on_event=cable)
     finally:
         on_node(NODES[0], FAULTS["down"].lift)
     assert cable.done
@@ -127,23 +126,17 @@ class PullsTheCable:
     def __init__(self, task: str, node: str = SICK) -> None:
         self.task, self.node, self.done = task, node, False
 
-    def expect(self, _count: int) -> None:
-        """Take no notice."""
-
-    def tick(self) -> None:
-        """Take no notice."""
-
-    def event(self, event: dict[str, Any]) -> None:
+    def __call__(self, event: Event) -> None:
         """See a task begin."""
-        if event["event"] == "playbook_on_task_start" and self.task in event["event_data"]["task"]:
+        if event.event == "task" and self.task in event.task:
             on_node(self.node, "ip link set eth0 down")
             self.done = True
 
 
 def test_a_host_that_goes_down_in_the_middle(bare: Alnair) -> None:
-    cable: Any = PullsTheCable("Look at keys")
+    cable = PullsTheCable("Look at keys")
     try:
-        result = bare.run("prepare_hosts", extra_vars={**SHORT, **NO_MUX}, progress=cable)
+        result = bare.run("prepare_hosts", extra_vars={**SHORT, **NO_MUX}, on_event=cable)
     finally:
         on_node(SICK, FAULTS["down"].lift)
     assert cable.done

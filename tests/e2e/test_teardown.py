@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from kubernetes.client import ApiException
 
-from alnair_runner import HOME, Alnair, Result
+from alnair_runner import HOME, Alnair, Event, Result
 
 MOUNT, SOCKETS, CLAIM = "/mnt/alluxio-fuse", "/mnt/fuse/domain-socket", "alluxio-journal-alluxio-master-0"
 HOSTS = "alluxio_masters:alluxio_workers"
@@ -161,27 +161,18 @@ def restarting(core: Any) -> Iterator[Callable[[], Restarts]]:
 
 @pytest.mark.long
 def test_teardown_ends_well_while_the_api_server_restarts(cluster: Alnair, deployed: None, core: Any, restarting: Callable[[], Restarts]) -> None:
-    class Begin:
-        """Begins with the restarts when the release is about to go."""
+    begun: list[Restarts] = []
 
-        restarts: Restarts | None = None
+    def begin(event: Event) -> None:
+        """Begin with the restarts when the release is about to go."""
+        if event.event == "task" and event.task.endswith("Remove the release") and not begun:
+            begun.append(restarting())
 
-        def expect(self, tasks: int) -> None:
-            """Nothing to show."""
-
-        def tick(self) -> None:
-            """Nothing to show."""
-
-        def event(self, event: dict[str, Any]) -> None:
-            if event["event"] == "playbook_on_task_start" and event["event_data"].get("name", "").endswith("Remove the release") and not self.restarts:
-                self.restarts = restarting()
-
-    begin = Begin()
-    result: Result = cluster.teardown(progress=begin)
-    assert begin.restarts
-    begin.restarts.ended.set()
-    begin.restarts.join(30)
-    assert begin.restarts.count > 0
+    result: Result = cluster.teardown(on_event=begin)
+    assert begun
+    begun[0].ended.set()
+    begun[0].join(30)
+    assert begun[0].count > 0
     assert result.status == "successful", result.failures
     steady(core)
     assert not objects(core)
