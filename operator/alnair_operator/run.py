@@ -15,9 +15,10 @@ import kopf
 from alnair_operator import handlers, metrics
 from alnair_operator.admission import Admission, plain_routes
 from alnair_operator.alluxio import Alluxio
-from alnair_operator.cluster import ERRORS, RENEW_SECONDS, Cluster, Leader, Store
+from alnair_operator.cluster import ERRORS, Cluster, Store
 from alnair_operator.engine import Engine
 from alnair_operator.jvm import HOME
+from alnair_operator.leading import RENEW_SECONDS, Leader
 from alnair_operator.server import TLS, Certificate, Server
 from alnair_operator.settings import Settings
 
