@@ -138,10 +138,18 @@ class Helm:
         deployed = [int(str(item["revision"])) for item in history if item["status"] in ("deployed", "superseded")]
         return max(ready or deployed, default=0)
 
-    def repair(self, history: list[dict[str, object]]) -> str:
-        """Free a release that a helm which was cut off left in mid-flight; return what is done, or nothing where nothing is to do."""
+    def repair(self, history: list[dict[str, object]], revision: int = 0) -> str:
+        """Free a release that a helm which was cut off left in mid-flight.
+
+        Args:
+            history: What helm says of the revisions.
+            revision: What an upgrade goes back to; 0 for the newest that was Ready.
+
+        Returns:
+            What is done, or nothing where nothing is to do.
+        """
         status = str(history[-1]["status"]) if history else ""
-        good = self.good_revision(history)
+        good = revision or self.good_revision(history)
         if status == "uninstalling":
             words, done = ["uninstall", self.params["name"]], "ended the removal that was cut off"
         elif not status.startswith("pending"):

@@ -27,6 +27,7 @@ options:
   revision:
     description:
       - With V(rolled_back), the revision to put back; 0 for the newest one that was Ready before the current one.
+      - With V(repaired), the revision that an upgrade which was cut off goes back to; 0 for the newest one that was Ready.
       - With V(present), a revision whose stored chart and values are taken in the place of O(chart), O(defaults) and O(values_files); V(-1) for the
         current one.
     type: int
@@ -172,7 +173,7 @@ def repaired(module: AnsibleModule, helm: helms.Helm) -> None:
     """Free the release where a helm that was cut off left it in mid-flight."""
     history = helm.history()
     refuse_foreign(helm, history)
-    done = helm.repair(history)
+    done = helm.repair(history, module.params["revision"])
     if done and not module.check_mode:
         history = helm.history()
     module.exit_json(changed=bool(done), differs=bool(done), installed=bool(history), ready_revision=helm.good_revision(history), restarts=[], recreated=[],

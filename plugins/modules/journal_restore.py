@@ -9,19 +9,20 @@ description:
   - Stops the masters and works on their claims, through a pod for each claim that has all that a master has.
   - Nothing of a journal is deleted. With V(prepared) it is moved to a hidden folder beside it, an UFS journal is formatted, and the backup is laid into another
     hidden folder, from which masters whose property C(alluxio.master.journal.init.from.backup) names it start.
+  - V(started) remembers which revision they did that with; they may have been written to since.
   - From V(prepared) to V(done) an annotation of the first claim remembers what is under way, so that the next run can undo what a killed one began.
   - V(undone) stops the masters and puts the journals back that the annotation tells of, and those of the masters that failed into a hidden folder; there is
     nothing to do where it tells of none. V(done) removes the backup from the claims and the annotation, and leaves the old journals where they were put.
 version_added: 0.2.0
 author: The Alnair authors (@CentaurusInfra)
 options:
-  state: {description: What shall be there., type: str, choices: [prepared, undone, done, formatted], default: prepared}
+  state: {description: What shall be there., type: str, choices: [prepared, started, undone, done, formatted], default: prepared}
   release: {description: Name of the release., type: str, required: true}
   namespace: {description: Namespace of the release., type: str, required: true}
   masters: {description: "Number of masters whose claims are meant; with V(undone), as remembered.", type: int, default: 0}
   source: {description: The backup on this machine., type: path}
   aside: {description: "Name of the folder for the old journals, without a slash.", type: str, default: ""}
-  revision: {description: Revision of the release that the journals belong to before V(prepared)., type: int, default: 0}
+  revision: {description: "Revision of the release that the journals belong to, before V(prepared) or with V(started).", type: int, default: 0}
   journal_type: {description: How the masters will keep their journal., type: str, choices: [UFS, EMBEDDED], default: UFS}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
@@ -121,11 +122,14 @@ def change(masters: about.Masters, stateful_set: dict[str, Any], params: dict[st
             pods.uncut(lambda pod=pod: pods.execute(masters.core, pod, 'rm -rf "$1/.alnair-restore"', journal_folder(stateful_set)))
         masters.remember_move(None)
         return
+    if params["state"] == "started":
+        masters.remember_move({**(masters.move() or {}), "started": params["revision"]})
+        return
     if params["state"] == "prepared":
         claim(masters, stateful_set, 0)
         # Claims of masters that come have nothing to be put back.
         known = min(params["masters"], stateful_set["spec"]["replicas"] or params["masters"])
-        masters.remember_move({"aside": params["aside"], "revision": params["revision"], "masters": known})
+        masters.remember_move({"aside": params["aside"], "revision": params["revision"], "masters": known, "started": 0})
     if params["state"] != "formatted" and params["masters"]:
         masters.stop(params["timeout"])
     for index in indices:
@@ -142,7 +146,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"choices": ["prepared", "undone", "done", "formatted"], "default": "prepared"},
+            "state": {"choices": ["prepared", "started", "undone", "done", "formatted"], "default": "prepared"},
             "release": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
             "masters": {"type": "int", "default": 0},
@@ -153,7 +157,7 @@ def main() -> None:
             **kube.ARGUMENTS,
             "timeout": {"type": "int", "default": 300},
         },
-        required_if=[("state", "prepared", ["source", "aside", "masters", "revision"])],
+        required_if=[("state", "prepared", ["source", "aside", "masters", "revision"]), ("state", "started", ["revision"])],
         supports_check_mode=True,
     )
     if kubernetes is None:
