@@ -198,7 +198,7 @@ class Alnair:
 
     def dataset(self, verb: str, *names: str, evict: Sequence[str] = (), content: bool = False, sample: int = 0, path: str = "", force: bool = False,
                 extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:  # fmt: skip
-        """Mount, load, check, repair, checksum, free or unmount data sets.
+        """Mount, load, cancel, check, repair, checksum, free or unmount data sets.
 
         Args:
             verb: Which of these.

@@ -15,8 +15,8 @@ from alnair.api import Alnair
 from alnair.cli.common import Verbs, changing, console_of, reading, report, run, said
 
 
-def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], **more: Any) -> None:
-    """Do a verb and exit with its code."""
+def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], *, cancels: bool = False, **more: Any) -> None:
+    """Do a verb and exit with its code; ``cancels`` tells whether an interrupt ends the load, too."""
     console, look = console_of(options), None
     if verb in ("mount", "load"):
         with said():
@@ -27,9 +27,12 @@ def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: d
     if (shown := datasets.findings(watch.reports)) and not options["form"]:
         console.print(shown)
     report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)
-    if result.status == "interrupted" and verb in ("mount", "load"):
+    if result.status == "interrupted" and cancels:
+        ended = run(inventory, options, datasets.Watch(console), lambda cluster, **given: cluster.dataset("cancel", *names, **given))
+        report(console, "dataset cancel", ended, None)
+    elif result.status == "interrupted" and verb in ("mount", "load"):
         console.print(
-            "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset unmount NAME ends it.", markup=False
+            "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset cancel NAME ends it.", markup=False
         )
     sys.exit(result.exit_code)
 
@@ -53,6 +56,9 @@ named = click.argument("names", nargs=-1, metavar="[NAME]...")
 asked = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 
 
+cancels = click.option("--cancel", "cancels", is_flag=True, help="^C cancels the load, too, which otherwise goes on.")
+
+
 def compared(function: Any) -> Any:
     """Give a command the options of a comparison with the source."""
     content = click.option("--content", is_flag=True, help="Compare byte by byte what is cached, too.")
@@ -63,21 +69,31 @@ def compared(function: Any) -> Any:
 @dataset.command(example="images")
 @changing
 @named
-def mount(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
+@cancels
+def mount(inventory: str | None, names: tuple[str, ...], *, cancels: bool, **options: Any) -> None:
     """Declare, mount and load what the inventory lists."""
-    perform("mount", inventory, names, options)
+    perform("mount", inventory, names, options, cancels=cancels)
 
 
 @dataset.command(example="images --evict texts")
 @changing
 @named
 @click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated.")
-def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], **options: Any) -> None:
+@cancels
+def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], cancels: bool, **options: Any) -> None:
     """Load what is new at the source or not cached.
 
     ^C leaves the load going.
     """
-    perform("load", inventory, names, options, evict=list(evict))
+    perform("load", inventory, names, options, cancels=cancels, evict=list(evict))
+
+
+@dataset.command(example="images")
+@changing
+@named
+def cancel(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
+    """End loads that are under way; what is cached stays."""
+    perform("cancel", inventory, names, options)
 
 
 @dataset.command(example="images --content --sample 100")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 GROUP, VERSION, PLURAL, KIND = "centaurusinfra.com", "v1", "alnairdatacaches", "AlnairDatacache"
-RELOAD = "alnair.io/reload"
+RELOAD, CANCEL = "alnair.io/reload", "alnair.io/cancel"
 FINALIZER = "alnair.io/unmount"
 # Option that says where the pods of Alluxio see an NFS export or a claim: Alluxio itself reads such a source by a path.
 LOCAL_PATH = "alnair.localPath"
@@ -29,6 +29,7 @@ class Dataset:
         generation: Counts the changes of the spec.
         created: When the object was made, as ISO 8601 text in UTC; the elder of two that overlap is served.
         reload: Text of the annotation that asks for another load.
+        cancel: Text of the annotation that asks to end the load that is under way.
     """
 
     namespace: str
@@ -50,6 +51,7 @@ class Dataset:
     generation: int = 0
     created: str = ""
     reload: str = ""
+    cancel: str = ""
 
     @property
     def key(self) -> str:
@@ -66,6 +68,7 @@ class Dataset:
     def of(cls, item: Mapping[str, Any]) -> Dataset:
         """Return the data set that an AlnairDatacache declares."""
         spec, meta = item.get("spec") or {}, item["metadata"]
+        asked = meta.get("annotations") or {}
         return cls(
             namespace=meta.get("namespace") or "", name=meta["name"], source=str(spec.get("source") or ""),
             path=spec.get("path") or f"/datasets/{meta['name']}", read_only=spec.get("readOnly", True), credentials=spec.get("credentials") or "",
@@ -73,8 +76,13 @@ class Dataset:
             sub_paths=tuple(spec.get("subPaths") or ()), replicas=int(spec.get("replicas") or 1), pin=bool(spec.get("pin")), ttl=str(spec.get("ttl") or "0"),
             sync_interval=str(spec.get("syncInterval") if spec.get("syncInterval") is not None else "-1"), evict=tuple(spec.get("evict") or ()),
             namespaces=tuple(spec.get("namespaces") or ()), uid=meta.get("uid") or "", generation=int(meta.get("generation") or 0),
-            created=meta.get("creationTimestamp") or "", reload=(meta.get("annotations") or {}).get(RELOAD, ""),
+            created=meta.get("creationTimestamp") or "", reload=asked.get(RELOAD, ""), cancel=asked.get(CANCEL, ""),
         )  # fmt: skip
+
+    def answered(self, status: Mapping[str, Any]) -> bool:
+        """Tell whether a status answers to this declaration and to what its annotations ask for."""
+        asked = (status.get("observedReload") or "", status.get("observedCancel") or "")
+        return status.get("observedGeneration") == self.generation and asked == (self.reload, self.cancel)
 
     def may_be_used_by(self, namespace: str) -> bool:
         """Tell whether the data set lets the pods of a namespace use it."""

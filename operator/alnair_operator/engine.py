@@ -107,7 +107,10 @@ class Engine:
             before = self.anew(dataset, before)
         phase = before["phase"]
         try:
-            step: Step = getattr(self, phase.lower())(dataset, before, others)
+            if (before.get("observedCancel") or "") != dataset.cancel:
+                step = self.cancelled(dataset, {**before, "observedCancel": dataset.cancel})
+            else:
+                step = getattr(self, phase.lower())(dataset, before, others)
         except AlluxioAway as error:
             step = Step({**before, "message": f"{error}. It is tried again every {AWAY_SECONDS} s."}, AWAY_SECONDS)
         except (AlluxioError, DatasetError) as error:
@@ -127,12 +130,26 @@ class Engine:
         load = self.loads.pop(dataset.key, None)
         kept: Status = {
             name: before[name]
-            for name in ("files", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval", "loadedAt")
+            for name in ("files", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval", "loadedAt", "observedCancel")
             if name in before
         }
         jobs = sorted(load.active) if load else before.get("jobs") or []
         return {**kept, "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload, "jobs": jobs,
                 "failedFiles": [], "failedCount": 0}  # fmt: skip
+
+    def cancelled(self, dataset: Dataset, before: Status) -> Step:
+        """End the load that is under way, as somebody asks; what is not under way stays as it is."""
+        if before["phase"] not in UNDER_WAY:
+            return Step(before)
+        load = self.loads.get(dataset.key) or Load(dataset, before.get("jobs") or [])
+        load.stop(self.alluxio)
+        again = f"It is loaded with another text in the annotation {datasets.RELOAD}."
+        if before["phase"] in ("Pending", "Mounting"):
+            if dataset.credentials:
+                self.end_mounts(dataset)
+            return self.settle(dataset, before, "Failed", f"It was cancelled before it was mounted. {again}")
+        cached, whole = size(before.get("cachedBytes") or 0), size(before.get("bytes") or 0)
+        return self.settle(dataset, before, "Incomplete", f"Its load was cancelled with {cached} of {whole} cached. {again}")
 
     def settle(self, dataset: Dataset, before: Status, phase: str, message: str) -> Step:
         """Return the step that ends in a phase in which it stays."""

@@ -233,7 +233,7 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
         while not stopped and time.monotonic() < end:
             item = work.store.get(key)
             status = (item or {}).get("status") or {}
-            if item and (status.get("observedGeneration") != item["metadata"]["generation"] or (status.get("observedReload") or "") != Dataset.of(item).reload):
+            if item and not Dataset.of(item).answered(status):
                 return
             await stopped.wait(min(0.5, max(0.0, end - time.monotonic())))
 

@@ -46,6 +46,19 @@ def path_of(item: Object) -> str:
     return str(item.get("path") or f"/datasets/{item.get('name')}")
 
 
+def datasets_going(items: Iterable[Object], namespace: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what names those data sets of a namespace that are under way, or that no operator has looked at yet.
+
+    Args:
+        items: Objects as the API returns them.
+        namespace: Namespace of the data sets.
+        names: Names of those that are meant; all where there is none.
+    """
+    ended, wanted = datasets.DONE + datasets.FAILED, set(names)
+    there = [item for item in items if item["metadata"]["namespace"] == namespace and (not wanted or item["metadata"]["name"] in wanted)]
+    return references(item for item in there if (item.get("status") or {}).get("phase") not in ended)
+
+
 def dataset_objects(items: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
     """Return the objects of a list of data sets.
 
@@ -228,6 +241,7 @@ class FilterModule:
             "dataset_objects": dataset_objects,
             "dataset_outcomes": dataset_outcomes,
             "dataset_title": dataset_title,
+            "datasets_going": datasets_going,
             "gate_patches": gate_patches,
             "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,

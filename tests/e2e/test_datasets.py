@@ -217,10 +217,10 @@ def test_another_data_set_makes_room_where_it_is_named(objects: Objects, store: 
             store.door.delete(BUCKET, key)
 
 
-def start_load(name: str) -> subprocess.Popen[str]:
+def start_load(name: str, *words: str) -> subprocess.Popen[str]:
     """Start a load as a user's shell does."""
-    words = [sys.executable, str(HOME / "alnair_runner.py"), "dataset", "load", name]
-    return subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    command = [sys.executable, str(HOME / "alnair_runner.py"), "dataset", "load", name, *words]
+    return subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
 def begun(objects: Objects, name: str) -> bool:
@@ -266,6 +266,29 @@ def test_an_interrupt_ends_the_runner_and_not_the_load(objects: Objects, store: 
         assert run.returncode == 130, out
         assert "go on" in out or "goes on" in out, out
         objects.reach("going-on", "Complete", seconds=180)
+
+
+def test_an_interrupt_cancels_the_load_on_demand(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    sums = put(store, "given-up", numbered(100), size=400_000)
+    objects.stored("given-up", store, preload="metadata")
+    objects.reach("given-up", "Complete")
+    with store.narrow("16mbit"):
+        objects.change("given-up", preload="all")
+        run = start_load("given-up", "--cancel")
+        until("it is loading", lambda: begun(objects, "given-up"), 180)
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=180)
+        assert run.returncode == 130, out
+        status = objects.status("given-up")
+        assert status["phase"] == "Incomplete" and "was cancelled" in status["message"], out
+        # What a job reads at that moment it reads to its end.
+        time.sleep(10)
+        store.reads(forget=True)
+        time.sleep(10)
+        assert not [path for path in store.reads() if "given-up/class" in path]
+    result = runner("dataset", "load", "given-up")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert shares(execute, "/datasets/given-up") == dict.fromkeys(sums, 100)
 
 
 def test_each_file_that_cannot_be_loaded_is_named_with_its_reason(objects: Objects, store: s3.Endpoint) -> None:

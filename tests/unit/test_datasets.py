@@ -184,6 +184,16 @@ def test_too_large_is_no_answer_while_space_is_freed() -> None:
     assert datasets.verdict(stands("Failed"), {}, patient=True) == "failed"
 
 
+def test_what_is_under_way_is_found_by_namespace_and_name() -> None:
+    def item(name: str, namespace: str, phase: str) -> Item:
+        return {"apiVersion": "v", "kind": "k", "metadata": {"name": name, "namespace": namespace, "uid": "u"}, "spec": {}, "status": {"phase": phase}}
+
+    items = [item("a", "n", "Loading"), item("b", "n", ""), item("c", "n", "Complete"), item("d", "other", "Loading")]
+    going = [found["metadata"]["name"] for found in filters.datasets_going(items, "n", [])]
+    assert going == ["a", "b"]
+    assert filters.datasets_going(items, "n", ["a", "c"]) == [{"apiVersion": "v", "kind": "k", "metadata": {"name": "a", "namespace": "n"}}]
+
+
 def test_progress_and_failure_are_told_with_figures() -> None:
     status = {"phase": "Loading", "files": 5000, "bytes": 100 * 2**30, "cachedBytes": 42 * 2**30, "cachedPercent": 42, "rate": 12 * 2**20, "secondsLeft": 200}
     assert datasets.progress("images", status) == "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 5000 files, 12.0 MiB/s, 3 min left"

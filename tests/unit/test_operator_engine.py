@@ -119,7 +119,7 @@ class Fake:
 
 def declared(name: str = "x", **spec: Any) -> Dataset:
     meta = {"name": name, "namespace": "n", "generation": spec.pop("generation", 1), "creationTimestamp": "2026-01-01T00:00:00Z", "uid": name}
-    meta["annotations"] = {"alnair.io/reload": spec.pop("reload", "")}
+    meta["annotations"] = {"alnair.io/reload": spec.pop("reload", ""), "alnair.io/cancel": spec.pop("cancel", "")}
     return Dataset.of({"metadata": meta, "spec": {"source": "/srv/x", **spec}})
 
 
@@ -193,6 +193,38 @@ def test_what_failed_is_tried_once_more_and_then_named() -> None:
     assert fake.sent.count("/datasets/x/f2") == 2 and fake.sent.count("/datasets/x/f1") == 2 and fake.sent.count("/datasets/x/f3") <= 2
     fake.broken.clear()
     assert settled(engine(fake), declared(reload="again"), status)["phase"] == "Complete"
+
+
+def test_a_load_that_is_cancelled_ends_where_it_is_until_another_is_asked_for() -> None:
+    for successor in (False, True):
+        fake = Fake()
+        one, status = engine(fake), dict[str, Any]()
+
+        def cut(fake: Fake = fake) -> None:
+            fake.away = True
+
+        fake.on_job = cut
+        while status.get("phase") != "Loading" or not status.get("jobs"):
+            fake.away = False
+            status = one.step(declared(), status).status
+        fake.away, fake.on_job = False, lambda: None
+        ended = (engine(fake) if successor else one).step(declared(cancel="now"), status).status
+        assert ended["phase"] == "Incomplete" and "was cancelled" in ended["message"] and ended["observedCancel"] == "now"
+        assert [f"cancel {number}" for number in status["jobs"]] == [call for call in fake.calls if call.startswith("cancel")]
+        sent = len(fake.sent)
+        assert one.step(declared(cancel="now"), ended).status["phase"] == "Incomplete" and len(fake.sent) == sent
+        assert settled(one, declared(cancel="now", reload="again"), ended)["phase"] == "Complete"
+
+
+def test_a_cancel_before_the_mount_mounts_nothing_and_one_of_what_is_loaded_changes_nothing() -> None:
+    fake = Fake()
+    one = engine(fake)
+    pending = one.step(declared(), {"phase": "Pending", "observedGeneration": 1}).status
+    ended = one.step(declared(cancel="now"), pending).status
+    assert ended["phase"] == "Failed" and "cancelled before it was mounted" in ended["message"] and fake.calls == []
+    whole = settled(one, declared(cancel="now", reload="1"), ended)
+    assert whole["phase"] == "Complete"
+    assert one.step(declared(cancel="later", reload="1"), whole).status == {**whole, "observedCancel": "later"}
 
 
 def test_an_operator_that_is_killed_at_any_step_is_followed_by_another() -> None:

@@ -195,6 +195,7 @@ def test_what_takes_away_wants_a_name(inventory: Path, verb: str) -> None:
         (["repair", "a"], {"datasets_only": ["a"], "datasets_verb": "repair"}),
         (["repair", "a", "--content"], {"datasets_only": ["a"], "datasets_verb": "repair", "datasets_content": True}),
         (["checksum", "a", "--path", "x/y"], {"datasets_only": ["a"], "datasets_verb": "checksum", "datasets_path": "x/y"}),
+        (["cancel"], {"datasets_only": [], "datasets_verb": "cancel"}),
         (["free", "a"], {"datasets_only": ["a"], "datasets_verb": "free"}),
         (["unmount", "a"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": False}),
         (["unmount", "a", "--force"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": True, "datasets_force": True}),
@@ -215,13 +216,29 @@ def test_each_verb_of_data_sets_is_the_playbook_with_variables(inventory: Path, 
     assert set(variables) <= knobs | {"datasets_verb", "alluxio_force"}
 
 
+@pytest.mark.parametrize(("words", "verbs"), [(["load", "a"], ["load"]), (["load", "a", "--cancel"], ["load", "cancel"]), (["mount", "--cancel"], ["mount", "cancel"])])
+def test_an_interrupt_cancels_the_load_only_on_demand(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], verbs: list[str]) -> None:
+    called: list[tuple[str, ...]] = []
+
+    def dataset(_self: Alnair, verb: str, *names: str, **_options: Any) -> Result:
+        called.append((verb, *names))
+        return Result(status="successful" if verb == "cancel" else "interrupted")
+
+    monkeypatch.setattr(Alnair, "dataset", dataset)
+    done = call("dataset", words[0], "--inventory", str(inventory), *words[1:])
+    names = [word for word in words[1:] if not word.startswith("-")]
+    assert called == [(verb, *names) for verb in verbs]
+    assert ("dataset cancel NAME ends it" in done.output) is (len(verbs) == 1)
+    assert done.exit_code == 130
+
+
 def role_options(role: str) -> dict[str, Any]:
     text = (HOME / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
 
 
 def test_every_verb_that_the_playbook_is_told_is_a_file_of_the_role() -> None:
-    for verb in ("load", "check", "repair", "checksum", "free"):
+    for verb in ("load", "cancel", "check", "repair", "checksum", "free"):
         assert (HOME / "roles" / "datasets" / "tasks" / f"{verb}.yml").exists()
 
 
