@@ -225,6 +225,7 @@ def test_deploy_again_finds_the_old_files(cluster: Alnair, execute: Callable[...
     assert execute(fuse_pods(cluster)[0], f"ls {ROOT}/e2e").split() == ["data"]
 
 
+@pytest.mark.long
 def test_purge_leaves_nothing_on_the_hosts(cluster: Alnair) -> None:
     result = cluster.teardown(purge=True)
     assert result.status == "successful", result.failures
