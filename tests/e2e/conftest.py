@@ -13,7 +13,7 @@ import s3
 from caching import BUCKET, SECRET, Objects
 from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
-from reading import nodes
+from reading import data_set, nodes
 
 from alnair import inventory as said
 from alnair_runner import Alnair
@@ -52,6 +52,16 @@ def execute(cluster: Alnair) -> Callable[..., str]:
         return answer.read_stdout()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
+    """A data set in the under storage, loaded into the cache; its checksums as the under storage has them."""
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+    with data_set(execute) as there:
+        yield there
+        cluster.deploy()
 
 
 @pytest.fixture(scope="session")

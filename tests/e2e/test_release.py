@@ -5,27 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from reading import FILES, FOLDER, data_set, nodes, readers, sums
+from reading import FILES, FOLDER, nodes, readers, sums
 
 from alnair_runner import HOME, Alnair
 
-pytestmark = pytest.mark.timeout(1800)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
-    """A data set in the under storage, loaded into the cache; its checksums as the under storage has them."""
-    result = cluster.deploy()
-    assert result.status == "successful", result.failures
-    with data_set(execute) as there:
-        yield there
-        cluster.deploy()
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("content")]
 
 
 def version(cluster: Alnair) -> str:

@@ -5,28 +5,19 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cutting
 import pytest
 from kubernetes.client import ApiException
-from reading import data_set, nodes, ssh, sums
+from reading import nodes, ssh, sums
 
 from alnair_runner import HOME, Alnair
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800), pytest.mark.usefixtures("content")]
 OLDER, NEWER = "2.9.3", "2.9.4"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
-    result = cluster.deploy()
-    assert result.status == "successful", result.failures
-    with data_set(execute) as there:
-        yield there
-        cluster.deploy()
 
 
 @pytest.fixture

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from reading import data_set, knob, nodes, ssh, sums
+from reading import knob, nodes, ssh, sums
 
 from alnair_runner import Alnair
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200), pytest.mark.usefixtures("content")]
 # What is changed above the inventory's values, and what the failure must tell of it.
 VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "a property that stops the master": ({"properties": {"alluxio.master.metastore": "NO_SUCH"}}, "NO_SUCH"),
@@ -33,14 +33,6 @@ IMAGES = {
     "an image that is no Alluxio": ({"alluxio_chart_image": "localhost/alnair-client", "alluxio_chart_image_tag": "1"}, "tini"),
 }
 SEEN: list[str] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
-    result = cluster.deploy()
-    assert result.status == "successful", result.failures
-    with data_set(execute) as there:
-        yield there
 
 
 def names(execute: Callable[..., str]) -> list[str]:

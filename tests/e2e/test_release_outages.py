@@ -11,20 +11,12 @@ from typing import Any
 import kubernetes
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from reading import FILES, FOLDER, data_set, knob, nodes, readers, ssh, sums
+from reading import FILES, FOLDER, knob, nodes, readers, ssh, sums
 
 from alnair_runner import Alnair
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("content")]
 JOURNAL = "/mnt/fuse/alluxio-journal"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def content(cluster: Alnair, execute: Callable[..., str]) -> Iterator[set[str]]:
-    result = cluster.deploy()
-    assert result.status == "successful", result.failures
-    with data_set(execute) as there:
-        yield there
 
 
 def on(address: str, line: str) -> str:
