@@ -33,8 +33,11 @@ lint: lab-build ## ruff, mypy, yamllint, helm lint, ansible-lint
 	helm lint --strict charts/alluxio
 	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
 
-docs: setup ## make the reference pages in docs/ from the contracts of roles and modules
-	python docs/build.py
+docs: setup ## build the pages of docs/ into build/docs; a warning, such as a dead link, is an error
+	rm -rf docs/reference/collection
+	mkdir -p docs/reference/collection
+	antsibull-docs collection --use-current --squash-hierarchy --no-add-antsibull-docs-version --fail-on-error --dest-dir docs/reference/collection alnair.alluxio
+	sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 unit: setup ## unit tests
 	pytest -m 'not long' tests/unit

@@ -8,7 +8,7 @@ short_description: Remove the claims and volumes of a release
 description:
   - Removes the release's claims and waits until they are gone, then the volumes that carry the release's label and are for this namespace, then the storage class
     that M(alnair.alluxio.volumes_present) made, where nothing else uses it.
-  - Removes nothing while a pod uses one of the claims, and names the pod. In check mode the release's own pods are told instead: they go with the release.
+  - Removes nothing while a pod uses one of the claims, and names the pod. In check mode the release's own pods are told instead, for they go with the release.
   - When something is stuck, names what holds it and fails, or with O(force) takes its finalizers off as the last step. What lies in the volumes stays.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
