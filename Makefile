@@ -9,7 +9,7 @@ LAB = cd lab && ansible-playbook
 export MOLECULE_GLOB := molecule/*/molecule.yml
 # Two roles need the lab with data sets.
 SCENARIOS = $(filter-out $(if $(LAB_DATASETS),,datasets loading_bench),$(notdir $(patsubst %/molecule.yml,%,$(wildcard $(MOLECULE_GLOB)))))
-.PHONY: help setup lint docs unit e2e molecule test test-all bench demo lab lab-build lab-down
+.PHONY: help setup lint docs pictures unit e2e molecule test test-all bench demo lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -39,6 +39,9 @@ docs: setup ## build the pages of docs/ into build/docs; a warning, such as a de
 	antsibull-docs collection --use-current --squash-hierarchy --no-add-antsibull-docs-version --fail-on-error --dest-dir docs/reference/collection alnair.alluxio
 	sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
+pictures: lab ## make the terminal pictures of the README on the lab
+	python docs/pictures.py
+
 unit: setup ## unit tests
 	pytest -m 'not long' tests/unit
 
@@ -54,8 +57,8 @@ demo: lab ## raise the lab, run site.yml on it, read a data set through the cach
 
 test: lint unit e2e molecule ## everything set up, all tests
 
-# Data sets are tested and measured with their operator and an S3 server.
-test-all bench: export LAB_DATASETS := 1
+# Data sets are tested, measured and drawn with their operator and an S3 server.
+test-all bench pictures: export LAB_DATASETS := 1
 
 test-all: test ## and what takes longer: the controller killed a hundred times
 	pytest -m long tests/unit tests/e2e

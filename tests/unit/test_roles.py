@@ -25,10 +25,14 @@ def options(role: str) -> dict[str, Any]:
 
 
 def default_in_words(description: str) -> list[str]:
-    """Return the V() of "By default V(...)": where a default that is worked out stands when the contract's schema wants a number, a list or the like."""
+    """Return the V() of "By default the expression V(...)" as Jinja.
+
+    A default that is worked out stands there when the contract's schema wants a number, a list or the like; without braces, for Ansible works out those of a
+    description too.
+    """
     parts = parse(description, Context())[0]
     pairs = [(before, part) for before, part in itertools.pairwise(parts) if isinstance(before, dom.TextPart) and isinstance(part, dom.OptionValuePart)]
-    return [part.value for before, part in pairs if before.text.endswith("By default ")]
+    return ["{{ " + part.value + " }}" for before, part in pairs if before.text.endswith("By default the expression ")]
 
 
 @pytest.mark.parametrize("role", ROLES)
