@@ -34,10 +34,9 @@ lint: lab-build ## ruff, mypy, yamllint, helm lint, ansible-lint
 	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
 
 docs: setup ## build the pages of docs/ into build/docs; a warning, such as a dead link, is an error
-	rm -rf docs/reference/collection
 	mkdir -p docs/reference/collection
-	antsibull-docs collection --use-current --squash-hierarchy --no-add-antsibull-docs-version --fail-on-error --dest-dir docs/reference/collection alnair.alluxio
-	sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	antsibull-docs collection --use-current --squash-hierarchy --cleanup similar-files --no-add-antsibull-docs-version --fail-on-error --dest-dir docs/reference/collection alnair.alluxio
+	sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 
 pictures: lab ## make the terminal pictures of the README on the lab
 	python docs/pictures.py

@@ -20,7 +20,9 @@ from tests.shown_commands import PAGES, blocks
 # They need the lab with LAB_DATASETS=1, as make test-all raises it; some wait for a data set, a backup or a release that starts.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 SCRIPTS = {
-    str(page.relative_to(HOME)): script for page in PAGES if (script := "".join(f"# line {item.line}\n{item.text}" for item in blocks("shell", [page]) if not item.note))
+    str(page.relative_to(HOME)): script
+    for page in PAGES
+    if (script := "".join(f"# line {item.line}\n{item.text}" for item in blocks("shell", [page]) if not item.note))
 }
 MINE = HOME / "inventory" / "mine"
 # `plan` ends with 10 where something would change, which is no failure; all else ends its page.

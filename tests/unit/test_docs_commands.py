@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import re
 import shutil
@@ -21,6 +22,7 @@ from ansible.cli.vault import VaultCLI
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from chart_tools import TOOLS, complaints, refused
 
+import alnair
 from alnair.cli import main
 from alnair.cli.common import extra_variables
 from tests.shown_commands import HEREDOC, HOME, NOT_RUN, PAGES, Block, blocks, commands, inline
@@ -167,6 +169,17 @@ def test_a_block_that_is_not_run_says_why_and_how_it_is_checked(block: Block) ->
     assert NOT_RUN.fullmatch(block.note)
     # What it names as its test is there.
     assert all((HOME / name).is_file() for name in re.findall(r"tests/\S+\.py", block.note))
+
+
+@pytest.mark.parametrize("block", list(blocks("python")), ids=str)
+def test_a_block_of_python_uses_what_the_package_has(block: Block) -> None:
+    tree = compile(block.text, str(block), "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    owners = {"cluster": alnair.Alnair, "result": alnair.Result()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module == "alnair" and {name.name for name in node.names} <= set(alnair.__all__)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in owners:
+            assert hasattr(owners[node.value.id], node.attr), node.attr
 
 
 def test_the_readme_names_every_verb() -> None:
