@@ -28,7 +28,7 @@ MINE = HOME / "inventory" / "mine"
 # `plan` ends with 10 where something would change, which is no failure; all else ends its page.
 BEFORE = """set -eo pipefail
 trap 'echo "This failed: $BASH_COMMAND" >&2' ERR
-python() { command python "$@" || [[ $2 == plan && $? -eq 10 ]]; }
+python() { local code=0; command python "$@" || code=$?; [[ $2 == plan && $code -eq 10 ]] || return "$code"; }
 """
 
 
