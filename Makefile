@@ -36,7 +36,7 @@ lint: lab-build ## ruff, mypy, yamllint, helm lint, ansible-lint
 docs: setup ## build the pages of docs/ into build/docs; a warning, such as a dead link, is an error
 	mkdir -p docs/reference/collection
 	antsibull-docs collection --use-current --squash-hierarchy --cleanup similar-files --no-add-antsibull-docs-version --fail-on-error --dest-dir docs/reference/collection alnair.alluxio
-	sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+	sphinx-build --quiet --fresh-env --jobs auto --fail-on-warning --keep-going docs build/docs
 
 pictures: lab ## make the terminal pictures of the README on the lab
 	python docs/pictures.py
