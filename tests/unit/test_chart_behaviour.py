@@ -16,7 +16,7 @@ from chart_matrix import MATRIX, PORTS, TIERS
 from chart_tools import CHART, Manifest, container, containers, default_values, find, options, pod_specs, render
 
 EVERY: dict[str, Any] = {"fuse": {"enabled": True}, "proxy": {"enabled": True}, "shortCircuit": {"volumeType": "persistentVolumeClaim"},
-                         "metrics": {"enabled": True, **dict.fromkeys(("dashboard", "prometheusRule", "serviceMonitor"), {"enabled": True})},
+                         "metrics": {"enabled": True, **{what: {"enabled": True} for what in ("dashboard", "prometheusRule", "serviceMonitor")}},
                          "networkPolicy": {"enabled": True}}
 
 
