@@ -45,8 +45,9 @@ def measures(core: Any, pod: Any) -> dict[str, dict[str, int]] | None:
     ``capacity`` is ``total`` and ``used``; ``reads`` is what was read from ``cache`` and (under) ``storage`` since it leads, also by loads and ahead of clients.
     """
     found = metrics(core, pod)
+    counters = found.get("counters") or {}
+    read = {word: int(counters.get(f"Cluster.BytesRead{word}", {}).get("count", 0)) for word in ("Local", "Cache", "UfsAll")}
     try:
-        read = {word: int(found["counters"][f"Cluster.BytesRead{word}"]["count"]) for word in ("Local", "Cache", "UfsAll")}
         return {
             "capacity": {word: int(found["gauges"][f"Cluster.Capacity{word.capitalize()}"]["value"]) for word in ("total", "used")},
             # Local is what clients read past the workers, by short circuit.

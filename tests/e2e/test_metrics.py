@@ -52,3 +52,16 @@ def test_prometheus_answers_every_panel_and_judges_every_rule(core: Any, execute
         rules = {rule["name"]: rule for group in found.get("rules")["groups"] for rule in group["rules"]}
         assert {name: rule["health"] for name, rule in rules.items()} == dict.fromkeys(monitoring.alerts(), "ok")
         assert [rules[name]["state"] for name in ("AlluxioWorkerLost", "AlluxioNoLeader", "AlluxioFuseDown")] == ["inactive"] * 3
+
+
+@pytest.mark.long
+def test_a_checkpoint_ends_a_large_journal(core: Any, execute: Callable[..., str]) -> None:
+    def entries() -> float:
+        page = monitoring.pages(core, NAMESPACE)["alluxio-master-0"]
+        return sum(float(value) for value in re.findall(r"^Master_JournalEntriesSinceCheckPoint\S* (\S+)$", page, re.MULTILINE))
+
+    monitoring.read_through_fuse(core, execute, NAMESPACE)
+    before = entries()
+    assert before > 0
+    execute("alluxio-master-0", "alluxio fsadmin journal checkpoint", "alluxio-master")
+    assert entries() < before

@@ -63,6 +63,12 @@ def test_an_alert_says_how_bad_it_is_what_it_is_about_and_what_to_do() -> None:
         assert f"`{rule['alert']}`" in page
 
 
+def test_the_values_of_the_page_are_such_that_the_chart_takes() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (HOME / "docs" / "monitoring.md").read_text(), re.DOTALL)
+    kinds = [{item["kind"] for item in render(yaml.safe_load(text)["alluxio_chart_values"])} for text in shown]
+    assert kinds[1] - kinds[0] == {"PrometheusRule", "ServiceMonitor"}
+
+
 def test_the_rules_lie_where_the_operator_looks_as_the_file_has_them() -> None:
     found = find(render({"metrics": METRICS}), "PrometheusRule", "alluxio")
     assert found["apiVersion"] == "monitoring.coreos.com/v1"

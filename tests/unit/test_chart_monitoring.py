@@ -66,6 +66,13 @@ def test_none_is_there_unless_it_is_asked_for(metrics: dict[str, Any], there: se
     assert {item["kind"] for item in render({**VALUES, "metrics": {**METRICS, **metrics}}) if (item["kind"], item["metadata"]["name"]) in ours} == there
 
 
+@pytest.mark.parametrize(("what", "kind", "name"), [("serviceMonitor", "ServiceMonitor", "alluxio"), ("prometheusRule", "PrometheusRule", "alluxio"),
+                                                   ("dashboard", "ConfigMap", "alluxio-dashboard")])  # fmt: skip
+def test_a_label_of_the_user_wins_over_the_charts(what: str, kind: str, name: str) -> None:
+    labels = find(render({"metrics": {"enabled": True, what: {"enabled": True, "labels": {"release": "prometheus"}}}}), kind, name)["metadata"]["labels"]
+    assert (labels["release"], labels["app"]) == ("prometheus", "alluxio")
+
+
 def test_every_query_is_of_one_release_and_every_panel_has_its_place() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels():

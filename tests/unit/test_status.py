@@ -79,7 +79,7 @@ def test_status_tells_which_pods_wait_and_for_whom() -> None:
         # It does not lead any more.
         (3, {"Local": 100, "Cache": 200, "UfsAll": 100}, None, "no master answers"),
         # It has not counted yet.
-        (1, {}, None, "no master answers"),
+        (1, {}, None, "nothing was read yet"),
     ],
 )
 def test_the_hit_ratio_is_what_the_master_that_leads_has_counted(
@@ -90,8 +90,9 @@ def test_the_hit_ratio_is_what_the_master_that_leads_has_counted(
               "counters": {f"Cluster.BytesRead{word}": {"count": count} for word, count in read.items()}}  # fmt: skip
     monkeypatch.setattr(masters, "ask", lambda _core, pod, _path: answer if pod == "m-1" else None)
     found = status.measures(None, ["m-0", "m-1"])
+    reads = found["reads"] if found else None
     assert (found and found["capacity"]) == (None if text == "no master answers" else {"total": 8, "used": 3})
-    assert status.hit_ratio(found and found["reads"]) == ratio
+    assert status.hit_ratio(reads) == ratio
     console = rich.console.Console(file=io.StringIO(), width=200)
-    console.print(status.table({**FOUND, "reads": found and found["reads"]}))
+    console.print(status.table({**FOUND, "reads": reads}))
     assert re.search(rf"hit ratio +│ +│ +│ {text}", console.file.getvalue())  # type: ignore[attr-defined]
