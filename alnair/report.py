@@ -147,7 +147,8 @@ def last_bench(inventory: Path) -> Bench | None:
     for record in reversed(records.all_of_them()):
         chosen = record.options.get("extra_vars") or {}
         path = Path(chosen.get("loading_bench_results") or "/dev/null")
-        if (record.verb, record.inventory, record.status) == ("bench", str(inventory), "successful") and path.is_file():
+        measured = (record.verb, record.inventory, record.status) == ("bench", str(inventory), "successful") and not record.options.get("check")
+        if measured and path.is_file():
             return bench(path, str(chosen.get("loading_bench_source", "")))
     return None
 

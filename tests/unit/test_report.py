@@ -141,18 +141,19 @@ def test_a_file_that_is_none_of_the_bench_is_refused(rows: Path, text: str) -> N
 def test_the_last_bench_of_an_inventory_is_the_newest_that_succeeded(rows: Path, inventory: Path, tmp_path: Path) -> None:
     assert report.last_bench(inventory) is None
     gone, home = tmp_path / "gone.json", Path(__file__).parents[2]
-    for verb, where, results, state in (
-        ("bench", inventory, rows, "successful"),
-        ("bench", inventory, rows, "failed"),
-        ("deploy", inventory, rows, "successful"),
-        ("bench", tmp_path, rows, "successful"),
-        ("bench", inventory, gone, "successful"),
+    for verb, where, results, state, check in (
+        ("bench", inventory, rows, "successful", False),
+        ("bench", inventory, rows, "successful", True),
+        ("bench", inventory, rows, "failed", False),
+        ("deploy", inventory, rows, "successful", False),
+        ("bench", tmp_path, rows, "successful", False),
+        ("bench", inventory, gone, "successful", False),
     ):
-        source = f"s3://{verb}/{state}/{where.name}/{results.name}"
-        with records.kept(verb, where, home, Result(status=state), extra_vars={"loading_bench_results": str(results), "loading_bench_source": source}):
+        chosen = {"loading_bench_results": str(results), "loading_bench_source": f"s3://{verb}/{state}/{check}/{where.name}/{results.name}"}
+        with records.kept(verb, where, home, Result(status=state), check=check, extra_vars=chosen):
             pass
     found = report.last_bench(inventory)
-    assert found and found.source == "s3://bench/successful/hosts.yml/rows.json"
+    assert found and found.source == "s3://bench/successful/False/hosts.yml/rows.json"
 
 
 def test_the_verb_writes_the_page(inventory: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
