@@ -125,4 +125,4 @@ def test_its_picture_is_not_blank(page: Path) -> None:
     browser(f"--screenshot={picture}", "--window-size=1200,1600", page.as_uri())
     width, share = drawn(picture)
     assert width == 1200
-    assert share > 0.02
+    assert share > 0.01
