@@ -12,6 +12,7 @@ from typing import Any
 from alnair import counting, home, records, running
 from alnair import datasets as data
 from alnair import inventory as said
+from alnair import report as page
 from alnair import status as state
 from alnair.errors import UsageError
 from alnair.events import Event, Reader
@@ -188,9 +189,23 @@ class Alnair:
         """Run Alluxio's own tests and read a file through FUSE on every worker."""
         return self.run("verify", **options)
 
-    def bench(self, **options: Any) -> Result:
-        """Measure how fast a data set is read with and without the cache; the variables of role loading_bench say which and how."""
-        return self.run("bench", **options)
+    def bench(self, *, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+        """Measure how fast a data set is read with and without the cache; the variables of role loading_bench say which and how.
+
+        The figures are written to loading_bench_results. Where nobody says a file and the controller is this machine, they lie below the user's state
+        folder. :func:`alnair.report.last_bench` finds them.
+
+        Args:
+            extra_vars: As for :meth:`run`.
+            options: As for :meth:`run`.
+        """
+        chosen = dict(extra_vars or {})
+        away = self.matched("alluxio_controller") not in ([], ["localhost"]) or said.known(self.inventory).get("loading_bench_results")
+        if not away and "loading_bench_results" not in chosen:
+            path = records.figures(self.inventory)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            chosen["loading_bench_results"] = str(path)
+        return self.run("bench", extra_vars=chosen, **options)
 
     def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
         """Remove release, claims and volumes; with purge also what lies on the hosts."""
@@ -221,3 +236,15 @@ class Alnair:
     def status(self) -> dict[str, Any]:
         """Return the state of the release as the Kubernetes API tells it; see :func:`alnair.status.read`."""
         return state.read(self.variables())
+
+    def report(self, figures: Path | None = None) -> str:
+        """Return how the release stands as one page of HTML that needs nothing else.
+
+        Args:
+            figures: File of a bench's rows; that of this inventory's last bench by default.
+
+        Raises:
+            ClusterError: the cluster could not be read.
+            UsageError: the file has no rows of a bench.
+        """
+        return page.render(page.read(self.variables(), self.inventory, figures))

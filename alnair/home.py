@@ -45,14 +45,18 @@ def collections_path(home: Path) -> str | None:
 
 
 @functools.cache
-def shared(name: str) -> ModuleType:
-    """Return a module of plugins/module_utils, which the collection's own modules use, too.
+def shared(name: str, folder: str = "module_utils") -> ModuleType:
+    """Return a module of the collection that needs nothing but Python.
+
+    Args:
+        name: Its name.
+        folder: Of plugins/; what the collection's own modules use, too, by default.
 
     Raises:
         UsageError: there is no collection.
     """
-    path = find() / "plugins" / "module_utils" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"alnair_shared_{name}", path)
+    path = find() / "plugins" / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"alnair_shared_{folder}_{name}", path)
     assert spec and spec.loader, path
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -33,17 +33,26 @@ def ask(core: Any, pod: Any, path: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def gauges(core: Any, pod: Any) -> dict[str, dict[str, Any]]:
-    """Return what a master that leads measures, by name; nothing where it does not lead."""
-    found: dict[str, dict[str, Any]] = (ask(core, pod, "metrics/json/") or {}).get("gauges") or {}
-    return found if shared("primacy").leads(found) else {}
+def metrics(core: Any, pod: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what a master measures, by kind (gauges, counters) and name; nothing where it does not lead."""
+    found = ask(core, pod, "metrics/json/") or {}
+    return found if shared("primacy").leads(found.get("gauges") or {}) else {}
 
 
-def capacity(core: Any, pod: Any) -> dict[str, int] | None:
-    """Return total and used bytes of all workers as a master knows them; None where it does not lead."""
-    found = gauges(core, pod)
+def measures(core: Any, pod: Any) -> dict[str, dict[str, int]] | None:
+    """Return bytes of all workers as a master knows them; None where it does not lead.
+
+    ``capacity`` is ``total`` and ``used``; ``reads`` is what was read from ``cache`` and (under) ``storage`` since it leads, also by loads and ahead of clients.
+    """
+    found = metrics(core, pod)
+    counters = found.get("counters") or {}
+    read = {word: int(counters.get(f"Cluster.BytesRead{word}", {}).get("count", 0)) for word in ("Local", "Cache", "UfsAll")}
     try:
-        return {word: int(found[f"Cluster.Capacity{word.capitalize()}"]["value"]) for word in ("total", "used")}
+        return {
+            "capacity": {word: int(found["gauges"][f"Cluster.Capacity{word.capitalize()}"]["value"]) for word in ("total", "used")},
+            # Local is what clients read past the workers, by short circuit.
+            "reads": {"cache": read["Local"] + read["Cache"], "storage": read["UfsAll"]},
+        }
     except (KeyError, TypeError):
         return None
 
@@ -62,7 +71,7 @@ def of_release(core: Any, namespace: str, release: str) -> list[Any]:
 
 def leader(core: Any, pods: Iterable[Any]) -> Any | None:
     """Return the pod of the master that leads, None where none answers."""
-    return next((pod for pod in pods if gauges(core, pod)), None)
+    return next((pod for pod in pods if metrics(core, pod)), None)
 
 
 def running(pods: Iterable[Any]) -> Any | None:

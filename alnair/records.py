@@ -78,6 +78,11 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "alnair" / "runs"
 
 
+def figures(inventory: Path) -> Path:
+    """Return the file for the figures of an inventory's last bench."""
+    return folder().parent / "bench" / f"{hashlib.sha256(str(inventory).encode()).hexdigest()[:16]}.json"
+
+
 @contextlib.contextmanager
 def kept(verb: str, inventory: Path, home: Path, result: Result, **options: Any) -> Iterator[None]:
     """Keep the record of what is run within, and put its duration into its result. That it cannot be written ends no run.

@@ -60,8 +60,9 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         knobs: alluxio_kubeconfig, alluxio_kube_context, alluxio_namespace and alluxio_release.
 
     Returns:
-        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used, bytes; None
-        when no master answers), claims and volumes (name and phase), operator (its pods) and held (pods that wait for their data sets).
+        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used)
+        and reads (from cache and under storage since the master leads; both in bytes, and None when no master answers), claims and volumes (name and
+        phase), operator (its pods) and held (pods that wait for their data sets).
 
     Raises:
         ClusterError: there is no kubeconfig or the API server does not answer.
@@ -77,6 +78,7 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         operators = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=alnair-operator", **cluster.LIMITS).items
         waiting = core.list_pod_for_all_namespaces(field_selector="status.phase=Pending", **cluster.LIMITS).items
         volumes = core.list_persistent_volume(label_selector=f"release={release}", **cluster.LIMITS).items
+        measured = measures(core, [pod for pod in pods if (pod.metadata.labels or {}).get("role") == "alluxio-master" and whole(pod)])
     newest = max(secrets, key=lambda secret: int(secret.metadata.labels["version"]), default=None)
     return {
         "namespace": namespace,
@@ -92,7 +94,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         "masters": ready(pods, "master"),
         "workers": ready(pods, "worker"),
         "fuse": ready(pods, "fuse"),
-        "capacity": capacity(core, [pod for pod in pods if (pod.metadata.labels or {}).get("role") == "alluxio-master" and whole(pod)]),
+        "capacity": measured and measured["capacity"],
+        "reads": measured and measured["reads"],
         "claims": [{"name": claim.metadata.name, "phase": claim.status.phase} for claim in claims],
         "volumes": [{"name": volume.metadata.name, "phase": volume.status.phase} for volume in volumes],
         "operator": operator(operators),
@@ -112,9 +115,14 @@ def image(pods: Iterable[Any]) -> str | None:
     return next((pod.spec.containers[0].image for pod in pods), None)
 
 
-def capacity(core: Any, pods: Iterable[Any]) -> dict[str, int] | None:
-    """Return total and used bytes from the first master that answers."""
-    return next((found for pod in pods if (found := masters.capacity(core, pod))), None)
+def measures(core: Any, pods: Iterable[Any]) -> dict[str, dict[str, int]] | None:
+    """Return what the first master measures that leads, None where none does."""
+    return next((found for pod in pods if (found := masters.measures(core, pod))), None)
+
+
+def hit_ratio(reads: dict[str, int] | None) -> float | None:
+    """Return the part of what was read that came from the cache, None where nothing was read or no master answers."""
+    return reads["cache"] / total if reads and (total := sum(reads.values())) else None
 
 
 def table(found: dict[str, Any]) -> rich.table.Table:
@@ -133,6 +141,9 @@ def table(found: dict[str, Any]) -> rich.table.Table:
             result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
     use = found["capacity"]
     result.add_row("capacity", "", "", f"{mib(use['used'])} of {mib(use['total'])} used" if use else "no master answers")
+    ratio = hit_ratio(found["reads"])
+    unknown = "nothing was read yet" if found["reads"] else "no master answers"
+    result.add_row("hit ratio", "", "", unknown if ratio is None else f"{ratio:.0%} since the master leads")
     for kind, key in (("claim", "claims"), ("volume", "volumes")):
         for item in found[key]:
             result.add_row(kind, item["name"], "", item["phase"])

@@ -145,6 +145,15 @@ def rootfs(packages: str) -> Callable[[Path], None]:
     )
 
 
+def prometheus(work: Path) -> None:
+    """Unpack Debian's package of Prometheus and promtool beside the others: installed, it would start a service."""
+    run("Package lists", ["apt-get", "update", "-q"])
+    run("Prometheus", ["apt-get", "download", "-q", "prometheus"], cwd=work)
+    (package,) = work.glob("*.deb")
+    run("Prometheus unpacked", ["dpkg-deb", "--extract", str(package), str(work)])
+    package.unlink()
+
+
 def jars(version: str) -> Callable[[Path], None]:
     """Return a maker of the folder of jars of an Alluxio version."""
     return lambda work: run(
@@ -234,10 +243,11 @@ def main() -> None:
     archive = product("images", key, images(tools, client, alluxio, operator, packages))
     made = {"tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "s3": str(s3), "operator_image": operator}
     (CACHE / "products.json").write_text(json.dumps(made, indent=2))
-    # Not keyed, for those who type: helm and kubectl as the lab has them.
-    link = CACHE / "tools"
-    link.unlink(missing_ok=True)
-    link.symlink_to(tools)
+    # Not keyed, for those who type and for tests: helm and kubectl as the lab has them, promtool and Prometheus.
+    for name, folder in (("tools", tools), ("prometheus", product("prometheus", digest("prometheus", SUITE), prometheus))):
+        link = CACHE / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
     lock.close()
 
 

@@ -12,6 +12,7 @@ from alnair.cli.completion import completion
 from alnair.cli.dataset import dataset
 from alnair.cli.doctor import doctor
 from alnair.cli.history import history
+from alnair.cli.report import report
 from alnair.cli.start import init
 
 
@@ -25,7 +26,7 @@ def main() -> None:
 VERBS = (
     *(init, doctor, playbooks.plan, playbooks.deploy, playbooks.verify, playbooks.upgrade, playbooks.rollback, playbooks.scale),
     *(playbooks.backup, playbooks.restore, playbooks.bench, playbooks.teardown, dataset),
-    *(reading.status, reading.logs, access.shell, access.dashboard, history, completion),
+    *(reading.status, report, reading.logs, access.shell, access.dashboard, history, completion),
 )
 for verb in VERBS:
     main.add_command(verb)

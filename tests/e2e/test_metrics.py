@@ -1,43 +1,67 @@
-"""The dashboard shows metrics that this Alluxio exports, by the names under which it exports them."""
+"""Dashboard and alert rules ask for metrics that this Alluxio exports, and a real Prometheus answers them."""
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from conftest import HOME, NAMESPACE, ROOT
+import monitoring
+import pytest
+from caching import until
+from conftest import NAMESPACE
 
-DASHBOARD = HOME / "charts" / "alluxio" / "dashboards" / "alluxio.json"
+PROGRAM = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab" / "prometheus" / "usr" / "bin" / "prometheus"
+# Names of metrics in a query whose texts in quotes are left out: Alluxio's own, and whatever has labels. Prometheus makes "up" itself.
+NAME = re.compile(r"\b(?:Cluster|Master|Worker|Client)_\w+|\b[A-Za-z_]\w*(?=\{)")
 
 
 def queried() -> set[str]:
-    """What the dashboard's queries ask for, each as a pattern of a metric's name."""
-    queries = [target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel.get("targets", [])]
-    names = {name for query in queries for name in re.findall(r"([A-Za-z_]\w*)\{", query)}
-    return names | {pattern for query in queries for pattern in re.findall(r'__name__=~"([^"]+)"', query)}
+    """Return what dashboard and rules ask for, each as a pattern of a metric's name."""
+    queries = {**monitoring.panels(), **monitoring.alerts()}.values()
+    plain = {name for query in queries for name in NAME.findall(re.sub(r'"[^"]*"', '""', query))}
+    return plain - {"up"} | {pattern for query in queries for pattern in re.findall(r'__name__=~"([^"]+)"', query)}
 
 
-def exported(core: Any, role: str) -> set[str]:
-    """Names of the metrics of a part's pods, from the port that Prometheus would ask."""
-    pods = core.list_namespaced_pod(NAMESPACE, label_selector=f"app=alluxio,role=alluxio-{role}").items
-    found: set[str] = set()
-    for pod in pods:
-        ports = [port.container_port for item in pod.spec.containers for port in item.ports or [] if port.name == "web"]
-        assert ports, f"{pod.metadata.name} has no port of the name web: is metrics.enabled true?"
-        # As text, not as what the client would make of it.
-        answer = core.connect_get_namespaced_pod_proxy_with_path(f"{pod.metadata.name}:{ports[0]}", NAMESPACE, "metrics/prometheus/", _preload_content=False)
-        found |= {line.split("{")[0].split(" ")[0] for line in answer.data.decode().splitlines() if not line.startswith("#")}
-    return found
-
-
-def test_each_metric_of_the_dashboard_is_exported(core: Any, execute: Callable[..., str]) -> None:
-    # Operations of FUSE are counted from the first one on; Alluxio's root belongs to the user of the pods.
-    execute("alluxio-master-0", "alluxio fs test -d /metrics || alluxio fs mkdir /metrics; alluxio fs chmod 777 /metrics", "alluxio-master")
-    for pod in core.list_namespaced_pod(NAMESPACE, label_selector="role=alluxio-fuse").items:
-        file = f"{ROOT}/metrics/{pod.metadata.name}"
-        execute(pod.metadata.name, f"echo once > {file}; ls {ROOT}/metrics > /dev/null; cat {file} > /dev/null; rm {file}")
-    names = set().union(*(exported(core, role) for role in ("master", "worker", "fuse")))
-    assert {pattern for pattern in queried() if not any(re.fullmatch(pattern, name) for name in names)} == set()
+def test_each_metric_of_dashboard_and_alerts_is_exported(core: Any, execute: Callable[..., str]) -> None:
+    # Operations of FUSE are counted from the first one on.
+    monitoring.read_through_fuse(core, execute, NAMESPACE)
+    lines = [line for page in monitoring.pages(core, NAMESPACE).values() for line in page.splitlines() if not line.startswith("#")]
+    names = {line.split("{")[0].split(" ")[0] for line in lines}
     assert any(name.startswith("Client_Fuse_") for name in names)
+    assert {pattern for pattern in queried() if not any(re.fullmatch(pattern, name) for name in names)} == set()
+
+
+@pytest.mark.long
+def test_prometheus_answers_every_panel_and_judges_every_rule(core: Any, execute: Callable[..., str], tmp_path: Path) -> None:
+    with monitoring.prometheus(core, NAMESPACE, tmp_path, PROGRAM) as found:
+
+        def hits() -> list[float]:
+            """Read, and return the hit ratio of the last seconds once the masters were told of reads."""
+            monitoring.read_through_fuse(core, execute, NAMESPACE)
+            (query,) = [query for title, query in monitoring.panels().items() if title.startswith("Hit ratio (")]
+            return [ratio for sample in found.ask(query) if 0 <= (ratio := float(sample["value"][1])) <= 1]
+
+        until("a hit ratio of what is read", hits, 120, pause=2)
+        assert [title for title, query in monitoring.panels().items() if not found.ask(query)] == []
+        releases = {name: {(sample["metric"]["namespace"], sample["metric"]["release"]) for sample in found.ask(monitoring.without_thresholds(query))}
+                    for name, query in monitoring.alerts().items()}  # fmt: skip
+        assert releases == {name: {(NAMESPACE, "alluxio")} for name in monitoring.alerts()}
+        rules = {rule["name"]: rule for group in found.get("rules")["groups"] for rule in group["rules"]}
+        assert {name: rule["health"] for name, rule in rules.items()} == dict.fromkeys(monitoring.alerts(), "ok")
+        assert [rules[name]["state"] for name in ("AlluxioWorkerLost", "AlluxioNoLeader", "AlluxioFuseDown")] == ["inactive"] * 3
+
+
+@pytest.mark.long
+def test_a_checkpoint_ends_a_large_journal(core: Any, execute: Callable[..., str]) -> None:
+    def entries() -> float:
+        page = monitoring.pages(core, NAMESPACE)["alluxio-master-0"]
+        return sum(float(value) for value in re.findall(r"^Master_JournalEntriesSinceCheckPoint\S* (\S+)$", page, re.MULTILINE))
+
+    monitoring.read_through_fuse(core, execute, NAMESPACE)
+    before = entries()
+    assert before > 0
+    execute("alluxio-master-0", "alluxio fsadmin journal checkpoint", "alluxio-master")
+    assert entries() < before

@@ -44,7 +44,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         "mounts": [{"name": "shared", "path": "/mnt/shared"}, {"name": "node", "path": "/mnt/node", "hostPath": "/srv/node"}],
     },
     "metrics": {"metrics": {"enabled": True, "podAnnotations": {"prometheus.io/scrape": "true"}, "serviceMonitor": {"enabled": True, "labels": {"team": "a"}},
-                            "dashboard": {"enabled": True}}, "fuse": {"enabled": True}, "proxy": {"enabled": True}},
+                            "prometheusRule": {"enabled": True, "labels": {"team": "a"}}, "dashboard": {"enabled": True}}, "fuse": {"enabled": True}, "proxy": {"enabled": True}},
     "no-servlet": {"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}}},
     "network-policy": {"networkPolicy": {"enabled": True, "namespaces": [{"team": "training", "tier": "gpu"}]}},
     "extra": {"master": {**EXTRA, "extraServicePorts": [{"name": "side", "port": 8000}], "shareProcessNamespace": True}, "worker": EXTRA},

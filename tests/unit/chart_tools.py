@@ -19,7 +19,7 @@ TOOLS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair
 KUBERNETES = "v1.34.4"
 QUANTITY = re.compile(r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|[eE][-+]?[0-9]+)?$")
 # Kinds that a group of their own defines: the schema comes with that group's operator, not with Kubernetes.
-FOREIGN = {"ServiceMonitor"}
+FOREIGN = {"PrometheusRule", "ServiceMonitor"}
 
 Manifest = dict[str, Any]
 

@@ -16,7 +16,8 @@ from chart_matrix import MATRIX, PORTS, TIERS
 from chart_tools import CHART, Manifest, container, containers, default_values, find, options, pod_specs, render
 
 EVERY: dict[str, Any] = {"fuse": {"enabled": True}, "proxy": {"enabled": True}, "shortCircuit": {"volumeType": "persistentVolumeClaim"},
-                         "metrics": {"enabled": True, "dashboard": {"enabled": True}, "serviceMonitor": {"enabled": True}}, "networkPolicy": {"enabled": True}}
+                         "metrics": {"enabled": True, **{what: {"enabled": True} for what in ("dashboard", "prometheusRule", "serviceMonitor")}},
+                         "networkPolicy": {"enabled": True}}
 
 
 def pod_templates(values: dict[str, Any]) -> dict[str, str]:
@@ -66,6 +67,11 @@ def test_a_chart_version_alone_restarts_no_pod(tmp_path: Path) -> None:
 def test_a_changed_property_restarts_the_pods_that_use_it_and_no_others(part: str, restarted: set[str], change: dict[str, Any]) -> None:
     values = {**EVERY, part: {**EVERY.get(part, {}), **change}} if part else {**EVERY, **change}
     assert changed(EVERY, values) == restarted
+
+
+def test_no_pod_restarts_for_what_only_prometheus_and_grafana_read() -> None:
+    assert changed({**EVERY, "metrics": {"enabled": True}}, EVERY) == set()
+    assert changed({**EVERY, "metrics": {"enabled": False}}, {**EVERY, "metrics": {"enabled": True}}) == {"master", "worker", "fuse", "proxy"}
 
 
 def test_a_second_rendering_is_the_same() -> None:

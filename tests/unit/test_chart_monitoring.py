@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from chart_tools import CHART, find, options, pod_specs, render
 
-METRICS: dict[str, Any] = {"enabled": True, "serviceMonitor": {"enabled": True, "interval": "15s", "labels": {"team": "a"}}, "dashboard": {"enabled": True}}
+METRICS: dict[str, Any] = {"enabled": True, "serviceMonitor": {"enabled": True, "interval": "15s", "labels": {"team": "a"}},
+                           "prometheusRule": {"enabled": True, "labels": {"team": "a"}}, "dashboard": {"enabled": True}}
 VALUES = {"metrics": METRICS, "fuse": {"enabled": True}, "proxy": {"enabled": True}}
 
 
@@ -54,11 +55,22 @@ def test_the_dashboard_lies_where_grafanas_sidecar_looks() -> None:
 
 @pytest.mark.parametrize(
     ("metrics", "there"),
-    [({"serviceMonitor": {"enabled": False}}, {"ConfigMap"}), ({"dashboard": {"enabled": False}}, {"Service", "ServiceMonitor"})],
+    [
+        ({"serviceMonitor": {"enabled": False}}, {"ConfigMap", "PrometheusRule"}),
+        ({"prometheusRule": {"enabled": False}}, {"ConfigMap", "Service", "ServiceMonitor"}),
+        ({"dashboard": {"enabled": False}}, {"PrometheusRule", "Service", "ServiceMonitor"}),
+    ],
 )
-def test_neither_is_there_unless_it_is_asked_for(metrics: dict[str, Any], there: set[str]) -> None:
-    ours = {("ConfigMap", "alluxio-dashboard"), ("Service", "alluxio-metrics"), ("ServiceMonitor", "alluxio")}
+def test_none_is_there_unless_it_is_asked_for(metrics: dict[str, Any], there: set[str]) -> None:
+    ours = {("ConfigMap", "alluxio-dashboard"), ("PrometheusRule", "alluxio"), ("Service", "alluxio-metrics"), ("ServiceMonitor", "alluxio")}
     assert {item["kind"] for item in render({**VALUES, "metrics": {**METRICS, **metrics}}) if (item["kind"], item["metadata"]["name"]) in ours} == there
+
+
+@pytest.mark.parametrize(("what", "kind", "name"), [("serviceMonitor", "ServiceMonitor", "alluxio"), ("prometheusRule", "PrometheusRule", "alluxio"),
+                                                   ("dashboard", "ConfigMap", "alluxio-dashboard")])  # fmt: skip
+def test_a_label_of_the_user_wins_over_the_charts(what: str, kind: str, name: str) -> None:
+    labels = find(render({"metrics": {"enabled": True, what: {"enabled": True, "labels": {"release": "prometheus"}}}}), kind, name)["metadata"]["labels"]
+    assert (labels["release"], labels["app"]) == ("prometheus", "alluxio")
 
 
 def test_every_query_is_of_one_release_and_every_panel_has_its_place() -> None:

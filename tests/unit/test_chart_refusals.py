@@ -49,6 +49,7 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"properties": {"s3a.secretKey": "hush"}}, "properties.s3a.secretKey would stand in a ConfigMap"),
         ({"master": {"properties": {"aws.secretKey": "hush"}}}, "master.properties.aws.secretKey would stand in a ConfigMap"),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled is true, but there is nothing to scrape"),
+        ({"metrics": {"prometheusRule": {"enabled": True}}}, "metrics.prometheusRule.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import rich.console
 
-from alnair import ClusterError, status
+from alnair import ClusterError, masters, status
 from alnair.cli import reading
 from tests.unit.runner_tools import call
 
@@ -21,6 +22,7 @@ FOUND: dict[str, Any] = {
     "workers": [],
     "fuse": [],
     "capacity": None,
+    "reads": None,
     "claims": [],
     "volumes": [],
     "operator": [],
@@ -67,3 +69,30 @@ def test_status_tells_which_pods_wait_and_for_whom() -> None:
         printed = console.file.getvalue()  # type: ignore[attr-defined]
         assert "train/pod" in printed
         assert text in printed
+
+
+@pytest.mark.parametrize(
+    ("lost", "read", "ratio", "text"),
+    [
+        (1, {"Local": 100, "Cache": 200, "UfsAll": 100}, 0.75, "75% since the master leads"),
+        (1, {"Local": 0, "Cache": 0, "UfsAll": 0}, None, "nothing was read yet"),
+        # It does not lead any more.
+        (3, {"Local": 100, "Cache": 200, "UfsAll": 100}, None, "no master answers"),
+        # It has not counted yet.
+        (1, {}, None, "nothing was read yet"),
+    ],
+)
+def test_the_hit_ratio_is_what_the_master_that_leads_has_counted(
+    monkeypatch: pytest.MonkeyPatch, lost: int, read: dict[str, int], ratio: float | None, text: str
+) -> None:
+    gauges = {"Master.LastGainPrimacyTime": 2, "Master.LastLosePrimacyTime": lost, "Cluster.CapacityTotal": 8, "Cluster.CapacityUsed": 3}
+    answer = {"gauges": {name: {"value": value} for name, value in gauges.items()},
+              "counters": {f"Cluster.BytesRead{word}": {"count": count} for word, count in read.items()}}  # fmt: skip
+    monkeypatch.setattr(masters, "ask", lambda _core, pod, _path: answer if pod == "m-1" else None)
+    found = status.measures(None, ["m-0", "m-1"])
+    reads = found["reads"] if found else None
+    assert (found and found["capacity"]) == (None if text == "no master answers" else {"total": 8, "used": 3})
+    assert status.hit_ratio(reads) == ratio
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    console.print(status.table({**FOUND, "reads": reads}))
+    assert re.search(rf"hit ratio +│ +│ +│ {text}", console.file.getvalue())  # type: ignore[attr-defined]

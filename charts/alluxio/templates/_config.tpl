@@ -123,7 +123,7 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{/* Changes with the options of just the parts that a pod runs, so that only their pods restart. Argument: [root, part...]. */}}
 {{- define "alluxio.checksum" -}}
 {{- $root := first . -}}
-{{- $texts := list (include "alluxio.options.common" $root) (toYaml $root.Values.metrics) -}}
+{{- $texts := list (include "alluxio.options.common" $root) (toYaml (pick $root.Values.metrics "enabled" "prometheusMetricsServlet")) -}}
 {{- range rest . -}}{{- $texts = append $texts (include (printf "alluxio.options.%s" .) $root) -}}{{- end -}}
 checksum/config: {{ join "\n" $texts | sha256sum }}
 {{- end -}}

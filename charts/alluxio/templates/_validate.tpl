@@ -67,7 +67,7 @@
 {{- fail (printf "metrics.%s.enabled is true, but this chart has the Prometheus servlet only: set it to false and scrape the pods." $sink) -}}
 {{- end -}}
 {{- end -}}
-{{- range $what := tuple "serviceMonitor" "dashboard" -}}
+{{- range $what := tuple "serviceMonitor" "prometheusRule" "dashboard" -}}
 {{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.prometheusMetricsServlet.enabled)) -}}
 {{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.prometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
