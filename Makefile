@@ -41,7 +41,7 @@ docs: setup ## build the pages of docs/ into build/docs; a warning, such as a de
 pictures: lab ## make the terminal pictures of the README on the lab
 	python docs/pictures.py
 
-unit: setup ## unit tests
+unit: lab-build ## unit tests
 	pytest -m 'not long' tests/unit
 
 e2e: lab ## the whole chain on the lab
