@@ -25,7 +25,8 @@ def find() -> Path:
         if (place / "playbooks" / "site.yml").is_file():
             return place
     raise UsageError(
-        f"The collection alnair.alluxio is neither in {BESIDE} nor below {', '.join(map(str, roots()))}. Install it (ansible-galaxy collection install), or name "
+        f"The collection alnair.alluxio is neither in {BESIDE} nor below {', '.join(map(str, roots()))}. Install it (ansible-galaxy collection install), or "
+        "name "
         "its place with ANSIBLE_COLLECTIONS_PATH."
     )
 

@@ -60,8 +60,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         knobs: alluxio_kubeconfig, alluxio_kube_context, alluxio_namespace and alluxio_release.
 
     Returns:
-        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used, bytes; None
-        when no master answers), claims and volumes (name and phase), operator (its pods) and held (pods that wait for their data sets).
+        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used, bytes;
+        None when no master answers), claims and volumes (name and phase), operator (its pods) and held (pods that wait for their data sets).
 
     Raises:
         ClusterError: there is no kubeconfig or the API server does not answer.

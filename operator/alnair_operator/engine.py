@@ -131,8 +131,8 @@ class Engine:
             if name in before
         }
         jobs = sorted(load.active) if load else before.get("jobs") or []
-        return {**kept, "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload, "jobs": jobs,
-                "failedFiles": [], "failedCount": 0}  # fmt: skip
+        return {**kept, "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload,
+                "jobs": jobs, "failedFiles": [], "failedCount": 0}  # fmt: skip
 
     def settle(self, dataset: Dataset, before: Status, phase: str, message: str) -> Step:
         """Return the step that ends in a phase in which it stays."""
@@ -323,7 +323,10 @@ class Engine:
         survey = self.look(dataset)
         after = {**before, **figures(survey)}
         if survey.lacking:
-            lost = f"{survey.lacking} of {survey.files} files, {size(survey.bytes - survey.cached)}, are not cached any more or are new: evicted, lost with a worker, or found since."
+            lost = (
+                f"{survey.lacking} of {survey.files} files, {size(survey.bytes - survey.cached)}, are not cached any more or are new: "
+                "evicted, lost with a worker, or found since."
+            )
             return self.settle(dataset, after, "Incomplete", f"{lost} They are loaded with another text in the annotation {datasets.RELOAD}.")
         # A pass over a million files takes a while; it must not be all that is done.
         delay = max(VERIFY_SECONDS, 20 * (self.now() - begun))
