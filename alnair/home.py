@@ -45,6 +45,15 @@ def collections_path(home: Path) -> str | None:
     return ":".join(dict.fromkeys((str(home.parents[2]), *map(str, roots()))))
 
 
+def collections() -> list[str]:
+    """Return where Ansible finds the collection, for what reads an inventory in this process; nothing where there is none."""
+    try:
+        place = find()
+    except UsageError:
+        return []
+    return (collections_path(place) or str(place / "collections")).split(":")
+
+
 @functools.cache
 def shared(name: str) -> ModuleType:
     """Return a module of plugins/module_utils, which the collection's own modules use, too.
