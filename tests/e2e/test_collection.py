@@ -24,7 +24,7 @@ def test_the_artifact_holds_what_users_need_and_nothing_of_the_lab(artifact: Pat
         names = archive.getnames()
     assert {Path(name).parts[0] for name in names} == {
         ".ansible-lint", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "alnair", "changelogs",
-        "alnair_runner.py", "ansible.cfg", "charts", "docs", "group_vars", "inventory", "meta", "operator", "playbooks", "plugins", "requirements.txt",
+        "alnair_runner.py", "ansible.cfg", "bindep.txt", "charts", "docs", "group_vars", "inventory", "meta", "operator", "playbooks", "plugins", "requirements.txt",
         "requirements.yml", "roles", "site.yml",
     }  # fmt: skip
     assert not [name for name in names if name.startswith("inventory/") and not name.startswith("inventory/example")]
