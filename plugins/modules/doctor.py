@@ -141,7 +141,9 @@ def controller_facts(params: dict[str, Any]) -> dict[str, str]:
     """Return versions, and why the repository does not answer; empty where it does or there is none."""
     helm = ""
     if os.access(params["helm"], os.X_OK):
-        done = subprocess.run([params["helm"], "version", "--template", "{{.Version}}"], capture_output=True, text=True, timeout=params["timeout"], check=False)
+        words, limit = [params["helm"], "version", "--template", "{{.Version}}"], params["timeout"]
+        # Not run_command, which knows no time limit.
+        done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
         helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
     reason = ""
     if params["repository"].startswith(("http://", "https://")):
