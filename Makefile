@@ -9,7 +9,7 @@ LAB = cd lab && ansible-playbook
 export MOLECULE_GLOB := molecule/*/molecule.yml
 # Two roles need the lab with data sets.
 SCENARIOS = $(filter-out $(if $(LAB_DATASETS),,datasets loading_bench),$(notdir $(patsubst %/molecule.yml,%,$(wildcard $(MOLECULE_GLOB)))))
-.PHONY: help setup lint docs pictures unit e2e molecule test test-all bench demo lab lab-build lab-down
+.PHONY: help setup lint docs pictures unit e2e molecule sanity galaxy matrix test test-all bench demo lab lab-build lab-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -26,12 +26,8 @@ lab: lab-build ## raise a real Kubernetes on this machine; changes nothing when 
 lab-down: setup ## remove the lab: nodes, volumes, network, keys and inventory
 	$(LAB) down.yml $(LAB_ARGS)
 
-lint: lab-build ## ruff, mypy, yamllint, helm lint, ansible-lint
-	ruff check .
-	mypy
-	yamllint --strict .
-	helm lint --strict charts/alluxio
-	ANSIBLE_LIBRARY=lab/library ANSIBLE_FILTER_PLUGINS=lab/filter_plugins ANSIBLE_ROLES_PATH=roles:lab/roles ansible-lint --offline --strict
+lint: lab-build ## the linters of .pre-commit-config.yaml
+	pre-commit run --all-files --hook-stage manual
 
 docs: setup ## build the pages of docs/ into build/docs; a warning, such as a dead link, is an error
 	mkdir -p docs/reference/collection
@@ -59,7 +55,16 @@ test: lint unit e2e molecule ## everything set up, all tests
 # Data sets are tested, measured and drawn with their operator and an S3 server.
 test-all bench pictures: export LAB_DATASETS := 1
 
-test-all: test ## and what takes longer: the controller killed a hundred times
+sanity: setup ## all of ansible-test sanity
+	nox --session "sanity(core='2.21')"
+
+galaxy: setup ## what Galaxy looks at before it takes the collection in
+	nox --session galaxy
+
+matrix: lab-build ## each ansible-core on each Python that it supports, and helm 4
+	nox --session matrix helm
+
+test-all: test sanity galaxy matrix ## and what takes longer: the controller killed a hundred times
 	pytest -m long tests/unit tests/e2e
 
 bench: lab ## host roles and release beside what else could do their work, the controller with thousands of hosts, reading with and without the cache

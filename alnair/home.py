@@ -25,7 +25,8 @@ def find() -> Path:
         if (place / "playbooks" / "site.yml").is_file():
             return place
     raise UsageError(
-        f"The collection alnair.alluxio is neither in {BESIDE} nor below {', '.join(map(str, roots()))}. Install it (ansible-galaxy collection install), or name "
+        f"The collection alnair.alluxio is neither in {BESIDE} nor below {', '.join(map(str, roots()))}. Install it (ansible-galaxy collection install), or "
+        "name "
         "its place with ANSIBLE_COLLECTIONS_PATH."
     )
 
@@ -42,6 +43,15 @@ def collections_path(home: Path) -> str | None:
     if home.parts[-3:] != NAME.parts:
         return None
     return ":".join(dict.fromkeys((str(home.parents[2]), *map(str, roots()))))
+
+
+def collections() -> list[str]:
+    """Return where Ansible finds the collection, for what reads an inventory in this process; nothing where there is none."""
+    try:
+        place = find()
+    except UsageError:
+        return []
+    return (collections_path(place) or str(place / "collections")).split(":")
 
 
 @functools.cache

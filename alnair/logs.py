@@ -140,7 +140,7 @@ class Follower:
                 self.busy.add(source)
                 threading.Thread(target=self.listen, args=(source,), daemon=True).start()
             time.sleep(GATHER)
-            yield from sorted(self.came.get() for _ in range(self.came.qsize()))
+            yield from sorted(self.came.get() for _line in range(self.came.qsize()))
             self.new = []
             if time.monotonic() - looked >= LOOK:
                 looked = time.monotonic()
@@ -174,7 +174,7 @@ def lines(chunks: Iterator[bytes]) -> Iterator[str]:
 
 def line(source: Source, raw: str) -> Line:
     """Return a line from what the API gives: a time, a blank and the text, in which what looks like a credential is hidden."""
-    stamp, _, text = raw.partition(" ")
+    stamp, _space, text = raw.partition(" ")
     try:
         moment = datetime.datetime.fromisoformat(stamp).astimezone(datetime.UTC)
     except ValueError:

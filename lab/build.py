@@ -31,6 +31,8 @@ KUBERNETES = "1.34.4"
 HELM = "3.19.5"
 ALLUXIO = ("2.9.4", "2.9.3")
 SUITE = "bookworm"
+# Which Debian the hosts of molecule's scenarios are: HOST_SUITE=trixie make molecule. The lab's nodes are of SUITE.
+HOST_SUITE = os.environ.get("HOST_SUITE", SUITE)
 DEBIAN_TOOLS = ("buildah", "docker-registry", "iptables", "mmdebstrap", "netavark", "podman", "runc")
 CLIENT_PACKAGES = "ca-certificates,curl,fuse3,iproute2,procps,python3-minimal,tini"
 NODE_PACKAGES = (
@@ -137,11 +139,11 @@ def wheels(work: Path) -> None:
     (work / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
 
 
-def rootfs(packages: str) -> Callable[[Path], None]:
+def rootfs(packages: str, suite: str = SUITE) -> Callable[[Path], None]:
     """Return a maker of a Debian root file system with the given packages."""
     return lambda work: run(
-        f"Debian {SUITE} root file system",
-        ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", SUITE, str(work / "rootfs.tar")],
+        f"Debian {suite} root file system",
+        ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite, str(work / "rootfs.tar")],
     )
 
 
@@ -231,6 +233,7 @@ def main() -> None:
     tools = product("tools", digest(LAB / "tools", KUBERNETES, HELM), go_tools)
     client = product("client", digest(CLIENT_PACKAGES, SUITE), rootfs(CLIENT_PACKAGES))
     node = product("node", digest(NODE_PACKAGES, SUITE), rootfs(NODE_PACKAGES))
+    host = product("node", digest(NODE_PACKAGES, HOST_SUITE), rootfs(NODE_PACKAGES, HOST_SUITE))
     alluxio = {v: product(f"alluxio-{v}", digest(LAB / "images/alluxio/pom.xml", v), jars(v)) for v in ALLUXIO}
     key = digest(*(LAB / "images" / name for name in ("pause", "coredns", "client", "alluxio")), tools.name, client.name)
     s3, operator, packages = Path(), "", Path()
@@ -241,7 +244,10 @@ def main() -> None:
         operator = f"localhost/alnair-operator:{digest(*(OPERATOR / name for name in OPERATOR_FILES), key)}"
         key = digest(key, operator)
     archive = product("images", key, images(tools, client, alluxio, operator, packages))
-    made = {"tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "s3": str(s3), "operator_image": operator}
+    made = {
+        "tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "host_image": node_image(host), "s3": str(s3),
+        "operator_image": operator,
+    }  # fmt: skip
     (CACHE / "products.json").write_text(json.dumps(made, indent=2))
     # Not keyed, for those who type and for tests: helm and kubectl as the lab has them, promtool and Prometheus.
     for name, folder in (("tools", tools), ("prometheus", product("prometheus", digest("prometheus", SUITE), prometheus))):

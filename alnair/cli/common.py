@@ -93,7 +93,7 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
         if item.startswith("@") and not Path(item[1:]).is_file():
             raise UsageError(f"-e {item}: there is no file {item[1:]}.")
         if not item.startswith(("@", "{")) and "=" in item:
-            key, _, value = item.partition("=")
+            key, _equals, value = item.partition("=")
             found[key] = yaml.safe_load(value) if value in ("true", "false") else value
             continue
         text = Path(item[1:]).read_text(encoding="utf-8") if item.startswith("@") else item

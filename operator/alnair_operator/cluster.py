@@ -127,8 +127,8 @@ class Cluster:
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
         body = {
             "metadata": {"generateName": f"{meta['name'][:200]}.", "namespace": meta["namespace"]},
-            "involvedObject": {"apiVersion": item.get("apiVersion") or "v1", "kind": item.get("kind") or "Pod", "name": meta["name"], "namespace": meta["namespace"],
-                               "uid": meta.get("uid")},
+            "involvedObject": {"apiVersion": item.get("apiVersion") or "v1", "kind": item.get("kind") or "Pod", "name": meta["name"],
+                               "namespace": meta["namespace"], "uid": meta.get("uid")},
             "type": kind, "reason": reason, "message": message[:1000], "source": {"component": "alnair-operator"}, "reportingComponent": "alnair-operator",
             "count": 1, "firstTimestamp": stamp, "lastTimestamp": stamp,
         }  # fmt: skip
@@ -248,7 +248,8 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "namespace": settings.namespace, "labels": labels},
-        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": MOUNT_JOB_SECONDS, "ttlSecondsAfterFinished": 600, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": MOUNT_JOB_SECONDS, "ttlSecondsAfterFinished": 600,
+                 "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
 
 

@@ -30,7 +30,8 @@ def parser() -> argparse.ArgumentParser:
     words.add_parser("run", help="run the operator")
     words.add_parser("hold", help="wait until the data sets of this pod are cached")
     for word, text in {"mount": "mount it with the credentials of its Secret", "free": "take it out of the cache; the source keeps it",
-                       "check": "compare the cache with the source", "repair": "put right what differs", "checksum": "sum up what the cache hands out"}.items():  # fmt: skip
+                       "check": "compare the cache with the source", "repair": "put right what differs",
+                       "checksum": "sum up what the cache hands out"}.items():  # fmt: skip
         one = words.add_parser(word, help=text)
         one.add_argument("name", help="the data set, or namespace/name")
         if word in ("check", "repair"):
@@ -53,7 +54,7 @@ def declared(name: str, environment: Mapping[str, str]) -> Dataset:
         return Dataset.of(json.loads(text))
     from alnair_operator.cluster import Cluster
 
-    namespace, _, short = name.rpartition("/")
+    namespace, _slash, short = name.rpartition("/")
     settings = Settings.of(environment)
     item = Cluster(settings).read_dataset(namespace or settings.namespace, short)
     if item is None:
@@ -130,7 +131,8 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
             return 0
         time.sleep(min(pause, max(0.0, end - time.monotonic())))
     print(
-        f"After {limit:.0f} s the data sets are not cached: {last}. The pod {'is held' if on_failure == 'hold' else 'starts all the same'} (onFailure: {on_failure})."
+        f"After {limit:.0f} s the data sets are not cached: {last}. The pod {'is held' if on_failure == 'hold' else 'starts all the same'} (onFailure: "
+        f"{on_failure})."
     )
     # A container that fails is started again by Kubernetes, and so waits on.
     return 1 if on_failure == "hold" else 0

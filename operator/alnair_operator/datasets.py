@@ -174,7 +174,8 @@ def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:
         if local or claims.get(claim[1]):
             return (local or claims[claim[1]]).rstrip("/")
         raise DatasetError(
-            f"Claim {claim[1]} in namespace {dataset.namespace} is not bound to a volume with a path on the hosts. Name the path at which all pods of Alluxio see it "
+            f"Claim {claim[1]} in namespace {dataset.namespace} is not bound to a volume with a path on the hosts. Name the path at which all pods of "
+            "Alluxio see it "
             f"in the option {LOCAL_PATH}."
         )
     raise DatasetError(

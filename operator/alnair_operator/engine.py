@@ -134,8 +134,8 @@ class Engine:
             if name in before
         }
         jobs = sorted(load.active) if load else before.get("jobs") or []
-        return {**kept, "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload, "jobs": jobs,
-                "failedFiles": [], "failedCount": 0}  # fmt: skip
+        return {**kept, "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload,
+                "jobs": jobs, "failedFiles": [], "failedCount": 0}  # fmt: skip
 
     def cancelled(self, dataset: Dataset, before: Status) -> Step:
         """End the load that is under way, as somebody asks; what is not under way stays as it is."""
@@ -340,7 +340,10 @@ class Engine:
         survey = self.look(dataset)
         after = {**before, **figures(survey)}
         if survey.lacking:
-            lost = f"{survey.lacking} of {survey.files} files, {size(survey.bytes - survey.cached)}, are not cached any more or are new: evicted, lost with a worker, or found since."
+            lost = (
+                f"{survey.lacking} of {survey.files} files, {size(survey.bytes - survey.cached)}, are not cached any more or are new: "
+                "evicted, lost with a worker, or found since."
+            )
             return self.settle(dataset, after, "Incomplete", f"{lost} They are loaded with another text in the annotation {datasets.RELOAD}.")
         # A pass over a million files takes a while; it must not be all that is done.
         delay = max(VERIFY_SECONDS, 20 * (self.now() - begun))

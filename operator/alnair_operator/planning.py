@@ -135,9 +135,13 @@ def too_large(needed: int, workers: Sequence[Worker], reserved: int = 0, replica
     if needed > total:
         why = f"{size(needed)} are to be loaded, but {size(total)} are free on {len(workers)} workers ({margin:.0%} kept free{held})"
     else:
-        why = f"{size(needed)} are to be loaded, about {size(each)} on each of {len(workers)} workers, but worker {least} has {size(spare)} free ({margin:.0%} kept free{held})"
+        why = (
+            f"{size(needed)} are to be loaded, about {size(each)} on each of {len(workers)} workers, "
+            f"but worker {least} has {size(spare)} free ({margin:.0%} kept free{held})"
+        )
     fits = min(total, spare * len(workers))
-    return f"{why}. It would fit with {more} more worker{'s' if more > 1 else ''} of {size(capacity)}, a larger quota, or a sub-path (subPaths) of at most {size(fits)}."
+    workers_more = f"{more} more worker{'s' if more > 1 else ''}"
+    return f"{why}. It would fit with {workers_more} of {size(capacity)}, a larger quota, or a sub-path (subPaths) of at most {size(fits)}."
 
 
 def window(samples: Sequence[tuple[float, int]], left: int) -> tuple[int, int | None]:

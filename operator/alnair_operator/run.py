@@ -68,7 +68,7 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
     alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
-    engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, lambda dataset: claims_of(cluster, dataset.namespace, dataset.source))
+    engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, lambda item: claims_of(cluster, item.namespace, item.source))
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
 
     def renew() -> None:

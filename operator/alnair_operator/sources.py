@@ -57,7 +57,7 @@ class Folder:
         top = os.path.join(self.root, below) if below else self.root
         if os.path.isfile(top):
             yield below, self.entry(top)
-        for folder, _, names in os.walk(top, onerror=fail, followlinks=True):
+        for folder, _folders, names in os.walk(top, onerror=fail, followlinks=True):
             for name in names:
                 path = os.path.join(folder, name)
                 if os.path.isfile(path):
@@ -98,7 +98,7 @@ class Bucket:
 
         self.errors: tuple[type[Exception], ...] = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 
-        self.bucket, _, prefix = source.removeprefix("s3://").partition("/")
+        self.bucket, _slash, prefix = source.removeprefix("s3://").partition("/")
         self.prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
         told = {**options, **credentials}
         style = {"addressing_style": "path"} if told.get(PLAIN_PATHS) == "true" else {}

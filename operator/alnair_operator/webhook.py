@@ -205,7 +205,7 @@ def of_known(index: int, entry: Known, path: str, source: str) -> Use:
 
 def of_name(index: int, path: str, root: str, declared: Sequence[Known], settings: Settings) -> Use | None:
     """Return a volume below a data set root whose folder has the name of a data set that lies in no folder of the hosts, such as a bucket."""
-    part, _, rest = path[len(root) + 1 :].partition("/")
+    part, _slash, rest = path[len(root) + 1 :].partition("/")
     for entry in declared:
         if entry.dataset.key == f"{settings.namespace}/{part}" and not entry.dataset.source.startswith("/"):
             return of_known(index, entry, f"{entry.dataset.path}{'/' + rest if rest else ''}", f"{root}/{part}")
@@ -224,7 +224,7 @@ def of_fuse(index: int, path: str, namespace: str, declared: Sequence[Known], se
 
 def undeclared(index: int, path: str, root: str, declared: Sequence[Known], settings: Settings) -> Use:
     """Return a volume below a data set root for which a data set is made: one for each folder of the root."""
-    part, _, rest = path[len(root) + 1 :].partition("/")
+    part, _slash, rest = path[len(root) + 1 :].partition("/")
     source = f"{root}/{part}"
     name = datasets.name_of(part)
     taken = {entry.dataset.key: entry.dataset for entry in declared}
@@ -244,7 +244,8 @@ def allow(use: Use, namespace: str, declared: Sequence[Known], settings: Setting
     prefixes = settings.prefixes.get(namespace)
     if prefixes is not None and not any(within(use.path, prefix.rstrip("/") or "/") for prefix in prefixes):
         raise Refusal(
-            f"Namespace {namespace} is limited to {', '.join(prefixes) or 'nothing'} in Alluxio and may not use {use.path}. Ask whoever runs the data set operator."
+            f"Namespace {namespace} is limited to {', '.join(prefixes) or 'nothing'} in Alluxio and may not use {use.path}. Ask whoever runs the data set "
+            "operator."
         )
     owner = next((entry.dataset for entry in declared if entry.dataset.key == use.key), None)
     if owner and not owner.may_be_used_by(namespace):

@@ -31,7 +31,8 @@ def probe_script(args: dict[str, Any]) -> str:
 def conflicts(args: dict[str, Any], users: list[list[str]], groups: list[list[str]]) -> list[str]:
     """Return a sentence for every name or number of the wanted account that somebody else has."""
     found = []
-    for kind, number, entries_, name, wanted in (("user", "uid", users, args["name"], int(args["uid"])), ("group", "gid", groups, args["group"], int(args["gid"]))):
+    looked_at = (("user", "uid", users, args["name"], int(args["uid"])), ("group", "gid", groups, args["group"], int(args["gid"])))
+    for kind, number, entries_, name, wanted in looked_at:
         found += [f"{kind} {name} exists with {number} {entry[2]}, not {wanted}" for entry in entries_ if entry[0] == name and int(entry[2]) != wanted]
         found += [f"{number} {wanted} belongs to {kind} {entry[0]}" for entry in entries_ if entry[0] != name and int(entry[2]) == wanted]
     return found
@@ -51,7 +52,8 @@ def compare(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     there = user is not None or group is not None
     return {
         "as_wanted": not there if args.get("state") == "absent" else user is not None and group is not None and group[2] == numbers[1]
-        and user[2:4] == numbers and user[5:7] == [args["home"], args["shell"]] and set(args.get("groups", [])) <= set(" ".join(found.get("member", [])).split())
+        and user[2:4] == numbers and user[5:7] == [args["home"], args["shell"]]
+        and set(args.get("groups", [])) <= set(" ".join(found.get("member", [])).split())
         and "home" in found and (not args.get("password_digest") or [args["password_digest"]] == [line.split()[0] for line in found.get("digest", [])]),
         "there": there,
         "writable": "writable" in found,

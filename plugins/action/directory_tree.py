@@ -97,7 +97,8 @@ def too_small(args: dict[str, Any], item: dict[str, Any], system: list[str]) -> 
     mib, point = int(system[5]) // 1024, system[6].replace(r"\040", " ")
     if args["state"] == "absent" or mib >= item["size_mib"]:
         return []
-    return [f"The file system of {item['path']}, mounted on {point}, has {mib} MiB in all, {item['size_mib']} MiB are asked for. Name a larger disk or a smaller size."]
+    asked = f"has {mib} MiB in all, {item['size_mib']} MiB are asked for"
+    return [f"The file system of {item['path']}, mounted on {point}, {asked}. Name a larger disk or a smaller size."]
 
 
 def fleeting(args: dict[str, Any], item: dict[str, Any], kind: str) -> tuple[list[str], list[str]]:

@@ -47,6 +47,7 @@ class ActionModule(ProbeAction):
         if lines is None:
             raise AnsibleActionFail("The host's mounts could not be read. May this user become root?")
         if any(line.startswith("failed ") for line in lines):
-            raise AnsibleActionFail(f"Something at {args['mount_point']} or in {args['domain_socket']} could not be removed. Try on the host: umount -l {args['mount_point']}")
+            mount = args["mount_point"]
+            raise AnsibleActionFail(f"Something at {mount} or in {args['domain_socket']} could not be removed. Try on the host: umount -l {mount}")
         removed = [line.removeprefix("removed ") for line in lines if line.startswith("removed ")]
         return {"changed": bool(removed), "removed": removed}

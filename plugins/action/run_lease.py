@@ -39,11 +39,9 @@ def keep(options: dict[str, Any]) -> dict[str, str]:
     path = os.pathsep.join([str(Path(__file__).absolute().parents[5]), *filter(None, [os.environ.get("PYTHONPATH")])])
     keeper = subprocess.Popen([sys.executable, "-m", KEEPER, json.dumps(options)], env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    assert keeper.stdout
-    assert keeper.stderr
-    if line := keeper.stdout.readline():
+    if keeper.stdout and (line := keeper.stdout.readline()):
         return dict(json.loads(line))
-    reason = keeper.stderr.read().strip().rpartition("\n")[2]
+    reason = (keeper.stderr.read() if keeper.stderr else "").strip().rpartition("\n")[2]
     return {"error": f"The Lease could not be taken: {reason}. Does {sys.executable} have the Python package kubernetes? See requirements.txt."}
 
 

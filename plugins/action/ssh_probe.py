@@ -39,7 +39,7 @@ def read(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     """
     found: dict[str, list[str]] = {}
     for line in lines:
-        path, _, rest = line.partition(":")
+        path, _colon, rest = line.partition(":")
         found.setdefault("hostkey" if path.startswith("/etc/ssh/") else path.rpartition("/")[2], []).append(rest)
     modes = [line.rsplit(" ", 2) for line in found.get("mode", [])]
     paths = [path.rpartition("/")[2] for path, _mode, _owner in modes]

@@ -35,7 +35,8 @@ _value:
 # Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 # Which parts run on which nodes.
 PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse")}
-HEAP, DIRECT = re.compile(r"-Xmx(\d+[kmgtKMGT]?)"), re.compile(r"-XX:MaxDirectMemorySize=(\d+[kmgtKMGT]?)")
+HEAP = re.compile(r"-Xmx(\d+[kmgtKMGT]?)")
+DIRECT = re.compile(r"-XX:MaxDirectMemorySize=(\d+[kmgtKMGT]?)")
 
 
 class Wanted:
@@ -125,13 +126,16 @@ def limits_too_small(wanted: Wanted) -> list[str]:
         need, limit = wanted.java(part) + tier, wanted.resource(part, "limits", "memory")
         # The memory tier is a volume in memory, which counts against the container's limit.
         if limit is not None and need and limit <= need:
-            what = f"its memory tier of {mib(tier)} and heap and direct memory of {mib(wanted.java(part))}" if tier else f"its heap and direct memory of {mib(need)}"
+            what = f"its heap and direct memory of {mib(need)}"
+            if tier:
+                what = f"its memory tier of {mib(tier)} and heap and direct memory of {mib(wanted.java(part))}"
             lower = "or lower alluxio_chart_quota" if tier else f"or lower {part}.jvmOptions"
             sentences.append(f"the limit of {mib(limit)} does not hold {part} with {what}: raise {part}.resources.limits.memory {lower}")
         for resource in ("cpu", "memory"):
             request, most = wanted.resource(part, "requests", resource), wanted.resource(part, "limits", resource)
             if request is not None and most is not None and request > most:
-                sentences.append(f"{part}.resources asks for more {resource} than its limit, which Kubernetes refuses: lower requests.{resource} or raise limits")
+                refused = f"{part}.resources asks for more {resource} than its limit, which Kubernetes refuses"
+                sentences.append(f"{refused}: lower requests.{resource} or raise limits")
     return sentences
 
 

@@ -41,7 +41,9 @@ def node_names(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str(host.get("alluxio_node_name", host["inventory_hostname"])) for host in hosts]
 
 
-def journal_volumes(hosts: Iterable[Mapping[str, Any]], release: str, namespace: str, path: str, size: str, storage_class: str, kind: str) -> list[dict[str, Any]]:
+def journal_volumes(
+    hosts: Iterable[Mapping[str, Any]], release: str, namespace: str, path: str, size: str, storage_class: str, kind: str
+) -> list[dict[str, Any]]:
     """Return a volume per master, bound beforehand to the claim of that master's pod and to its node.
 
     Args:

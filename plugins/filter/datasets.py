@@ -32,7 +32,9 @@ _value:
 """
 
 Object = Mapping[str, Any]
-VERSION, KIND, GATE = "centaurusinfra.com/v1", "AlnairDatacache", "alnair.io/dataset"
+VERSION = "centaurusinfra.com/v1"
+KIND = "AlnairDatacache"
+GATE = "alnair.io/dataset"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 SOURCE = re.compile(r"s3://[^/]+(/.*)?|hdfs://[^/]+(/.*)?|nfs://[^/]+/.+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?|/.+", re.DOTALL)
 # The same words as in the kind's own rule.
@@ -125,19 +127,22 @@ def item_faults(item: Object, namespaces: list[str], known: set[str]) -> Iterato
     name, path = str(item.get("name")), path_of(item)
     if not NAME.fullmatch(name):
         yield (
-            f'name "{name}" must be at most 63 small letters, digits, hyphens and dots, for it names an object of the cluster; its path and source may hold any other '
+            f'name "{name}" must be at most 63 small letters, digits, hyphens and dots, for it names an object of the cluster; its path and source may hold '
+            'any other '
             f'character, such as path: "/datasets/{name}"'
         )
     source = str(item.get("source"))
     if not SOURCE.fullmatch(source):
-        yield f'source "{source}" must be s3://bucket/prefix, hdfs://host:port/path, nfs://server/export, pvc://claim or an absolute path that all pods of Alluxio see'
+        kinds = "s3://bucket/prefix, hdfs://host:port/path, nfs://server/export, pvc://claim"
+        yield f'source "{source}" must be {kinds} or an absolute path that all pods of Alluxio see'
     if re.match(r"[a-z0-9]+://[^/]*@", source):
         yield "source holds a user or a password; put what is secret into a Secret (dataset_operator_credentials) and name it in credentials"
     if not re.match(r"/[^/]", path) or path.endswith("/") or "//" in path or DOTS.search(path):
         yield f'path "{path}" must be absolute, below /, without a slash at its end and without empty parts, . or .. in it, such as /datasets/{name}'
     for key in item.get("options") or {}:
         if SECRET.search(str(key)):
-            yield f"options hold {key}, which looks like a credential and could be read by whoever sees the object; put it into a Secret and name it in credentials"
+            seen = "looks like a credential and could be read by whoever sees the object"
+            yield f"options hold {key}, which {seen}; put it into a Secret and name it in credentials"
     for part in item.get("subPaths") or []:
         if part.startswith("/") or DOTS.search(part):
             yield f'subPaths hold "{part}", which must be relative to the data set, without . or .. in it'

@@ -87,7 +87,7 @@ def figure(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def bar(share: float) -> str:
+def bar_of(share: float) -> str:
     """Return a bar of a share of the whole width."""
     eighths = max(1, round(share * BAR * 8))
     return PARTS[-1] * (eighths // 8) + PARTS[eighths % 8].strip()
@@ -96,7 +96,8 @@ def bar(share: float) -> str:
 def columns(lines: list[tuple[str, ...]]) -> list[str]:
     """Return lines of words as lines of text: the first three words to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*lines)]
-    return ["  ".join(word.ljust(width) if place < 3 else word.rjust(width) for place, (word, width) in enumerate(zip(line, widths))).rstrip() for line in lines]
+    aligned = ([word.ljust(width) if place < 3 else word.rjust(width) for place, (word, width) in enumerate(zip(line, widths))] for line in lines)
+    return ["  ".join(line).rstrip() for line in aligned]
 
 
 def loading_table(rows: list[Row]) -> str:
@@ -119,7 +120,7 @@ def loading_table(rows: list[Row]) -> str:
         field, unit = ("files_s", "files/s") if kind == "small" else ("mb_s", "MB/s")
         if mine := {key: row for key, row in found.items() if key[0] == kind}:
             most = max(row[field] for row in mine.values())
-            drawn = [(CASES[case], epoch, bar(row[field] / most), figure(row[field])) for (_kind, case, epoch), row in mine.items()]
+            drawn = [(CASES[case], epoch, bar_of(row[field] / most), figure(row[field])) for (_kind, case, epoch), row in mine.items()]
             text += ["", f"{unit}, {name}", *(f"{case:14}{epoch:7}{line} {value}" for case, epoch, line, value in drawn)]
     return "\n".join(text)
 

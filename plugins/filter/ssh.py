@@ -105,7 +105,8 @@ def ssh_trust(
     def lines(keys_of: Callable[[Mapping[str, Any]], list[str]]) -> list[str]:
         """Return the lines of the sources' keys; a source that told none keeps those that it has."""
         wanted = []
-        for source in [*sources, *([{"inventory_hostname": "controller", "passwordless_ssh_key": controller, "passwordless_ssh_found": controller}] if controller else [])]:
+        own = {"inventory_hostname": "controller", "passwordless_ssh_key": controller, "passwordless_ssh_found": controller}
+        for source in [*sources, *([own] if controller else [])]:
             comment = f"{user}@{source['inventory_hostname']}"
             keys = keys_of(source)
             wanted += [" ".join([options, *key.split()[:2], comment]).strip() for key in keys]

@@ -37,7 +37,7 @@ def leaves(value: Any, path: str) -> Iterator[str]:
 
 def resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a schema with a reference into its own file followed."""
-    for _ in range(8):
+    for _level in range(8):
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
             break

@@ -72,7 +72,8 @@ def explained(name: str, namespace: str, item: Mapping[str, Any] | None) -> str:
     status = item.get("status") or {}
     if not status.get("phase"):
         return (
-            f"{name}: no operator has taken it up. Try: kubectl --namespace {namespace} get pods --selector app.kubernetes.io/name=alnair-operator, or deploy one with "
+            f"{name}: no operator has taken it up. Try: kubectl --namespace {namespace} get pods --selector app.kubernetes.io/name=alnair-operator, or "
+            "deploy one with "
             "playbooks/deploy_operator.yml"
         )
     if (status.get("observedGeneration") or 0) < item["metadata"].get("generation", 0):

@@ -276,7 +276,7 @@ def of_pod_security(labels: Mapping[str, str] | None, wanted: Mapping[str, Any])
 
 def canonical(image: str) -> str:
     """Return an image's name as container runtimes write it."""
-    first, _, rest = image.partition("/")
+    first, _slash, rest = image.partition("/")
     if not rest:
         return f"docker.io/library/{image}"
     return image if "." in first or ":" in first or first == "localhost" else f"docker.io/{image}"

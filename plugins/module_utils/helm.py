@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
 
+# The client brings PyYAML with it.
 try:
     import kubernetes
     import kubernetes.dynamic
+    import yaml
 except ImportError:
     kubernetes = None
 
@@ -201,10 +202,11 @@ class Helm:
             where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
             try:
                 live = resource.get(**where).to_dict()
-                # The same question that helm's own patch puts to the API server, but for good.
-                resource.server_side_apply(body=item, field_manager="helm", force_conflicts=True, dry_run="All", **where)
             except kubernetes.dynamic.exceptions.NotFoundError:
                 continue
+            try:
+                # The same question that helm's own patch puts to the API server, but for good.
+                resource.server_side_apply(body=item, field_manager="helm", force_conflicts=True, dry_run="All", **where)
             except kubernetes.dynamic.exceptions.DynamicApiError as error:
                 if kube.passing(error):
                     raise
@@ -212,8 +214,10 @@ class Helm:
                 if not any(text in said for text in FIXED):
                     self.module.fail_json(msg=f"The API server would refuse {title(item)}: {said} Nothing was changed.")
                 if item["kind"] == "PersistentVolumeClaim":
-                    self.module.fail_json(msg=f"Claim {item['metadata']['name']} is there with other settings, which cannot be changed without losing it: {said} Nothing "
-                                          "was changed. Set its size and class as they are, or remove the claim yourself.")  # fmt: skip
+                    self.module.fail_json(
+                        msg=f"Claim {item['metadata']['name']} is there with other settings, which cannot be changed without losing it: {said} "
+                        "Nothing was changed. Set its size and class as they are, or remove the claim yourself."
+                    )
                 live["alnair_keep_pods"] = (live["spec"].get("selector") or {}) == (item["spec"].get("selector") or {})
                 found.append(live)
         return found

@@ -33,7 +33,8 @@ def host_lock(module: AnsibleModule, path: str, seconds: float = 30) -> Iterator
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    module.fail_json(msg=f"Another run has been changing this host, and holding {path}, for {seconds:.0f} s (see: fuser -v {path}). Wait for its end, then run this again.")
+                    held = f"Another run has been changing this host, and holding {path}, for {seconds:.0f} s (see: fuser -v {path})"
+                    module.fail_json(msg=f"{held}. Wait for its end, then run this again.")
                 time.sleep(0.2)
         yield
     finally:

@@ -65,14 +65,16 @@ def conflicts(wanted: Object, found: Object) -> list[str]:
     if (found["metadata"].get("labels") or {}).get("release") != wanted["metadata"]["labels"]["release"]:
         return [f"volume {name} exists and belongs to somebody else. Choose another name of the release, or remove it: kubectl delete pv {name}"]
     if claim_of(found) and claim_of(found) != claim_of(wanted):
-        return [f"volume {name} is for claim {claim_of(found)}, not for {claim_of(wanted)}: a release of this name is in another namespace. Choose another name"]
+        elsewhere = "a release of this name is in another namespace. Choose another name"
+        return [f"volume {name} is for claim {claim_of(found)}, not for {claim_of(wanted)}: {elsewhere}"]
     if directory(found) != directory(wanted):
         sentences.append(f"volume {name} is {directory(found)}, wanted is {directory(wanted)}")
     if nodes(found) != nodes(wanted):
         sentences.append(f"volume {name} lies on {nodes(found)}, wanted is {nodes(wanted)}")
     if sentences:
         sentences[-1] += (
-            ". Kubernetes cannot change that. Set the variables back, or tear the release down (what lies in the directory is kept), copy the directory to where"
+            ". Kubernetes cannot change that. Set the variables back, or tear the release down (what lies in the directory is kept), copy the directory to "
+            "where"
             " it shall be, and deploy again"
         )
     return sentences
@@ -110,7 +112,8 @@ def claims_of_chart(volumes: list[Object], values: Object) -> list[dict[str, Any
     for volume in volumes:
         part = parts[volume["metadata"]["labels"]["role"]]
         if part.get("volumeType", "persistentVolumeClaim") == "persistentVolumeClaim":
-            spec = {"storageClassName": part.get("storageClass"), "accessModes": part.get("accessModes"), "resources": {"requests": {"storage": part.get("size")}}}
+            asked = {"requests": {"storage": part.get("size")}}
+            spec = {"storageClassName": part.get("storageClass"), "accessModes": part.get("accessModes"), "resources": asked}
             claims.append({"metadata": {"name": volume["spec"]["claimRef"]["name"]}, "spec": spec})
     return claims
 

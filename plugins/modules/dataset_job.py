@@ -108,7 +108,8 @@ class Jobs:
                 pod = None if name in found else self.pod(job)
                 if pod and (code := dataset_jobs.ended(pod)) is not None:
                     # As bytes: of a log that is one JSON document some clients make an object.
-                    log = kube.retried(self.core.read_namespaced_pod_log, pod["metadata"]["name"], self.params["namespace"], missing=None, _preload_content=False)
+                    where = (pod["metadata"]["name"], self.params["namespace"])
+                    log = kube.retried(self.core.read_namespaced_pod_log, *where, missing=None, _preload_content=False)
                     found[name] = dataset_jobs.outcome(code, log.data.decode(errors="replace") if log else "")
                 elif pod and (readiness.hopeless(pod) or time.monotonic() > deadline):
                     why = f"{readiness.pod_reason(pod)}{readiness.events_of(self.core, pod)}"

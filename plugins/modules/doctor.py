@@ -44,8 +44,30 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at everything and tell what is wrong
-  ansible.builtin.import_playbook: alnair.alluxio.doctor
+# The playbook alnair.alluxio.doctor asks all hosts and hands over what the inventory says.
+- name: Hold a host and the cluster against what is wanted
+  alnair.alluxio.doctor:
+    kubeconfig: ~/.kube/config
+    namespace: alluxio
+    hosts: {node-1: "{{ hostvars['node-1'].told_by_host_facts }}"}
+    masters: [node-1]
+    workers: [node-1]
+    user: alluxio-user
+    uid: 1000
+    group: alluxio-user
+    gid: 1000
+    root: /mnt/fuse
+    mount: /mnt/alluxio-fuse
+    free_mib: 512
+    free_inodes: 1000
+    journal_size: 1Gi
+    quota: 1Gi
+    images: ["alluxio/alluxio:2.9.4"]
+    storage_class: standard
+    helm: /usr/local/bin/helm
+    helm_minimum: 3.12.0
+    ansible: "{{ ansible_version.full }}"
+  register: report
 """
 
 RETURN = r"""
@@ -119,7 +141,9 @@ def controller_facts(params: dict[str, Any]) -> dict[str, str]:
     """Return versions, and why the repository does not answer; empty where it does or there is none."""
     helm = ""
     if os.access(params["helm"], os.X_OK):
-        done = subprocess.run([params["helm"], "version", "--template", "{{.Version}}"], capture_output=True, text=True, timeout=params["timeout"], check=False)
+        words, limit = [params["helm"], "version", "--template", "{{.Version}}"], params["timeout"]
+        # Not run_command, which knows no time limit.
+        done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
         helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
     reason = ""
     if params["repository"].startswith(("http://", "https://")):

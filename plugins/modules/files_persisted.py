@@ -71,7 +71,9 @@ def main() -> None:
         masters = about.Masters(kube.client(params), params["namespace"], params["release"])
         leader = masters.leader()
         if not leader:
-            module.fail_json(msg=f"No master of release {params['release']} answers, so nobody can tell what only the leaving workers hold. Nothing was changed.")
+            module.fail_json(
+                msg=f"No master of release {params['release']} answers, so nobody can tell what only the leaving workers hold. Nothing was changed."
+            )
         pod = masters.pod(leader.name)
 
         def left() -> list[str]:
@@ -90,7 +92,8 @@ def main() -> None:
         module.fail_json(msg=f"What only the leaving workers hold could not be persisted, so they were not removed: {error}")
     if now:
         module.fail_json(
-            msg=f"Not persisted after {params['timeout']} s, so the workers were not removed: {', '.join(now[:20])}{f' and {len(now) - 20} more' if len(now) > 20 else ''}. "
+            msg=f"Not persisted after {params['timeout']} s, so the workers were not removed: "
+                f"{', '.join(now[:20])}{f' and {len(now) - 20} more' if len(now) > 20 else ''}. "
             "Free or persist them yourself (alluxio fs persist), then run this again."
         )
     module.exit_json(changed=True, files=files)

@@ -42,7 +42,7 @@ name: {description: Name of the chart., type: str, returned: success}
 version: {description: Version of the chart., type: str, returned: success}
 app_version: {description: Version of what the chart installs., type: str, returned: success}
 digest: {description: SHA-256 of the tarball in hex; empty for a folder., type: str, returned: success}
-values: {description: The chart's default values., type: dict, returned: success}
+defaults: {description: The values that the chart has of its own., type: dict, returned: success}
 unknown: {description: A sentence for each key of O(values) that changes nothing., type: list, elements: str, returned: success}
 """
 
@@ -56,17 +56,22 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+# An index may have thousands of entries, which take many seconds in pure Python: this loads with libyaml where it is there.
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
+try:
+    import yaml
+except ImportError:
+    yaml = None  # type: ignore[assignment]
+
 # What helm prints when a network or a server is away for a moment.
 PASSING = ("connection refused", "connection reset", "EOF", "TLS handshake timeout", "i/o timeout", "no route to host", "network is unreachable",
            "server misbehaving", "Temporary failure", "429 ", "500 ", "502 ", "503 ", "504 ")
-# An index may have thousands of entries; in pure Python that takes many seconds.
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def sha256(path: Path) -> str:
@@ -147,7 +152,8 @@ class Source:
             if left <= 0:
                 break
             try:
-                done = subprocess.run(words, capture_output=True, text=True, timeout=left, check=False)
+                # Not run_command, which knows no time limit.
+                done = subprocess.run(words, capture_output=True, text=True, timeout=left, check=False)  # pylint: disable=ansible-bad-function
             except FileNotFoundError:
                 self.fail(f"there is no {words[0]} to fetch it with. Install it with playbooks/install_helm.yml, or set alluxio_chart_helm.")
             except subprocess.TimeoutExpired:
@@ -176,10 +182,10 @@ class Source:
         name = self.chart
         try:
             if self.repository:
-                index = yaml.load(open_url(f"{self.repository.rstrip('/')}/index.yaml", timeout=10).read(), Loader)
+                index = yaml_load(open_url(f"{self.repository.rstrip('/')}/index.yaml", timeout=10).read())
                 return {chart: [str(item["version"]) for item in items] for chart, items in index["entries"].items()}
             if name.startswith("oci://"):
-                host, _, name = name.removeprefix("oci://").partition("/")
+                host, _slash, name = name.removeprefix("oci://").partition("/")
                 scheme = "http" if re.match(r"(localhost|127\.|\[::1\])", host) else "https"
                 tags = json.load(open_url(f"{scheme}://{host}/v2/{name}/tags/list", timeout=10))["tags"]
                 # A tag cannot hold the plus sign of a version.
@@ -204,6 +210,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if yaml is None:
+        module.fail_json(msg=missing_required_lib("PyYAML"))
     source = Source(module)
     path = source.path()
     digest = "" if path.is_dir() else sha256(path)
@@ -212,8 +220,8 @@ def main() -> None:
         source.fail(f"its digest {found}, alluxio_chart_digest asks for {source.digest}. Do not use it unless you know why; else correct alluxio_chart_digest.")
     try:
         texts = contents(path)
-        about: dict[str, Any] = yaml.load(texts["Chart.yaml"], Loader)
-        values: dict[str, Any] = yaml.load(texts.get("values.yaml", ""), Loader) or {}
+        about: dict[str, Any] = yaml_load(texts["Chart.yaml"])
+        values: dict[str, Any] = yaml_load(texts.get("values.yaml", "")) or {}
         schema = json.loads(texts.get("values.schema.json", "{}"))
     except KeyError:
         source.fail(f"{path} has no Chart.yaml, so it is no chart. Correct alluxio_chart_ref.")
@@ -228,7 +236,7 @@ def main() -> None:
     for sentence in unknown:
         module.warn(sentence)
     module.exit_json(changed=False, path=str(path), name=about["name"], version=version, app_version=str(about.get("appVersion", "")), digest=digest,
-                     values=values, unknown=unknown)
+                     defaults=values, unknown=unknown)
 
 
 if __name__ == "__main__":

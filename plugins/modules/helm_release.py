@@ -72,14 +72,15 @@ repaired: {description: What was done to a release that was in mid-flight., type
 import difflib
 import json
 
-import yaml
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm as helms
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
+# The client brings PyYAML with it.
 try:
     import kubernetes
+    import yaml
 except ImportError:
     kubernetes = None
 
@@ -88,7 +89,8 @@ def refuse_foreign(helm: helms.Helm, history: list[dict[str, object]]) -> None:
     """Fail when a release of this name is of another chart."""
     if history and not str(history[-1]["chart"]).startswith("alluxio-"):
         helm.module.fail_json(
-            msg=f"Namespace {helm.params['namespace']} has a release {helm.params['name']} of chart {history[-1]['chart']}, which is not Alluxio's. Nothing was "
+            msg=f"Namespace {helm.params['namespace']} has a release {helm.params['name']} of chart {history[-1]['chart']}, which is not Alluxio's. Nothing "
+                "was "
             "changed. Give this one another name (alluxio_release) or another namespace (alluxio_namespace)."
         )
 
@@ -149,7 +151,8 @@ def rolled_back(module: AnsibleModule, helm: helms.Helm) -> None:
     target = module.params["revision"] or helm.good_revision(settled[:-1])
     # The current one can be asked for too: what changed its objects past helm, such as masters that were stopped, is undone.
     if target not in (numbers if module.params["revision"] else numbers[:-1]):
-        module.fail_json(msg=f"Release {module.params['name']} has no revision {target or 'that was Ready before'} to go back to; it has {numbers}. See helm history.")
+        lacking = f"Release {module.params['name']} has no revision {target or 'that was Ready before'} to go back to"
+        module.fail_json(msg=f"{lacking}; it has {numbers}. See helm history.")
     before, after = helm("get", "manifest", module.params["name"]) or "", helm("get", "manifest", module.params["name"], "--revision", str(target)) or ""
     recreated = helm.unchangeable(after)
     release, now = helm.release(target), helm.release(numbers[-1])

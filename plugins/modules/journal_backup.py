@@ -44,7 +44,10 @@ sha256: {description: Its checksum., type: str, returned: when it was made}
 bytes: {description: Its size., type: int, returned: when it was made}
 paths: {description: Number of files and directories that the leading master knew after the backup., type: int, returned: when it was made}
 leader: {description: The pod that was asked., type: str, returned: success}
-proofs: {description: "By image, the number of paths that its scratch master found, or the reason why it did not start.", type: dict, returned: when it was made}
+proofs:
+  description: By image, the number of paths that its scratch master found, or the reason why it did not start.
+  type: dict
+  returned: when it was made
 proof_seconds: {description: Seconds that the proof took., type: float, returned: when it was made}
 removed: {description: Older backups that were removed., type: list, elements: str, returned: when it was made}
 """

@@ -39,7 +39,10 @@ from ansible_collections.alnair.alluxio.plugins.module_utils import pods
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"release": {"type": "str", "required": True}, "directory": {"type": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"release": {"type": "str", "required": True}, "directory": {"type": "path", "required": True}},
+        supports_check_mode=True,
+    )
     found = []
     for path in sorted(Path(module.params["directory"]).glob(f"{module.params['release']}-*Z.json"), reverse=True):
         backup = path.with_suffix(".gz")

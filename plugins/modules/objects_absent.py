@@ -11,7 +11,11 @@ description:
 version_added: 0.3.0
 author: The Alnair authors (@CentaurusInfra)
 options:
-  objects: {description: "The objects: apiVersion, kind, and in metadata their name and namespace; all else is ignored.", type: list, elements: dict, required: true}
+  objects:
+    description: "The objects: apiVersion, kind, and in metadata their name and namespace; all else is ignored."
+    type: list
+    elements: dict
+    required: true
   timeout: {description: Seconds to wait for all of them., type: int, default: 120}
   force: {description: Whether finalizers are taken off what is still there after that time., type: bool, default: false}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
@@ -71,7 +75,8 @@ def remove(module: AnsibleModule, cluster: objects.Objects) -> dict[str, Any]:
     stuck = left()
     if stuck and not params["force"]:
         module.fail_json(
-            msg=f"Still there {time.monotonic() - started:.0f} s after their removal was asked for: {'; '.join(map(held, stuck))}. Mend what holds them and run "
+            msg=f"Still there {time.monotonic() - started:.0f} s after their removal was asked for: {'; '.join(map(held, stuck))}. Mend what holds them and "
+                "run "
             "this again, or take their finalizers off with -e alluxio_force=true (or --force)."
         )
     for item in stuck:

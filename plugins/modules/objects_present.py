@@ -37,12 +37,13 @@ altered: {description: Objects that were there and differed., type: list, elemen
 
 from typing import Any
 
-import yaml
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube, objects
 
+# The client brings PyYAML with it.
 try:
     import kubernetes
+    import yaml
 except ImportError:
     kubernetes = None
 

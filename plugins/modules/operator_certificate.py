@@ -8,7 +8,8 @@ short_description: Hold the certificate of the operator's webhook
 description:
   - Keeps the Secret with certificate, key and authorities while they fit together, hold the names and are valid for more than O(left) days; else makes
     them anew, an authority of its own with them, whose key is kept nowhere.
-  - Before the Secret changes, the webhook is told to trust the new authority beside the old one, so that no call fails while pods still show the old certificate.
+  - Before the Secret changes, the webhook is told to trust the new authority beside the old one, so that no call fails while pods still show the old
+    certificate.
   - The key is never returned.
 version_added: 0.3.0
 author: The Alnair authors (@CentaurusInfra)
@@ -72,7 +73,8 @@ def trust(cluster: objects.Objects, name: str, authorities: str) -> None:
 def hold(params: dict[str, Any], cluster: objects.Objects, *, check: bool) -> dict[str, Any]:
     """Bring the Secret to its state."""
     secret: dict[str, Any] = {
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": params["name"], "namespace": params["namespace"], "labels": params["labels"]},
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": params["name"], "namespace": params["namespace"], "labels": params["labels"]},
     }  # fmt: skip
     there = (cluster.get(secret) or {}).get("data") or {}
     certificate, key, authorities = (base64.b64decode(there.get(name) or "") for name in FILES)

@@ -7,8 +7,8 @@ module: pods_gone
 short_description: Wait until the pods of a removed release are gone
 description:
   - Waits for the end of all pods that carry the release's labels; it removes none, for that is their owners' matter.
-  - When some do not end, names each with its node and its finalizers and fails, or with O(force) takes their finalizers off and removes them from the API as the last
-    step. Their processes may go on where a node is cut off.
+  - When some do not end, names each with its node and its finalizers and fails, or with O(force) takes their finalizers off and removes them from the API as
+    the last step. Their processes may go on where a node is cut off.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
@@ -61,7 +61,8 @@ def wait(module: AnsibleModule) -> None:
     names = [told(pod) for pod in pods]
     if pods and not params["force"]:
         module.fail_json(
-            msg=f"Still there {params['timeout']} s after the release was removed: {'; '.join(names)}. If a node is down or its kubelet does not answer, its pods never "
+            msg=f"Still there {params['timeout']} s after the release was removed: {'; '.join(names)}. If a node is down or its kubelet does not answer, "
+                "its pods never "
             "end: kubectl get nodes. Mend it and run this again, or remove them all the same with -e alluxio_force=true (or --force)."
         )
     for pod in pods:

@@ -77,7 +77,8 @@ from collections.abc import Iterator
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alnair.alluxio.plugins.module_utils.host_lock import host_lock
 
-BEGIN, END = "# BEGIN Alluxio's hosts, by Ansible", "# END Alluxio's hosts, by Ansible"
+BEGIN = "# BEGIN Alluxio's hosts, by Ansible"
+END = "# END Alluxio's hosts, by Ansible"
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ DOCUMENTATION = r"""
 module: volumes_absent
 short_description: Remove the claims and volumes of a release
 description:
-  - Removes the release's claims and waits until they are gone, then the volumes that carry the release's label and are for this namespace, then the storage class
-    that M(alnair.alluxio.volumes_present) made, where nothing else uses it.
-  - Removes nothing while a pod uses one of the claims, and names the pod. In check mode the release's own pods are told instead, for they go with the release.
+  - Removes the release's claims and waits until they are gone, then the volumes that carry the release's label and are for this namespace, then the storage
+    class that M(alnair.alluxio.volumes_present) made, where nothing else uses it.
+  - Removes nothing while a pod uses one of the claims, and names the pod. In check mode the release's own pods are told instead, which go with the release.
   - When something is stuck, names what holds it and fails, or with O(force) takes its finalizers off as the last step. What lies in the volumes stays.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
@@ -156,7 +156,8 @@ def remove(module: AnsibleModule) -> None:
     holders = others if module.check_mode else others + own
     if holders and not module.params["force"]:
         module.fail_json(
-            msg=f"No claim and no volume was removed on {cluster.server}: {'; '.join(holders)}. Delete these pods first, or use -e alluxio_force=true (or --force)."
+            msg=f"No claim and no volume was removed on {cluster.server}: {'; '.join(holders)}. Delete these pods first, or use -e alluxio_force=true (or "
+                "--force)."
         )
     if module.check_mode or not removed:
         module.exit_json(changed=bool(removed), removed=removed, forced=[], held=own, cluster=cluster.server)

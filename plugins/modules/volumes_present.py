@@ -43,14 +43,15 @@ freed: {description: Names of the volumes whose claim was deleted and that were 
 
 from typing import Any
 
-import yaml
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, obstacles
 
+# The client brings PyYAML with it.
 try:
     import kubernetes
+    import yaml
 except ImportError:
     kubernetes = None
 

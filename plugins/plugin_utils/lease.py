@@ -14,10 +14,15 @@ import signal
 import sys
 from typing import Any
 
-import kubernetes
 from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ClusterAway, client, retried
 
-Refused = kubernetes.client.ApiException
+try:
+    import kubernetes
+    from kubernetes.client import ApiException as Refused
+except ImportError as error:
+    # Whoever starts this reads the last line.
+    if __name__ == "__main__":
+        sys.exit(str(error))
 
 
 def now() -> datetime.datetime:
@@ -61,7 +66,7 @@ class Keeper:
             patience: Seconds for which an API server that is away is waited for.
         """
         name, namespace = self.options["name"], self.options["namespace"]
-        for _ in range(3):
+        for _attempt in range(3):
             found = retried(self.api.read_namespaced_lease, name, namespace, seconds=patience, missing=None)
             if found and (holder := refusal(found, self.options["identity"], now())):
                 return holder
@@ -100,7 +105,8 @@ def main() -> None:
     except ClusterAway as error:
         answer = {"error": str(error)}
     except Refused as error:
-        answer = {"error": f"The Lease {options['namespace']}/{options['name']} cannot be taken: {error.reason}. {json.loads(error.body or '{}').get('message', '')}"}
+        said = json.loads(error.body or "{}").get("message", "")
+        answer = {"error": f"The Lease {options['namespace']}/{options['name']} cannot be taken: {error.reason}. {said}"}
     print(json.dumps(answer), flush=True)
     # Who started this waits for no more than that line.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

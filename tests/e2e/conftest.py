@@ -10,6 +10,7 @@ from typing import Any
 import kubernetes
 import pytest
 import s3
+from ansible.plugins.loader import init_plugin_loader
 from caching import BUCKET, SECRET, Objects
 from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
@@ -19,6 +20,8 @@ from alnair import inventory as said
 from alnair_runner import Alnair
 
 HOME = Path(__file__).parents[2]
+# Before a test loads a module of the collection in another way: inventories that name a plugin are read in this process.
+init_plugin_loader([str(HOME / "collections")])
 
 
 NAMESPACE = "alluxio"

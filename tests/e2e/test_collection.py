@@ -23,8 +23,8 @@ def test_the_artifact_holds_what_users_need_and_nothing_of_the_lab(artifact: Pat
     with tarfile.open(artifact) as archive:
         names = archive.getnames()
     assert {Path(name).parts[0] for name in names} == {
-        "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "alnair",
-        "alnair_runner.py", "ansible.cfg", "charts", "docs", "group_vars", "inventory", "meta", "operator", "playbooks", "plugins", "requirements.txt",
+        ".ansible-lint", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "alnair", "changelogs",
+        "alnair_runner.py", "ansible.cfg", "bindep.txt", "charts", "docs", "group_vars", "inventory", "meta", "operator", "playbooks", "plugins", "requirements.txt",
         "requirements.yml", "roles", "site.yml",
     }  # fmt: skip
     assert not [name for name in names if name.startswith("inventory/") and not name.startswith("inventory/example")]

@@ -16,6 +16,8 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "charts" / "alluxio"
 TOOLS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab" / "tools"
+# The lab's, or another that noxfile.py names.
+HELM = os.environ.get("HELM", str(TOOLS / "helm"))
 KUBERNETES = "v1.34.4"
 QUANTITY = re.compile(r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|[eE][-+]?[0-9]+)?$")
 # Kinds that a group of their own defines: the schema comes with that group's operator, not with Kubernetes.
@@ -44,7 +46,7 @@ _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 @functools.cache
 def _render(text: str, release: str, namespace: str, chart: Path) -> str:
-    command = [str(TOOLS / "helm"), "template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES, "--values", "-"]
+    command = [HELM, "template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES, "--values", "-"]
     answer = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise Rejected(answer.stderr)

@@ -65,7 +65,7 @@ def test_no_knob_stands_where_an_inventory_could_not_turn_it() -> None:
 
 
 def test_a_playbook_that_is_run_alone_reads_the_group_vars_too() -> None:
-    assert (HOME / "playbooks" / "group_vars").resolve() == HOME / "group_vars"
+    assert {path.name: path.resolve() for path in (HOME / "playbooks" / "group_vars").iterdir()} == {path.name: path for path in (HOME / "group_vars").iterdir()}
 
 
 def test_every_variable_of_the_inventories_is_one_that_a_role_knows() -> None:
@@ -73,3 +73,11 @@ def test_every_variable_of_the_inventories_is_one_that_a_role_knows() -> None:
     knobs.add("alluxio_datasets")
     example = load(HOME / "inventory" / "example" / "group_vars" / "all.yml")
     assert set(example) <= knobs
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_page_that_galaxy_shows_of_a_role_says_what_its_contract_says(role: str) -> None:
+    said = load(HOME / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["short_description"]
+    page = (HOME / "roles" / role / "README.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {role}\n{said}.\n")
+    assert all((HOME / "roles" / role / target).exists() for target in re.findall(r"\]\(([^)]+)\)", page))

@@ -37,7 +37,7 @@ class Remote:
     """A data set in an S3 store: s3://bucket/prefix."""
 
     def __init__(self, source: str) -> None:
-        self.bucket, _, prefix = source.partition("://")[2].partition("/")
+        self.bucket, _slash, prefix = source.partition("://")[2].partition("/")
         self.prefix = f"{prefix.rstrip('/')}/" if prefix.rstrip("/") else ""
         self.connection: s3_client.Store | None = None
 
@@ -141,7 +141,7 @@ def run(source: str, files: list[tuple[str, int]], readers: int, batch: int, tar
     context = multiprocessing.get_context("fork")
     turn, start = context.Value("l", 0), context.Barrier(readers + 1)
     pipes, processes = [], []
-    for _ in range(readers):
+    for _reader in range(readers):
         ours, theirs = context.Pipe(duplex=False)
         processes.append(context.Process(target=worker, args=(source, target, files, turn, start, theirs)))
         processes[-1].start()

@@ -1,0 +1,56 @@
+"""The oldest Ansible on the oldest Python, and helm 4, deploy on the lab as the newest Ansible and helm 3 do in all other tests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alnair_runner import Alnair
+
+HOME = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(autouse=True)
+def as_before(cluster: Alnair) -> Iterator[None]:
+    """Leave the release to the lab's own helm and Ansible."""
+    yield
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+
+
+def test_the_oldest_ansible_on_the_oldest_python_deploys() -> None:
+    done = subprocess.run([sys.executable, "-m", "nox", "--session", "deploy"], cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+def test_helm_4_deploys_and_takes_over_what_helm_3_made(cluster: Alnair) -> None:
+    found = re.search(r'^HELM = "(.+)"$', (HOME / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found
+    folder = Path.home() / ".cache" / "alnair" / f"helm-{found[1]}"
+    helm: dict[str, Any] = {"helm_install_method": "go", "helm_install_version": found[1], "helm_install_exact": True, "helm_install_directory": str(folder)}
+
+    def deployed(**values: Any) -> int:
+        result = cluster.deploy(extra_vars={**helm, **values})
+        assert result.status == "successful", result.failures
+        return result.changed
+
+    # A release of helm 3 is there, which helm 4 goes on with.
+    result = cluster.deploy()
+    assert result.status == "successful", result.failures
+    assert deployed(alluxio_chart_quota="256Mi") > 0
+    assert deployed(alluxio_chart_quota="256Mi") == 0
+    # And from nothing.
+    result = cluster.teardown(extra_vars=helm)
+    assert result.status == "successful", result.failures
+    assert deployed() > 0
+    assert deployed() == 0
+    result = cluster.verify(extra_vars=helm)
+    assert result.status == "successful", result.failures
