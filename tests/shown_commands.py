@@ -55,7 +55,7 @@ def blocks(language: str, pages: list[Path] = PAGES) -> Iterator[Block]:
 
 def commands(text: str) -> Iterator[list[str]]:
     """Yield the words of each single command of a script, without assignments before it, redirections, comments and here-documents."""
-    for line in HEREDOC.sub("", text).splitlines():
+    for line in HEREDOC.sub("", text).replace("\\\n", " ").splitlines():
         reader = shlex.shlex(line, posix=True, punctuation_chars="&|;<>")
         reader.whitespace_split = True
         words = list[str]()

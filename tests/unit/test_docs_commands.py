@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ansible.cli.adhoc import AdHocCLI
 from ansible.cli.galaxy import GalaxyCLI
+from ansible.cli.inventory import InventoryCLI
 from ansible.cli.playbook import PlaybookCLI
 from ansible.cli.vault import VaultCLI
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -103,6 +104,12 @@ def of_openssh(program: str, words: list[str]) -> None:
         assert re.search(rf"\[?-\w*{word[1]}", usage), f"{program} has no {word}"
 
 
+def navigated(words: list[str]) -> None:
+    """Look for the collection's playbook, which is what of ansible-navigator's words is ours."""
+    assert words[0] == "run"
+    assert (HOME / "playbooks" / f"{words[1].removeprefix('alnair.alluxio.')}.yml").is_file(), words[1]
+
+
 def target(words: list[str]) -> None:
     """Look for a target of the Makefile, and for variables that it knows."""
     makefile = (HOME / "Makefile").read_text(encoding="utf-8")
@@ -130,8 +137,10 @@ CHECKS: dict[str, Callable[..., None]] = {
     "ansible": functools.partial(of_ansible, AdHocCLI),
     "ansible-playbook": functools.partial(of_ansible, PlaybookCLI),
     "ansible-vault": functools.partial(of_ansible, VaultCLI),
+    "ansible-inventory": functools.partial(of_ansible, InventoryCLI),
     "ansible-galaxy": functools.partial(of_ansible, GalaxyCLI),
-    **{name: functools.partial(helped, name) for name in ("kubectl", "helm", "podman", "pip")},
+    **{name: functools.partial(helped, name) for name in ("kubectl", "helm", "podman", "pip", "ansible-builder")},
+    "ansible-navigator": navigated,
     **{name: functools.partial(of_openssh, name) for name in ("ssh-keyscan", "ssh-keygen")},
 }
 
@@ -208,6 +217,8 @@ def judged(document: Any) -> None:
         of_kubernetes(document)
     elif set(document) == {"all"}:
         of_inventory(document)
+    elif "plugin" in document:
+        of_plugin(document)
     else:
         of_variables(document)
 
@@ -231,6 +242,14 @@ def of_inventory(document: dict[str, Any]) -> None:
     for group in groups.values():
         for variables in group["hosts"].values():
             known(set(variables or {}))
+
+
+def of_plugin(document: dict[str, Any]) -> None:
+    """Look for the options of an inventory plugin in its contract."""
+    text = (HOME / "plugins" / "inventory" / f"{document['plugin'].removeprefix('alnair.alluxio.')}.py").read_text(encoding="utf-8")
+    contract = next(node.value.value for node in ast.parse(text).body
+                    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION" and isinstance(node.value, ast.Constant))  # fmt: skip
+    assert set(document) <= set(yaml.safe_load(str(contract))["options"])
 
 
 def of_variables(document: dict[str, Any]) -> None:
@@ -265,6 +284,7 @@ def test_objects_that_a_command_is_given_are_taken() -> None:
         {"alluxio_chart_values": {"worker": {"resources": {"limits": {"memory": 1}}}}},
         {"alluxio_datasets": [{"name": "a", "source": "/b", "preload": "some"}]},
         {"all": {"children": {"alluxio_masters": {"hosts": {"a": None, "b": None}}}}},
+        {"plugin": "alnair.alluxio.nodes", "kubeconfg": "a"},
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"contianers": []}},
         {"apiVersion": "centaurusinfra.com/v1", "kind": "AlnairDatacache", "spec": {"sauce": "s3://a"}},
     ],
