@@ -42,7 +42,7 @@ def metrics(core: Any, pod: Any) -> dict[str, dict[str, dict[str, Any]]]:
 def measures(core: Any, pod: Any) -> dict[str, dict[str, int]] | None:
     """Return bytes of all workers as a master knows them; None where it does not lead.
 
-    ``capacity`` is ``total`` and ``used``; ``reads`` is what was read from ``cache`` and (under) ``storage`` since it leads, also by loads and ahead of clients.
+    ``capacity`` is ``total`` and ``used``; ``reads`` what was read from ``cache`` and (under) ``storage`` since it leads, loads and reading ahead among that.
     """
     found = metrics(core, pod)
     counters = found.get("counters") or {}

@@ -33,7 +33,12 @@ count: {description: Number of masters that there shall be., type: int, returned
 image: {description: Image of the masters., type: str, returned: success}
 revision: {description: Newest revision of the release; 0 for none., type: int, returned: success}
 status: {description: What helm says of that revision; empty for none., type: str, returned: success}
-move: {description: "What a move of the journal that has not ended remembered: aside, revision, masters, and the revision that started from the backup, 0 for none yet.", type: dict, returned: when there is one}
+move:
+  description: >-
+    What a move of the journal that has not ended remembered: aside, revision, masters, and under started the revision that started from the backup, 0 for
+    none yet.
+  type: dict
+  returned: when there is one
 """
 
 from typing import Any
