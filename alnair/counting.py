@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,24 @@ def load(path: Path) -> Any:
     return DataLoader().load_from_file(str(path), trusted_as_template=True) or []
 
 
-def holds(conditions: Any, variables: dict[str, Any]) -> bool:
-    """Tell whether conditions hold by what is known before the run; one that the hosts decide does not."""
+@functools.cache
+def answers(role: Path) -> re.Pattern[str]:
+    """Return what finds the names by which a role's tasks keep what the hosts told."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((role / "tasks").glob("*.yml"))]
+    names = [name for text in texts for name in re.findall(r"^ +register: (\w+)$", text, re.MULTILINE)]
+    return re.compile(rf"\b({'|'.join(names)})\b" if names else r"(?!)")
+
+
+def holds(conditions: Any, variables: dict[str, Any], role: Path) -> bool:
+    """Tell whether conditions hold by what is known before the run; one that the hosts decide does not, whatever it takes for a default."""
     from ansible.errors import AnsibleError
     from ansible.template import Templar
 
-    templar = Templar(variables=variables)
+    templar, listed = Templar(variables=variables), conditions if isinstance(conditions, list) else [conditions]
+    if any(answers(role).search(str(condition)) for condition in listed):
+        return False
     try:
-        return all(templar.evaluate_conditional(condition) for condition in (conditions if isinstance(conditions, list) else [conditions]))
+        return all(templar.evaluate_conditional(condition) for condition in listed)
     except AnsibleError:
         return False
 
@@ -45,7 +57,7 @@ def tasks_of_list(tasks: list[dict[str, Any]], role: Path, variables: dict[str, 
         if keys.get("meta") == "end_role":
             # Only hosts that differ go on from here.
             return total + 1
-        if "when" in keys and keys.keys() & {"block", *INCLUDES, *ROLES} and not holds(keys["when"], {**variables, **keys.get("vars", {})}):
+        if "when" in keys and keys.keys() & {"block", *INCLUDES, *ROLES} and not holds(keys["when"], {**variables, **keys.get("vars", {})}, role):
             total += "block" not in keys
             continue
         inner = {**variables, **keys.get("vars", {})}

@@ -159,6 +159,9 @@ def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
         {"block": [{"debug": {}}] * 9, "when": "x"},
     ]
     assert counting.tasks_of_list(tasks, HOME / "roles" / "alluxio_user", {}) == 4
+    # A default says what holds without an answer; there will be one.
+    told = [{"block": [{"debug": {}}] * 9, "when": "helm_install_found.stdout | default('') == ''"}]
+    assert counting.tasks_of_list(told, HOME / "roles" / "helm_install", {}) == 0
 
 
 @pytest.mark.parametrize("playbook", sorted(path.name for path in (HOME / "playbooks").glob("*.yml") if path.name not in ("lease.yml", "lock.yml")))
