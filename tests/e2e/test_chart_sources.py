@@ -112,10 +112,10 @@ def digest(path: Path) -> str:
 def test_a_folder_and_a_tarball_are_taken_where_they_are(fetch: Any, site: Path) -> None:
     folder = fetch(chart=str(site / "source" / "alluxio"))
     assert (folder["name"], folder["digest"], folder["changed"]) == ("alluxio", "", False)
-    assert folder["values"]["worker"]["resources"]["requests"]["memory"]
+    assert folder["defaults"]["worker"]["resources"]["requests"]["memory"]
     path = site / "old" / "alluxio-0.1.0.tgz"
     tarball = fetch(chart=str(path), digest=digest(path))
-    assert (tarball["path"], tarball["version"], tarball["values"]) == (str(path), "0.1.0", folder["values"])
+    assert (tarball["path"], tarball["version"], tarball["defaults"]) == (str(path), "0.1.0", folder["defaults"])
 
 
 def test_a_tarball_of_another_digest_or_version_is_refused(fetch: Any, site: Path) -> None:
