@@ -68,7 +68,11 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAULTS)
+# Those that wait for a time-out take longer.
+SLOW = ("hangs after the login", "a mount that answers nothing")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in FAULTS])
 def test_a_fault_is_named_and_hurts_nobody_else(bare: Alnair, name: str) -> None:
     fault = FAULTS[name]
     on_node(SICK, fault.cause)
@@ -84,6 +88,7 @@ def test_a_fault_is_named_and_hurts_nobody_else(bare: Alnair, name: str) -> None
     all_is_well(bare)
 
 
+@pytest.mark.long
 def test_the_source_itself_goes_down_in_the_middle(bare: Alnair) -> None:
     all_is_well(bare)
     cable = PullsTheCable("Look at keys", NODES[0])
@@ -97,6 +102,7 @@ def test_the_source_itself_goes_down_in_the_middle(bare: Alnair) -> None:
     all_is_well(bare)
 
 
+@pytest.mark.long
 def test_a_rotation_that_could_not_tell_every_host_is_refused(bare: Alnair) -> None:
     all_is_well(bare)
     before = on_node(NODES[0], "cat /home/alluxio-user/.ssh/id_ed25519.pub")
@@ -133,6 +139,7 @@ class PullsTheCable:
             self.done = True
 
 
+@pytest.mark.long
 def test_a_host_that_goes_down_in_the_middle(bare: Alnair) -> None:
     cable = PullsTheCable("Look at keys")
     try:

@@ -14,6 +14,7 @@ import yaml
 
 from alnair_runner import Alnair
 
+pytestmark = pytest.mark.long
 MANIFEST = Path(__file__).parent / "files" / "contract.yml"
 NAMESPACE, LABEL, MOUNT = "contract", "alnair.io/contract", "/mnt/contract-fuse"
 MASTER = "contract-master-0"

@@ -52,6 +52,7 @@ def test_make_lab_again_changes_nothing_and_takes_seconds() -> None:
     assert time.monotonic() - started < 45
 
 
+@pytest.mark.long
 def test_a_second_checkout_finds_the_lab_that_is_up(checkout: Path) -> None:
     pods = Alnair(HOME / "inventory" / "lab").status()["masters"]
     make("lab", folder=checkout)

@@ -36,7 +36,7 @@ def until_locked(run: subprocess.Popen[str]) -> None:
     pytest.fail("the run ended before it took the lock")
 
 
-@pytest.mark.parametrize("limit", [(), ("--limit", "alnair-lab-1")])
+@pytest.mark.parametrize("limit", [(), pytest.param(("--limit", "alnair-lab-1"), marks=pytest.mark.long)])
 def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair, limit: tuple[str, ...]) -> None:
     first = start("site")
     until_locked(first)

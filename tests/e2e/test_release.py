@@ -116,6 +116,7 @@ def test_an_object_that_the_api_server_refuses_is_named_before_anything_changes(
     assert {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items} == before
 
 
+@pytest.mark.long
 def test_a_release_of_another_chart_is_refused(cluster: Alnair, tmp_path: Path) -> None:
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: other\nversion: 1.0.0\n", encoding="utf-8")
     (tmp_path / "templates").mkdir()

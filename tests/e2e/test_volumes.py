@@ -100,7 +100,7 @@ def bound(core: Any) -> bool:
     return bool(core.read_persistent_volume(VOLUME).status.phase == "Bound")
 
 
-@pytest.mark.parametrize("kind", ["local", "hostPath"])
+@pytest.mark.parametrize("kind", ["local", pytest.param("hostPath", marks=pytest.mark.long)])
 def test_a_released_volume_is_taken_up_again_with_its_data(play: Play, core: Any, kind: str) -> None:
     on_masters(f"rm -rf {FOLDER} && mkdir {FOLDER}")
     assert play("main", persistent_volumes_type=kind)[0] == 0
