@@ -69,10 +69,10 @@ FAULTS = {
 
 
 # Those that wait for a time-out take longer.
-SLOW = ("hangs after the login", "a mount that answers nothing")
+TIMED_OUT = ("hangs after the login", "a mount that answers nothing")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in FAULTS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] if name in TIMED_OUT else []) for name in FAULTS])
 def test_a_fault_is_named_and_hurts_nobody_else(bare: Alnair, name: str) -> None:
     fault = FAULTS[name]
     on_node(SICK, fault.cause)
