@@ -157,7 +157,7 @@ def test_a_run_killed_while_the_journal_moves(
     converges(new, content, place, core)
     assert len(cluster.status()["masters"]) == after
     if late:
-        execute("alluxio-master-0", "alluxio fs rm /written-late")
+        execute("alluxio-master-0", "alluxio fs rm /written-late", "alluxio-master")
 
 
 def written_late(execute: Callable[..., str]) -> None:
@@ -165,7 +165,7 @@ def written_late(execute: Callable[..., str]) -> None:
     deadline = time.monotonic() + 180
     while True:
         try:
-            execute("alluxio-master-0", "alluxio fs touch /written-late")
+            execute("alluxio-master-0", "alluxio fs touch /written-late", "alluxio-master")
         except (AssertionError, ApiException):
             assert time.monotonic() < deadline, "no master answers"
             time.sleep(2)
