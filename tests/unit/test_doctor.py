@@ -216,3 +216,14 @@ def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_ther
     assert found["w", "ssh"].verdict == "fail" and "refused" in found["w", "ssh"].text
     assert "There is no kubeconfig at /nowhere/config" in found["cluster", "API server"].text
     assert "w: ssh:" in result.failures[-1].message
+
+
+def test_a_host_that_hangs_refuses_or_is_away_is_a_line_beside_the_others(tmp_path: Path) -> None:
+    become = "ansible_connection=local ansible_become_user=daemon ansible_become_exe"
+    hosts = f"[alluxio_masters]\nrefuses {become}=/bin/false\n[alluxio_workers]\nhangs {become}='sleep 30;'\naway ansible_host=127.0.0.1 ansible_port=9\n"
+    (tmp_path / "hosts.ini").write_text(hosts)
+    words = ["ansible-playbook", "-i", str(tmp_path / "hosts.ini"), "playbooks/doctor.yml", "-e", "alluxio_user_timeout=2", "-e", "alluxio_kubeconfig=/none"]
+    done = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    for line in ("fail  refuses: root shell: ", "fail  hangs: root shell: Task failed: Timed out after 2 second", "fail  away: ssh: ", "fail  cluster: API server: "):
+        assert line in done.stdout, done.stdout
