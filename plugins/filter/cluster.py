@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
@@ -106,15 +107,38 @@ def losing_label(nodes: Iterable[Mapping[str, Any]], label: str, wanted: Mapping
     return [name for name in named if name not in wanted[label]]
 
 
-def cache_consumers(pods: Iterable[Mapping[str, Any]], mount_point: str, namespace: str, release: str) -> list[str]:
-    """Return namespace/name of the pods, other than the release's own, that mount the cache or a folder of it."""
+def cache_consumers(pods: Iterable[Mapping[str, Any]], mount_point: str, namespace: str, release: str, claims: Iterable[Mapping[str, Any]] = (),
+                    volumes: Iterable[Mapping[str, Any]] = ()) -> list[str]:  # fmt: skip
+    """Return namespace/name of the pods, other than the release's own, that mount the cache: it, a folder of it, or the folder above with propagation.
+
+    Args:
+        pods: Pods as the API returns them.
+        mount_point: Where the nodes have the cache.
+        namespace: Namespace of the release.
+        release: Name of the release.
+        claims: PersistentVolumeClaims, for pods that name one.
+        volumes: PersistentVolumes, for their folders.
+    """
+    above = str(PurePosixPath(mount_point).parent)
+    folders = {item["metadata"]["name"]: (item["spec"].get("hostPath") or item["spec"].get("local") or {}).get("path", "") for item in volumes}
+    bound = {(item["metadata"]["namespace"], item["metadata"]["name"]): folders.get(item["spec"].get("volumeName"), "") for item in claims}
+
+    def folder(volume: Mapping[str, Any], where: str) -> str:
+        if "persistentVolumeClaim" in volume:
+            return bound.get((where, volume["persistentVolumeClaim"]["claimName"]), "").rstrip("/")
+        return str((volume.get("hostPath") or {}).get("path", "")).rstrip("/")
+
     found = []
     for pod in pods:
-        metadata = pod["metadata"]
+        metadata, spec = pod["metadata"], pod["spec"]
         if metadata["namespace"] == namespace and (metadata.get("labels") or {}).get("release") == release:
             continue
-        paths = [volume["hostPath"]["path"].rstrip("/") for volume in pod["spec"].get("volumes") or [] if volume.get("hostPath")]
-        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and any(f"{path}/".startswith(f"{mount_point}/") for path in paths):
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            continue
+        mounts = [item for container in spec["containers"] for item in container.get("volumeMounts") or []]
+        propagating = {item["name"] for item in mounts if item.get("mountPropagation", "None") != "None"}
+        paths = {volume["name"]: folder(volume, metadata["namespace"]) for volume in spec.get("volumes") or []}
+        if any(f"{path}/".startswith(f"{mount_point}/") or (path == above and name in propagating) for name, path in paths.items()):
             found.append(f"{metadata['namespace']}/{metadata['name']}")
     return found
 

@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -106,18 +107,27 @@ class Helm:
 
     def __call__(self, *words: str, missing_is_none: bool = False, before_again: Callable[[], object] = lambda: None) -> str | None:
         """Run helm and return what it prints; a cluster that is away for a moment is asked again for about a minute."""
+        # Helm itself gives up a wait of its own before that.
+        limit = self.params["timeout"] + 60
         for attempt in range(6):
             if attempt:
                 time.sleep(2**attempt)
                 before_again()
-            code, out, err = self.module.run_command([*self.base, *words])
-            if not code:
-                return str(out)
-            if missing_is_none and "not found" in err:
+            try:
+                # Not run_command, which knows no time limit: an API server that takes a connection and never answers would hold helm for ever.
+                done = subprocess.run([*self.base, *words], capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
+            except FileNotFoundError:
+                self.module.fail_json(msg=f"There is no {self.params['helm']}. Install it with playbooks/install_helm.yml, or set alluxio_chart_helm.")
+            except subprocess.TimeoutExpired:
+                self.module.fail_json(msg=f"helm {words[0]} {self.params['name']}: not done after {limit} s. Does the API server answer (kubectl get nodes)?")
+            if not done.returncode:
+                return done.stdout
+            if missing_is_none and "not found" in done.stderr:
                 return None
-            if not any(text in err for text in PASSING):
+            if not any(text in done.stderr for text in PASSING):
                 break
-        said = err.strip() or out.strip() or (f"it was ended by signal {-code}" if code < 0 else f"exit code {code}")
+        code = done.returncode
+        said = done.stderr.strip() or done.stdout.strip() or (f"it was ended by signal {-code}" if code < 0 else f"exit code {code}")
         self.module.fail_json(msg=f"helm {words[0]} {self.params['name']}: {said}")
         return None
 
@@ -165,7 +175,8 @@ class Helm:
         else:
             words, done = ["uninstall", self.params["name"]], "removed what the first install left behind"
         if not self.module.check_mode:
-            self(*words)
+            # What was removed before the connection was cut is not there to be removed again.
+            self(*words, missing_is_none=words[0] == "uninstall")
         return done
 
     def stored(self, revision: int) -> tuple[str, dict[str, Any]]:
@@ -227,6 +238,22 @@ class Helm:
                 found.append(live)
         return found
 
+    def there(self, manifest: str) -> str:
+        """Return a manifest without the objects that somebody has removed from the cluster."""
+
+        def living() -> list[dict[str, Any]]:
+            dynamic = kubernetes.dynamic.DynamicClient(self.client)
+            found = []
+            for item in objects(manifest):
+                resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+                where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
+                with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError):
+                    resource.get(**where)
+                    found.append(item)
+            return found
+
+        return yaml.safe_dump_all(kube.patient(living, self.client))
+
     def make_way(self, live: list[dict[str, Any]]) -> None:
         """Remove objects that helm is about to make anew; their pods stay, and are taken over, unless the selector changes."""
         kube.patient(lambda: self.remove(live), self.client)
@@ -247,3 +274,8 @@ class Helm:
                 except kubernetes.dynamic.exceptions.NotFoundError:
                     break
                 time.sleep(0.5)
+            else:
+                self.module.fail_json(
+                    msg=f"{title(item)} is still there {self.params['timeout']} s after it was removed to be made anew. Is a node of its pods down "
+                    "(kubectl get nodes)? Run this again when it is gone."
+                )

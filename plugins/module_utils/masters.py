@@ -64,10 +64,13 @@ class Masters:
         raise MastersError(f"release {self.release} has no masters in namespace {self.namespace}: deploy it first")
 
     def move(self) -> dict[str, Any] | None:
-        """Return what was remembered of a move of the journal that has not ended; None when there is none."""
-        claim = kube.retried(self.core.read_namespaced_persistent_volume_claim, self.claim_name(0), self.namespace, missing=None)
-        text = ((claim.metadata.annotations or {}) if claim else {}).get(MOVE)
-        found: dict[str, Any] | None = json.loads(text) if text else None
+        """Return what was remembered of a move of the journal that has not ended; None when there is none.
+
+        The claim is found by its labels: a run may have been cut off while the StatefulSet was being made anew.
+        """
+        claims = kube.retried(self.core.list_namespaced_persistent_volume_claim, self.namespace, label_selector=self.selector).items
+        texts = [(claim.metadata.annotations or {}).get(MOVE) for claim in claims]
+        found: dict[str, Any] | None = next((json.loads(text) for text in texts if text), None)
         return found
 
     def remember_move(self, facts: Mapping[str, Any] | None) -> None:

@@ -72,7 +72,8 @@ def main() -> None:
         leader = masters.leader()
         if not leader:
             module.fail_json(
-                msg=f"No master of release {params['release']} answers, so nobody can tell what only the leaving workers hold. Nothing was changed."
+                msg=f"No master of release {params['release']} answers, so nobody can tell what only the leaving workers hold. Nothing was changed. Mend the "
+                "masters (alnair_runner.py status tells what ails them), or let these files go with -e alluxio_force=true."
             )
         pod = masters.pod(leader.name)
 

@@ -71,6 +71,7 @@ repaired: {description: What was done to a release that was in mid-flight., type
 
 import difflib
 import json
+import re
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm as helms
@@ -87,11 +88,10 @@ except ImportError:
 
 def refuse_foreign(helm: helms.Helm, history: list[dict[str, object]]) -> None:
     """Fail when a release of this name is of another chart."""
-    if history and not str(history[-1]["chart"]).startswith("alluxio-"):
+    if history and not re.match(r"alluxio-v?\d", str(history[-1]["chart"])):
         helm.module.fail_json(
             msg=f"Namespace {helm.params['namespace']} has a release {helm.params['name']} of chart {history[-1]['chart']}, which is not Alluxio's. Nothing "
-                "was "
-            "changed. Give this one another name (alluxio_release) or another namespace (alluxio_namespace)."
+            "was changed. Give this one another name (alluxio_release) or another namespace (alluxio_namespace)."
         )
 
 
@@ -116,7 +116,7 @@ def present(module: AnsibleModule, helm: helms.Helm) -> None:
     before = ""
     same = False
     if history:
-        before = helm("get", "manifest", module.params["name"]) or ""
+        before = helm.there(helm("get", "manifest", module.params["name"]) or "")
         release = helm.release(int(str(history[-1]["revision"])))
         same = (release.get("config") or {}) == (wanted.get("config") or {}) and history[-1]["status"] == "deployed"
         result["effective_before"] = merged([release["chart"].get("values") or {}, release.get("config") or {}])
@@ -130,12 +130,12 @@ def present(module: AnsibleModule, helm: helms.Helm) -> None:
         result["restarts"] = helms.restarted(before, after)
     if module._diff and changed:
         result["diff"] = {"prepared": "".join(difflib.unified_diff(*lines, "deployed", "wanted", n=2))}
-    good = helm.good_revision(history)
+    installed, good = bool(history), helm.good_revision(history)
     if changed and not module.check_mode:
         helm.make_way(recreated)
         helm.upgrade(chart, defaults, files, "--hide-notes")
         history = helm.history()
-    module.exit_json(changed=changed, differs=changed, installed=bool(before), ready_revision=good,
+    module.exit_json(changed=changed, differs=changed, installed=installed, ready_revision=good,
                      revision=history[-1]["revision"] if history else 0, **result)  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def absent(module: AnsibleModule, helm: helms.Helm) -> None:
     history = helm.history()
     refuse_foreign(helm, history)
     if history and not module.check_mode:
-        helm("uninstall", module.params["name"])
+        helm("uninstall", module.params["name"], missing_is_none=True)
     module.exit_json(changed=bool(history), differs=bool(history), installed=bool(history), ready_revision=0, revision=0, restarts=[], recreated=[])
 
 

@@ -14,6 +14,10 @@ options:
   namespace: {description: Namespace of the release., type: str, required: true}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
+  timeout:
+    description: Seconds to wait for a master that leads, as long as there shall be one and one could still start; 0 asks once.
+    type: int
+    default: 0
 attributes:
   check_mode: {description: Changes nothing., support: full}
   diff_mode: {description: Has nothing to compare., support: none}
@@ -41,10 +45,11 @@ move:
   returned: when there is one
 """
 
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube, readiness
 from ansible_collections.alnair.alluxio.plugins.module_utils import masters as about
 
 try:
@@ -59,6 +64,17 @@ def newest(secrets: list[Any]) -> dict[str, Any]:
     return {"revision": int(labels["version"]), "status": labels["status"]}
 
 
+def leading(masters: about.Masters, replicas: int, timeout: int) -> about.Leader | None:
+    """Return the master that leads; None when none does in time, or none can."""
+    deadline = time.monotonic() + timeout
+    while not (found := masters.leader()) and replicas and time.monotonic() < deadline:
+        pods = kube.retried(masters.core.list_namespaced_pod, masters.namespace, label_selector=masters.selector).items
+        if pods and all(readiness.hopeless(masters.client.sanitize_for_serialization(pod)) for pod in pods):
+            return None
+        time.sleep(2)
+    return found
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -66,6 +82,7 @@ def main() -> None:
             "release": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
             **kube.ARGUMENTS,
+            "timeout": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -73,16 +90,17 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     params = module.params
     secrets: list[Any] = []
+    move: dict[str, Any] | None = None
     try:
         masters = about.Masters(kube.client(params), params["namespace"], params["release"])
         secrets = kube.retried(masters.core.list_namespaced_secret, params["namespace"], label_selector=f"owner=helm,name={params['release']}").items
-        stateful_set = masters.stateful_set()
         move = masters.move()
-        found = masters.leader()
+        stateful_set = masters.stateful_set()
+        found = leading(masters, stateful_set["spec"]["replicas"], params["timeout"])
     except kube.ClusterAway as error:
         module.fail_json(msg=str(error))
     except about.MastersError:
-        module.exit_json(changed=False, leader=None, paths=0, workers=[], masters="", count=0, image="", **newest(secrets))
+        module.exit_json(changed=False, leader=None, paths=0, workers=[], masters="", count=0, image="", **newest(secrets), **({"move": move} if move else {}))
     module.exit_json(
         changed=False,
         leader=found.name if found else None,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 import yaml
 from reading import FILES, FOLDER, nodes, readers, sums
@@ -114,6 +115,16 @@ def test_an_object_that_the_api_server_refuses_is_named_before_anything_changes(
     assert "The API server would refuse DaemonSet/alluxio-worker" in result.failures[0].message
     assert "Nothing was changed" in result.failures[0].message
     assert {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items} == before
+
+
+@pytest.mark.long
+def test_an_object_that_somebody_removed_is_made_again(cluster: Alnair, content: set[str], core: Any) -> None:
+    kubernetes.client.AppsV1Api(core.api_client).delete_namespaced_daemon_set("alluxio-fuse", "alluxio")
+    plan = cluster.run("deploy_alluxio", check=True)
+    assert (plan.status, plan.changed) == ("successful", 1), plan.failures
+    again = cluster.run("deploy_alluxio")
+    assert again.status == "successful", again.failures
+    assert sums() == dict.fromkeys(nodes(), content)
 
 
 @pytest.mark.long

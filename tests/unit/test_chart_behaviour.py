@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +278,30 @@ def test_pods_restart_one_at_a_time() -> None:
             assert manifest["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
     budget = find(render(), "PodDisruptionBudget", "alluxio-master")["spec"]
     assert budget["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize(("own", "master", "waits"), [("2.9.4", "2.9.4", False), ("2.9.4", "2.9.3", True), ("2.9.4", "2.9.41", True), ("", "2.9.3", False)])
+def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str, master: str, waits: bool) -> None:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f'{{"version":"{master}","revision":"1"}}'.encode())
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    (tmp_path / "alluxio").write_text(f"#!/bin/sh\necho {own}\n", encoding="utf-8")
+    (tmp_path / "alluxio").chmod(0o755)
+    (spec,) = [item for kind, item in pod_specs(render({})) if kind == "DaemonSet/alluxio-worker"]
+    (line,) = next(item for item in spec["initContainers"] if item["name"] == "wait-for-master")["args"]
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        line = line.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{server.server_port}")
+        words = ["timeout", "2", "bash", "-c", line]
+        ended = subprocess.run(words, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False).returncode
+        server.shutdown()
+    assert ended == (124 if waits else 0)
 
 
 def test_a_network_policy_lets_the_namespaces_in_that_are_named() -> None:

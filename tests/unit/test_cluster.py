@@ -25,10 +25,11 @@ def test_each_master_has_a_volume_of_its_own_on_its_node() -> None:
     assert terms[0]["matchExpressions"][0]["values"] == ["node-b"]
 
 
-def pod(name: str, path: str, phase: str = "Running", **labels: str) -> dict[str, Any]:
+def pod(name: str, path: str, phase: str = "Running", propagation: str = "None", **labels: str) -> dict[str, Any]:
+    mounts = [{"name": "data", "mountPath": "/data", "mountPropagation": propagation}]
     return {
         "metadata": {"name": name, "namespace": "train", "labels": labels},
-        "spec": {"volumes": [{"hostPath": {"path": path}}]},
+        "spec": {"volumes": [{"name": "data", "hostPath": {"path": path}}], "containers": [{"name": "a", "volumeMounts": mounts}]},
         "status": {"phase": phase},
     }
 
@@ -37,3 +38,18 @@ def test_only_living_pods_below_the_mount_are_consumers() -> None:
     pods = [pod("a", "/mnt/alluxio-fuse/data"), pod("b", "/mnt/alluxio-fuse-2"), pod("c", "/mnt/alluxio-fuse", "Succeeded")]
     assert cache_consumers(pods, "/mnt/alluxio-fuse", "alluxio", "alluxio") == ["train/a"]
     assert cache_consumers([pod("own", "/mnt/alluxio-fuse", release="r")], "/mnt/alluxio-fuse", "train", "r") == []
+
+
+def test_a_pod_that_has_the_folder_above_is_a_consumer_where_it_sees_mounts_come() -> None:
+    # Monitoring agents mount the root of the node, which is no use of the cache.
+    pods = [pod("a", "/mnt/", propagation="HostToContainer"), pod("b", "/mnt"), pod("agent", "/", propagation="HostToContainer")]
+    assert cache_consumers(pods, "/mnt/alluxio-fuse", "alluxio", "alluxio") == ["train/a"]
+
+
+def test_a_pod_with_a_claim_of_a_folder_of_the_cache_is_a_consumer() -> None:
+    claims = [{"metadata": {"namespace": "train", "name": name}, "spec": {"volumeName": volume}} for name, volume in (("images", "cached"), ("other", "disk"))]
+    volumes = [{"metadata": {"name": "cached"}, "spec": {"hostPath": {"path": "/mnt/alluxio-fuse/images"}}}, {"metadata": {"name": "disk"}, "spec": {"csi": {}}}]
+    pods = [pod(name, "") for name in ("images", "other", "unbound")]
+    for item in pods:
+        item["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": item["metadata"]["name"]}}]
+    assert cache_consumers(pods, "/mnt/alluxio-fuse", "alluxio", "alluxio", claims, volumes) == ["train/images"]

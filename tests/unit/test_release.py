@@ -71,6 +71,26 @@ def test_a_revision_is_ready_by_its_own_label_not_by_one_that_helm_has_handed_on
     assert Three().good_revision(history[:1]) == 1
 
 
+def test_a_helm_that_never_ends_is_ended(tmp_path: Path) -> None:
+    class Module:
+        def fail_json(self, msg: str) -> None:
+            raise RuntimeError(msg)
+
+    class Slow(helm.Helm):
+        def __init__(self) -> None:
+            self.module = Module()
+            self.params = {"name": "a", "helm": "helm", "timeout": -59}
+            self.base = [str(tmp_path / "helm")]
+
+    (tmp_path / "helm").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    (tmp_path / "helm").chmod(0o755)
+    with pytest.raises(RuntimeError, match="helm history a: not done after 1 s. Does the API server answer"):
+        Slow()("history", "a")
+    (tmp_path / "helm").unlink()
+    with pytest.raises(RuntimeError, match="There is no helm. Install it with"):
+        Slow()("history", "a")
+
+
 def stateful_set() -> dict[str, Any]:
     container = {"name": "alluxio-master", "image": "alluxio:1", "command": ["tini"], "args": ["master-only"], "livenessProbe": {}, "ports": [{}],
                  "env": [{"name": "ALLUXIO_JAVA_OPTS", "value": "old"}, {"name": "KEPT", "value": "1"}],

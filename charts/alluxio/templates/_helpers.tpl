@@ -76,17 +76,28 @@ role: alluxio-{{ index . 1 }}
   {{- end }}
 {{- end -}}
 
-{{/* Workers and FUSE end themselves when no master answers: waiting here costs no restart and no back-off. */}}
+{{/*
+Workers and FUSE end themselves when no master answers: waiting here costs no restart and no back-off. It waits for a master of their own version, so
+that in an upgrade masters come first and workers never register with an older one. Only the leading master answers on its web port.
+*/}}
 {{- define "alluxio.waitForMaster" -}}
 - name: wait-for-master
   {{- include "alluxio.image" . | nindent 2 }}
   command: [/bin/bash, -c]
   args:
-    - 'until for host in {{ range $i := until (int .Values.master.count) }}{{ include "alluxio.name" $ }}-master-{{ $i }} {{ end }}; do (exec 3<>"/dev/tcp/$host/{{ int .Values.master.ports.rpc }}") 2>/dev/null && exit 0; done; false; do sleep 1; done'
+    - |
+      own=$(timeout 60 alluxio version 2>/dev/null | tail -n 1)
+      leads() {
+        (exec 3<>"/dev/tcp/$1/{{ int .Values.master.ports.web }}" && printf 'GET /api/v1/master/info HTTP/1.0\r\n\r\n' >&3 && grep -qF '"version":"'"$own${own:+\"}" <&3) 2>/dev/null
+      }
+      while :; do
+        for host in{{ range $i := until (int .Values.master.count) }} {{ include "alluxio.name" $ }}-master-{{ $i }}{{ end }}; do leads "$host" && exit 0; done
+        sleep 1
+      done
   {{- include "alluxio.containerSecurity" . | nindent 2 }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
-    limits: {memory: 64Mi}
+    limits: {memory: 128Mi}
 {{- end -}}
 
 {{/* A mount whose process died answers nothing but "not connected" and would hide the new one. */}}
