@@ -13,7 +13,6 @@ import pytest
 import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from ansible_collections.alnair.alluxio.plugins.modules import journal_backup
 from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
 from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, missing_workers, newest
 
@@ -174,11 +173,3 @@ drwxr-xr-x  alluxio        alluxio                      2       PERSISTED 11-25-
 drwxr-xr-x  alluxio        alluxio                      1   NOT_PERSISTED 11-25-2026 15:00:00:000  DIR /f
 """
     assert unpersisted(listing) == ["/b c", "/d/e"]
-
-
-def test_only_the_oldest_backups_of_the_same_release_go(tmp_path: Path) -> None:
-    names = [f"alluxio-2026010{day}T000000Z.gz" for day in range(1, 5)]
-    for name in [*names, "other-20250101T000000Z.gz", "alluxio-two-20250101T000000Z.gz", "alluxio-notes.gz"]:
-        (tmp_path / name).touch()
-    assert [path.name for path in journal_backup.old(tmp_path, "alluxio", 3)] == names[:1]
-    assert journal_backup.old(tmp_path, "alluxio", 0) == []
