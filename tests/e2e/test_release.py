@@ -12,7 +12,9 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
-from reading import FILES, FOLDER, nodes, readers, sums
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from chart_variants import variant
+from reading import FILES, FOLDER, knob, nodes, readers, sums
 
 from alnair_runner import HOME, Alnair
 
@@ -69,18 +71,6 @@ def test_an_upgrade_that_cannot_succeed_is_put_back(cluster: Alnair, content: se
     assert (again.status, again.changed) == ("successful", 0), again.failures
 
 
-def variant(tmp_path: Path, *changes: tuple[str, str, str]) -> str:
-    """Return a copy of the bundled chart with texts in its templates replaced."""
-    folder = tmp_path / "alluxio"
-    shutil.copytree(HOME / "charts/alluxio", folder)
-    for name, old, new in changes:
-        path = folder / "templates" / name
-        text = path.read_text(encoding="utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new), encoding="utf-8")
-    return str(folder)
-
-
 @pytest.mark.long
 def test_fields_that_cannot_be_changed_are_changed_all_the_same(cluster: Alnair, core: Any, content: set[str], tmp_path: Path) -> None:
     def uids(role: str) -> set[str]:
@@ -114,6 +104,15 @@ def test_an_object_that_the_api_server_refuses_is_named_before_anything_changes(
     assert result.status == "failed"
     assert "The API server would refuse DaemonSet/alluxio-worker" in result.failures[0].message
     assert "Nothing was changed" in result.failures[0].message
+    assert {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items} == before
+
+
+def test_a_change_that_the_journal_would_not_survive_is_refused(cluster: Alnair, core: Any) -> None:
+    before = {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items}
+    values = merged([knob("alluxio_chart_values"), {"journal": {"volumeType": "emptyDir"}}])
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_values": values})
+    assert (result.status, result.changed) == ("failed", 0)
+    assert "journal.volumeType emptyDir would start with an empty one. Nothing was changed" in result.failures[0].message
     assert {item.metadata.uid for item in core.list_namespaced_pod("alluxio").items} == before
 
 

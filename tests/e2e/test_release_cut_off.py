@@ -11,8 +11,10 @@ from typing import Any
 
 import cutting
 import pytest
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from chart_variants import variant
 from kubernetes.client import ApiException
-from reading import nodes, ssh, sums
+from reading import knob, nodes, ssh, sums
 
 from alnair_runner import HOME, Alnair
 
@@ -81,6 +83,29 @@ def test_the_api_server_restarts_again_and_again_while_all_is_deployed(cluster: 
         thread.join()
     assert result.status == "successful", result.failures
     converges(cluster, content, place, core)
+
+
+def test_a_first_deploy_of_a_chart_that_formats_at_every_start(
+    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path, execute: Callable[..., str],
+) -> None:  # fmt: skip
+    """The role formats the new journal, also after a cut, and then nobody does."""
+    template = HOME / "charts/alluxio/templates/master/statefulset.yaml"
+    (line,) = [line for line in template.read_text(encoding="utf-8").splitlines() if "exec alluxio formatJournal" in line]
+    chart = variant(tmp_path, ("master/statefulset.yaml", line.strip(), "- '{{ if $v.journal.format.runFormat }}exec alluxio formatJournal{{ end }}'"))
+    values = merged([knob("alluxio_chart_values"), {"journal": {"format": {"runFormat": True}}}])
+    variables = {"alluxio_chart_ref": chart, "alluxio_chart_values": values, **place}
+    assert cluster.teardown(purge=True).status == "successful"
+    for name in ("prepare_hosts", "deploy_volumes"):
+        assert cluster.run(name, extra_vars=variables).status == "successful"
+    run = cutting.start("deploy_alluxio", **variables)
+    cutting.until_task(run, "Format journals that are new")
+    cutting.kill(run)
+    assert run.returncode < 0
+    converges(cluster, content, variables, core)
+    execute("alluxio-master-0", "alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE mkdir /kept-by-the-journal-alone", "alluxio-master")
+    core.delete_namespaced_pod("alluxio-master-0", "alluxio", grace_period_seconds=0)
+    converges(cluster, content, variables, core)
+    execute("alluxio-master-0", "alluxio fs rm -R /kept-by-the-journal-alone", "alluxio-master")
 
 
 @pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])
