@@ -26,6 +26,23 @@ def nodes(volume: Object) -> str:
     return ", ".join(sorted(value for term in terms for rule in term.get("matchExpressions") or [] for value in rule.get("values") or [])) or "any node"
 
 
+def sharers(wanted: Object, found: Mapping[str, Object]) -> list[str]:
+    """Return a sentence for each volume of others that a journal's new volume would share a directory with."""
+    name, labels = wanted["metadata"]["name"], wanted["metadata"]["labels"]
+    sentences = []
+    for other, volume in found.items() if labels["role"] == "alluxio-master" else ():
+        whose = (volume["metadata"].get("labels") or {}).get("release")
+        paths = {directory(item).split(" ", 1)[1].rstrip("/") for item in (wanted, volume)}
+        places = [{*nodes(item).split(", ")} for item in (wanted, volume)]
+        if whose != labels["release"] and len(paths) == 1 and (places[0] & places[1] or {"any node"} in places):
+            sentences.append(
+                f"volume {name} would be {directory(wanted)} on {nodes(wanted)}, as is volume {other} of {f'release {whose}' if whose else 'somebody else'}: "
+                "two masters would write one journal. Give this release a directory of its own: journal_directories_journal, which "
+                "persistent_volumes_journal_path follows"
+            )
+    return sentences
+
+
 def claim_of(volume: Object) -> str:
     """Return namespace/name of the claim that a volume is for."""
     reference = volume["spec"].get("claimRef") or {}
@@ -131,7 +148,7 @@ def obstacles(wanted: list[Object], found: Mapping[str, Object], claims: list[Ob
     for volume in wanted:
         name, own = volume["metadata"]["name"], volume["spec"]["claimRef"]["name"]
         existing = found.get(name)
-        other = conflicts(volume, existing) if existing else []
+        other = conflicts(volume, existing) if existing else sharers(volume, found)
         sentences += other
         if not other:
             there = [claim for claim in claims if claim["metadata"]["name"] == own]

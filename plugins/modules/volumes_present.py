@@ -10,6 +10,7 @@ description:
   - Takes a Released volume up again, with what lies in it, so that the next claim of the same name is bound to it.
   - Checks size, storage class and access modes against the claims that exist and those that the chart will ask for, and finds what cannot be changed,
     before it changes anything.
+  - Makes no journal's volume of a directory, on a node, that is a volume of another release already.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:

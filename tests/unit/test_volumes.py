@@ -72,6 +72,30 @@ def test_volumes_of_others_are_left_alone() -> None:
     )
 
 
+@pytest.mark.parametrize(("other", "shared"), [
+    (there(wanted(release="first")), True),
+    (there(wanted(release="first", path="/journal/", kind="hostPath")), True),
+    (there(wanted(release="first", kind="hostPath"), spec={"nodeAffinity": None}), True),
+    (there(wanted(release="first", node="b")), False),
+    (there(wanted(release="first", path="/journal-first")), False),
+    ({"metadata": {"name": "first-journal-0"}, "spec": {"csi": {"driver": "x"}}}, False),
+])  # fmt: skip
+def test_a_journal_of_another_release_is_not_shared(other: dict[str, Any], *, shared: bool) -> None:
+    text = said(wanted(), other)
+    assert (f"volume {NAME} would be local /journal on a, as is volume first-journal-0 of release first: two masters" in text) == shared
+    assert ("journal_directories_journal" in text) == bool(text) == shared
+    # What is there already stays: the release that was first is not stopped for the other's fault.
+    assert said(wanted(), there(), other) == ""
+
+
+def test_a_directory_of_domain_sockets_may_be_shared() -> None:
+    def sockets(release: str) -> dict[str, Any]:
+        spec = {**wanted()["spec"], "claimRef": {"name": "c", "namespace": "ns"}}
+        return {"metadata": {"name": f"{release}-domain-socket", "labels": {"release": release, "role": "alluxio-worker"}}, "spec": spec}
+
+    assert said(sockets("r"), sockets("first")) == ""
+
+
 def test_a_volume_as_wanted_is_not_changed() -> None:
     assert change(wanted(), there()) == {}
     assert change(wanted(size="1024Mi"), there()) == {}
