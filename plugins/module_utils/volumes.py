@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
 
 Object = Mapping[str, Any]
 # What the API lets change in a volume that exists.
@@ -82,8 +82,10 @@ def conflicts(wanted: Object, found: Object) -> list[str]:
     if (found["metadata"].get("labels") or {}).get("release") != wanted["metadata"]["labels"]["release"]:
         return [f"volume {name} exists and belongs to somebody else. Choose another name of the release, or remove it: kubectl delete pv {name}"]
     if claim_of(found) and claim_of(found) != claim_of(wanted):
-        elsewhere = "a release of this name is in another namespace. Choose another name"
-        return [f"volume {name} is for claim {claim_of(found)}, not for {claim_of(wanted)}: {elsewhere}"]
+        why = "a release of this name is in another namespace. Choose another name"
+        if claim_of(found).partition("/")[0] == claim_of(wanted).partition("/")[0]:
+            why = f"the chart's values named the claim so before. Set them back, or remove the volume, which keeps what lies in it: kubectl delete pv {name}"
+        return [f"volume {name} is for claim {claim_of(found)}, not for {claim_of(wanted)}: {why}"]
     if directory(found) != directory(wanted):
         sentences.append(f"volume {name} is {directory(found)}, wanted is {directory(wanted)}")
     if nodes(found) != nodes(wanted):
@@ -115,6 +117,23 @@ def change(wanted: Object, found: Object) -> dict[str, Any]:
         spec["claimRef"] = {"uid": None, "resourceVersion": None}
     labels = {key: value for key, value in wanted["metadata"]["labels"].items() if (found["metadata"].get("labels") or {}).get(key) != value}
     return {**({"metadata": {"labels": labels}} if labels else {}), **({"spec": spec} if spec else {})}
+
+
+def of_chart(volumes: list[Object], values: Object) -> list[Object]:
+    """Return the volumes that a chart with these values has a use for: a domain socket's only where it asks for a claim, and for the claim of that name.
+
+    Args:
+        volumes: The volumes.
+        values: Merged values with shortCircuit.
+    """
+    part, found = values.get("shortCircuit") or {}, list[Object]()
+    for volume in volumes:
+        if volume["metadata"]["labels"]["role"] == "alluxio-master":
+            found.append(volume)
+        elif part.get("enabled", True) and part.get("volumeType") == "persistentVolumeClaim":
+            name = values.get("fullnameOverride") or volume["metadata"]["labels"]["release"]
+            found.append(merged([volume, {"spec": {"claimRef": {"name": part.get("pvcName") or f"{name}-worker-domain-socket"}}}]))
+    return found
 
 
 def claims_of_chart(volumes: list[Object], values: Object) -> list[dict[str, Any]]:
