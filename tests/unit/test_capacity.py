@@ -100,8 +100,29 @@ def test_a_request_above_its_limit_is_named() -> None:
 
 def test_a_tier_on_disk_is_held_against_the_disk_and_no_memory() -> None:
     assert found(tier("80Gi", mediumtype="SSD")) == []
-    assert "ephemeral storage, the tiers on disk need 204800 MiB" in found(tier("100Gi,100Gi", mediumtype="SSD"))[0]
+    assert "ephemeral storage, the tiers on disk need 204800 MiB" in found(tier("100Gi,100Gi", mediumtype="SSD", path="/a,/b"))[0]
     assert found(tier("200Gi", mediumtype="SSD", type="hostPath")) == []
+
+
+def test_media_of_one_level_are_counted_each_for_itself() -> None:
+    mixed = tier("20Gi, 200Gi", mediumtype="MEM, SSD", path="/dev/shm, /ssd", type="hostPath, emptyDir")
+    assert host_memory_tier([CHART, mixed])
+    lines = found(mixed, nodes=[node("m"), node("w", "16Gi")], shm={"w": str(4 * 2**30)})[0]
+    assert "worker, jobWorker, fuse need 23552 MiB" in lines
+    assert "the tiers on disk need 204800 MiB" in lines
+    assert "a /dev/shm of 4096 MiB, the memory tier needs 20480 MiB" in lines
+    # The last quota is that of further folders too.
+    assert "the tiers on disk need 204800 MiB" in found(tier("100Gi", mediumtype="SSD", path="/a,/b"))[0]
+
+
+def test_the_proxy_is_counted_where_it_is_on() -> None:
+    proxy = {"proxy": {"enabled": True, "resources": {"requests": {"memory": "62Gi"}, "limits": {"memory": "63Gi"}}}}
+    assert "worker, jobWorker, fuse, proxy need" in found(proxy)[0]
+    assert found({"proxy": {**proxy["proxy"], "enabled": False}}) == []
+    assert any("does not hold proxy" in line for line in found({"proxy": {"enabled": True, "jvmOptions": ["-Xmx9g"]}}))
+    tainted = [node("m"), node("w", taints=[{"key": "gpu", "effect": "NoSchedule"}])]
+    mine = {part: {"tolerations": [{"operator": "Exists"}]} for part in ("worker", "fuse")}
+    assert "which proxy do not tolerate" in found({**mine, "proxy": {"enabled": True}}, nodes=tainted)[0]
 
 
 def test_a_tier_in_the_hosts_memory_file_system_needs_its_room() -> None:
