@@ -338,6 +338,19 @@ def test_the_readme_tells_of_each_key_and_of_no_other() -> None:
     assert set(rows) == keys(default_values())
 
 
+def without_effect(schema: dict[str, Any], path: str = "") -> set[str]:
+    """Return the keys that the schema takes and no template reads."""
+    found = {path} if "without effect" in schema.get("description", "") or schema.get("const") else set()
+    return found.union(*(without_effect(below, f"{path}.{name}".lstrip(".")) for name, below in schema.get("properties", {}).items()))
+
+
+def test_the_readme_tells_of_each_key_that_is_taken_and_changes_nothing() -> None:
+    rows = re.findall(r"(?m)^\| ([^`|]+) \| not there \|", (CHART / "README.md").read_text())
+    idle = without_effect(json.loads((CHART / "values.schema.json").read_text()))
+    assert idle <= set(", ".join(rows).split(", "))
+    assert not idle & keys(default_values())
+
+
 def test_the_schema_names_each_key_of_the_values() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(yaml.safe_load((CHART / "values.yaml").read_text())) <= set(schema["properties"])
