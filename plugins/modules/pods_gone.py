@@ -54,15 +54,15 @@ def told(pod: Any) -> str:
 def wait(module: AnsibleModule) -> None:
     """Wait for the end of the pods."""
     params, core = module.params, kubernetes.client.CoreV1Api(client(module.params))
-    deadline, ended = time.monotonic() + params["timeout"], set[str]()
+    deadline, ended = time.monotonic() + params["timeout"], list[str]()
     while True:
         pods = retried(core.list_namespaced_pod, params["namespace"], label_selector=f"app=alluxio,release={params['release']}").items
         if not pods or time.monotonic() > deadline:
             break
         for pod in pods:
-            if pod.status.phase in ("Succeeded", "Failed") and pod.metadata.name not in ended:
+            if pod.status.phase in ("Succeeded", "Failed") and not pod.metadata.deletion_timestamp:
                 retried(core.delete_namespaced_pod, pod.metadata.name, params["namespace"], missing=None)
-                ended.add(pod.metadata.name)
+                ended.append(pod.metadata.name)
         time.sleep(2)
     names = [told(pod) for pod in pods]
     if pods and not params["force"]:
@@ -75,7 +75,7 @@ def wait(module: AnsibleModule) -> None:
         if pod.metadata.finalizers:
             retried(core.patch_namespaced_pod, pod.metadata.name, params["namespace"], {"metadata": {"finalizers": None}}, missing=None)
         retried(core.delete_namespaced_pod, pod.metadata.name, params["namespace"], grace_period_seconds=0, missing=None)
-    module.exit_json(changed=bool(pods or ended), removed=sorted(ended), forced=names)
+    module.exit_json(changed=bool(pods or ended), removed=ended, forced=names)
 
 
 def main() -> None:
