@@ -10,12 +10,14 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.alnair.alluxio.plugins.modules.node_leftovers import ARGUMENTS
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.probe import ProbeAction
 
-# A mount whose process is gone answers nothing, so only the table of mounts is asked; several may lie on each other, and each umount takes one. A
-# socket's listener may sit in any network namespace, where its path is another; the socket's name, made of random digits, is the same.
+# A mount that answers is of a process that runs, such as another release's. stat -f asks the process; stat alone is answered by the kernel, out of its
+# cache, when there is none any more. Several mounts may lie on each other, and each umount takes one. A socket's listener may sit in any network namespace,
+# where its path is another; the socket's name, made of random digits, is the same.
 SCRIPT = r"""
 act={act}; mount={mount}; folder={folder}
 table=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g')
 table=$table awk '$2 == ENVIRON["table"] && $3 ~ /^fuse\.alluxio/ {{ print $3 }}' /proc/self/mounts | while read -r kind; do
+  if timeout 5 stat -f -- "$mount" >/dev/null 2>&1; then echo "kept $kind mount $mount"; break; fi
   if [ "$act" = 1 ]; then umount -l -- "$mount" || {{ echo "failed mount"; continue; }}; fi
   echo "removed $kind mount $mount"
 done
@@ -49,5 +51,10 @@ class ActionModule(ProbeAction):
         if any(line.startswith("failed ") for line in lines):
             mount = args["mount_point"]
             raise AnsibleActionFail(f"Something at {mount} or in {args['domain_socket']} could not be removed. Try on the host: umount -l {mount}")
+        kept = [line.removeprefix("kept ") for line in lines if line.startswith("kept ")]
+        # In check mode it may be the release's own, which ends with its pods.
+        if kept and not self._task.check_mode:
+            whose = "its process runs. It is another release's, or of a pod that was removed by force"
+            self._display.warning(f"{(task_vars or {}).get('inventory_hostname')}: {', '.join(kept)} stays, for it answers: {whose}.")
         removed = [line.removeprefix("removed ") for line in lines if line.startswith("removed ")]
-        return {"changed": bool(removed), "removed": removed}
+        return {"changed": bool(removed), "removed": removed, "kept": kept}

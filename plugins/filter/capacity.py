@@ -32,11 +32,18 @@ _value:
   type: raw
 """
 
-# Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-# Which parts run on which nodes.
-PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse")}
+# Which parts run on which nodes, and those that do so only when they are turned on.
+PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse", "proxy")}
+OPTIONAL = ("fuse", "proxy")
 HEAP = re.compile(r"-Xmx(\d+[kmgtKMGT]?)")
 DIRECT = re.compile(r"-XX:MaxDirectMemorySize=(\d+[kmgtKMGT]?)")
+
+
+def folders(level: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return medium, type, path and quota of each folder of a tier: commas separate them, and where a list is too short its last word stands for the rest."""
+    without = {"mediumtype": "", "type": "", "path": "", "quota": "0"}
+    lists = {key: [word.strip() for word in str(level.get(key, text)).split(",")] for key, text in without.items()}
+    return [{key: words[min(index, len(words) - 1)] for key, words in lists.items()} for index in range(len(lists["path"]))]
 
 
 class Wanted:
@@ -52,7 +59,7 @@ class Wanted:
 
     def parts(self, kind: str) -> list[str]:
         """Return the parts that run on the nodes of masters or of workers."""
-        return [name for name in PARTS[kind] if name != "fuse" or self.part("fuse").get("enabled")]
+        return [name for name in PARTS[kind] if name not in OPTIONAL or self.part(name).get("enabled")]
 
     def resource(self, part: str, which: str, resource: str) -> Decimal | None:
         """Return a part's request or limit, if it has one."""
@@ -68,9 +75,9 @@ class Wanted:
         """Return the bytes of the tiers in memory or on disk, of one type of volume or of all."""
         total = Decimal(0)
         for index, level in enumerate(self.levels):
-            if (level.get("mediumtype") == "MEM") == memory and kind in ("", level.get("type")):
-                # A level of several folders has a quota for each.
-                total += sum(quantity(text, f"tieredstore.levels[{index}].quota") for text in str(level.get("quota", 0)).split(","))
+            for folder in folders(level):
+                if (folder["mediumtype"] == "MEM") == memory and kind in ("", folder["type"]):
+                    total += quantity(folder["quota"], f"tieredstore.levels[{index}].quota")
         return total
 
     def java(self, part: str) -> Decimal:
@@ -153,7 +160,7 @@ def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> 
         reasons.append(f"is cordoned, so no master can start there: kubectl uncordon {name}")
     for taint in node.get("spec", {}).get("taints") or []:
         own = taint["key"].startswith("node.kubernetes.io/")
-        parts = [part for kind in kinds for part in wanted.parts(kind) if part in ("master", "worker", "fuse") and not wanted.tolerated(part, taint)]
+        parts = [part for kind in kinds for part in wanted.parts(kind) if part in ("master", "worker", *OPTIONAL) and not wanted.tolerated(part, taint)]
         if parts and not own and taint["effect"] in ("NoSchedule", "NoExecute"):
             mark = f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"
             reasons.append(f"has the taint {mark}, which {' and '.join(parts)} do not tolerate: add it to tolerations in alluxio_chart_values, or take it off")
@@ -223,8 +230,8 @@ def shortfalls(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str,
 
 def host_memory_tier(layers: Iterable[Mapping[str, Any]]) -> bool:
     """Tell whether the memory tier lies in the hosts' own /dev/shm."""
-    return any(level.get("mediumtype") == "MEM" and level.get("type") == "hostPath" and str(level.get("path", "")).startswith("/dev/shm")
-               for level in Wanted(merged(layers)).levels)
+    return any(folder["mediumtype"] == "MEM" and folder["type"] == "hostPath" and folder["path"].startswith("/dev/shm")
+               for level in Wanted(merged(layers)).levels for folder in folders(level))  # fmt: skip
 
 
 class FilterModule:

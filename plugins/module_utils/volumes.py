@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
 
 Object = Mapping[str, Any]
 # What the API lets change in a volume that exists.
@@ -24,6 +24,23 @@ def nodes(volume: Object) -> str:
     """Return the names of the nodes that a volume is bound to."""
     terms = ((volume["spec"].get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or []
     return ", ".join(sorted(value for term in terms for rule in term.get("matchExpressions") or [] for value in rule.get("values") or [])) or "any node"
+
+
+def sharers(wanted: Object, found: Mapping[str, Object]) -> list[str]:
+    """Return a sentence for each volume of others that a journal's new volume would share a directory with."""
+    name, labels = wanted["metadata"]["name"], wanted["metadata"]["labels"]
+    sentences = []
+    for other, volume in found.items() if labels["role"] == "alluxio-master" else ():
+        whose = (volume["metadata"].get("labels") or {}).get("release")
+        paths = {directory(item).split(" ", 1)[1].rstrip("/") for item in (wanted, volume)}
+        places = [{*nodes(item).split(", ")} for item in (wanted, volume)]
+        if whose != labels["release"] and len(paths) == 1 and (places[0] & places[1] or {"any node"} in places):
+            sentences.append(
+                f"volume {name} would be {directory(wanted)} on {nodes(wanted)}, as is volume {other} of {f'release {whose}' if whose else 'somebody else'}: "
+                "two masters would write one journal. Give this release a directory of its own: journal_directories_journal, which "
+                "persistent_volumes_journal_path follows"
+            )
+    return sentences
 
 
 def claim_of(volume: Object) -> str:
@@ -65,8 +82,10 @@ def conflicts(wanted: Object, found: Object) -> list[str]:
     if (found["metadata"].get("labels") or {}).get("release") != wanted["metadata"]["labels"]["release"]:
         return [f"volume {name} exists and belongs to somebody else. Choose another name of the release, or remove it: kubectl delete pv {name}"]
     if claim_of(found) and claim_of(found) != claim_of(wanted):
-        elsewhere = "a release of this name is in another namespace. Choose another name"
-        return [f"volume {name} is for claim {claim_of(found)}, not for {claim_of(wanted)}: {elsewhere}"]
+        why = "a release of this name is in another namespace. Choose another name"
+        if claim_of(found).partition("/")[0] == claim_of(wanted).partition("/")[0]:
+            why = f"the chart's values named the claim so before. Set them back, or remove the volume, which keeps what lies in it: kubectl delete pv {name}"
+        return [f"volume {name} is for claim {claim_of(found)}, not for {claim_of(wanted)}: {why}"]
     if directory(found) != directory(wanted):
         sentences.append(f"volume {name} is {directory(found)}, wanted is {directory(wanted)}")
     if nodes(found) != nodes(wanted):
@@ -100,6 +119,23 @@ def change(wanted: Object, found: Object) -> dict[str, Any]:
     return {**({"metadata": {"labels": labels}} if labels else {}), **({"spec": spec} if spec else {})}
 
 
+def of_chart(volumes: list[Object], values: Object) -> list[Object]:
+    """Return the volumes that a chart with these values has a use for: a domain socket's only where it asks for a claim, and for the claim of that name.
+
+    Args:
+        volumes: The volumes.
+        values: Merged values with shortCircuit.
+    """
+    part, found = values.get("shortCircuit") or {}, list[Object]()
+    for volume in volumes:
+        if volume["metadata"]["labels"]["role"] == "alluxio-master":
+            found.append(volume)
+        elif part.get("enabled", True) and part.get("volumeType") == "persistentVolumeClaim":
+            name = values.get("fullnameOverride") or volume["metadata"]["labels"]["release"]
+            found.append(merged([volume, {"spec": {"claimRef": {"name": part.get("pvcName") or f"{name}-worker-domain-socket"}}}]))
+    return found
+
+
 def claims_of_chart(volumes: list[Object], values: Object) -> list[dict[str, Any]]:
     """Return the claims that a chart with these values will ask for, of those that volumes are for.
 
@@ -131,7 +167,7 @@ def obstacles(wanted: list[Object], found: Mapping[str, Object], claims: list[Ob
     for volume in wanted:
         name, own = volume["metadata"]["name"], volume["spec"]["claimRef"]["name"]
         existing = found.get(name)
-        other = conflicts(volume, existing) if existing else []
+        other = conflicts(volume, existing) if existing else sharers(volume, found)
         sentences += other
         if not other:
             there = [claim for claim in claims if claim["metadata"]["name"] == own]

@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: node_leftovers
 short_description: Clean up what pods of a removed release left on a host
 description:
-  - Unmounts the FUSE mounts of Alluxio at a mount point, also those whose process was killed and that nobody can read any more. Mounts of another kind stay.
+  - Unmounts what FUSE processes of Alluxio that were killed left at a mount point, where nobody can read any more. Mounts of another kind stay, and those
+    that answer, with a warning; they are another release's, or of a pod that was removed by force while its process went on.
   - Removes the domain sockets in a directory that no process listens on.
   - For after the release's removal; it asks and acts with one shell script and needs no Python on the host.
 version_added: 0.1.0
@@ -26,6 +27,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed: {description: "Mounts and sockets that were removed, or would be in check mode.", type: list, elements: str, returned: success}
+kept: {description: Mounts of Alluxio that stay because they answer., type: list, elements: str, returned: success}
 """
 
 ARGUMENTS = {"mount_point": {"type": "str", "required": True}, "domain_socket": {"type": "str", "required": True}}

@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: pods_gone
 short_description: Wait until the pods of a removed release are gone
 description:
-  - Waits for the end of all pods that carry the release's labels; it removes none, for that is their owners' matter.
+  - Waits for the end of all pods that carry the release's labels. Those that run are not removed, for that is their owners' matter; those that have ended, such
+    as that of a C(helm test) that failed, which helm leaves there, are.
   - When some do not end, names each with its node and its finalizers and fails, or with O(force) takes their finalizers off and removes them from the API as
     the last step. Their processes may go on where a node is cut off.
 version_added: 0.1.0
@@ -29,6 +30,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+removed: {description: Names of the pods that had ended and were removed., type: list, elements: str, returned: success}
 forced: {description: Pods that were removed by force., type: list, elements: str, returned: success}
 """
 
@@ -52,11 +54,15 @@ def told(pod: Any) -> str:
 def wait(module: AnsibleModule) -> None:
     """Wait for the end of the pods."""
     params, core = module.params, kubernetes.client.CoreV1Api(client(module.params))
-    deadline = time.monotonic() + params["timeout"]
+    deadline, ended = time.monotonic() + params["timeout"], list[str]()
     while True:
         pods = retried(core.list_namespaced_pod, params["namespace"], label_selector=f"app=alluxio,release={params['release']}").items
         if not pods or time.monotonic() > deadline:
             break
+        for pod in pods:
+            if pod.status.phase in ("Succeeded", "Failed") and not pod.metadata.deletion_timestamp:
+                retried(core.delete_namespaced_pod, pod.metadata.name, params["namespace"], missing=None)
+                ended.append(pod.metadata.name)
         time.sleep(2)
     names = [told(pod) for pod in pods]
     if pods and not params["force"]:
@@ -69,7 +75,7 @@ def wait(module: AnsibleModule) -> None:
         if pod.metadata.finalizers:
             retried(core.patch_namespaced_pod, pod.metadata.name, params["namespace"], {"metadata": {"finalizers": None}}, missing=None)
         retried(core.delete_namespaced_pod, pod.metadata.name, params["namespace"], grace_period_seconds=0, missing=None)
-    module.exit_json(changed=bool(pods), forced=names)
+    module.exit_json(changed=bool(pods or ended), removed=ended, forced=names)
 
 
 def main() -> None:

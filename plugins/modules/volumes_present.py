@@ -10,10 +10,17 @@ description:
   - Takes a Released volume up again, with what lies in it, so that the next claim of the same name is bound to it.
   - Checks size, storage class and access modes against the claims that exist and those that the chart will ask for, and finds what cannot be changed,
     before it changes anything.
+  - Makes no journal's volume of a directory, on a node, that is a volume of another release already.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
-  volumes: {description: "The volumes, with claimRef and the labels release and role.", type: list, elements: dict, required: true}
+  volumes:
+    description:
+      - The volumes, with claimRef and the labels release and role.
+      - One of role alluxio-worker is for the domain socket; it is made only where the chart's values ask for a claim of it, whose name they say too.
+    type: list
+    elements: dict
+    required: true
   namespace: {description: Namespace of the claims., type: str, required: true}
   storage_class: {description: Name of the storage class., type: str, required: true}
   defaults: {description: Values of the chart below those of the files., type: dict, default: {}}
@@ -46,7 +53,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, obstacles
+from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, obstacles, of_chart
 
 # The client brings PyYAML with it.
 try:
@@ -83,12 +90,13 @@ def hold(module: AnsibleModule) -> None:
     """Bring the volumes to their state."""
     params, api = module.params, client(module.params)
     core, storage = kubernetes.client.CoreV1Api(api), kubernetes.client.StorageV1Api(api)
-    wanted = params["volumes"]
+    values = chart_values(module)
+    wanted = of_chart(params["volumes"], values)
     listed = api.sanitize_for_serialization(retried(core.list_persistent_volume).items)
     claims = api.sanitize_for_serialization(retried(core.list_namespaced_persistent_volume_claim, params["namespace"]).items)
     found = {item["metadata"]["name"]: item for item in listed}
     try:
-        wrong = obstacles(wanted, found, claims, claims_of_chart(wanted, chart_values(module)))
+        wrong = obstacles(wanted, found, claims, claims_of_chart(wanted, values))
     except ValueError as error:
         wrong = [str(error)]
     if wrong:

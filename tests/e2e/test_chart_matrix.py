@@ -13,6 +13,7 @@ import kubernetes
 import pytest
 import yaml
 from conftest import HOME
+from reading import nodes, ssh
 
 from alnair_runner import Alnair
 
@@ -43,6 +44,11 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "fuse": {"fuse": {"enabled": True, **MOUNT}},
     "worker-fuse": {"worker": {"fuseEnabled": True, **SMALL}, "fuse": MOUNT},
+    "claims": {
+        "shortCircuit": {"volumeType": "persistentVolumeClaim"},
+        "metastore": {"volumeType": "persistentVolumeClaim", "mountPath": "/metastore"},
+        "fuse": {"enabled": True, **MOUNT},
+    },
     "three-masters": {"master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"}, "metrics": {"enabled": True}},
 }  # fmt: skip
 
@@ -62,9 +68,33 @@ def helm(cluster: Alnair) -> Callable[..., str]:
 
 
 @pytest.fixture
-def installed(helm: Callable[..., str], core: Any) -> Callable[[str], Any]:
-    node = max(item.metadata.name for item in core.list_node().items)
+def node(core: Any) -> str:
+    """The node of the one worker."""
+    return str(max(item.metadata.name for item in core.list_node().items))
 
+
+@pytest.fixture
+def volumes(core: Any, node: str) -> Iterator[dict[str, str]]:
+    """Volumes on that node for both claims of the row "claims"; their names by claim."""
+    found, folder = {"chart-claims-worker-domain-socket": "chart-claims-domain", "alluxio-metastore-chart-claims-master-0": "chart-claims-metastore"}, "/srv/chart-claims"
+    here = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}
+    subprocess.run(ssh(nodes()[node], f"install -d -o 1000 -g 1000 -m 0770 {folder} {' '.join(f'{folder}/{name}' for name in found.values())}"), check=True)
+    try:
+        for claim, name in found.items():
+            spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "storageClassName": "standard", "nodeAffinity": {"required": here},
+                    "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"name": claim, "namespace": "chart-claims"},
+                    ("hostPath" if name.endswith("domain") else "local"): {"path": f"{folder}/{name}"}}  # fmt: skip
+            core.create_persistent_volume({"metadata": {"name": name}, "spec": spec})
+        yield found
+    finally:
+        for item in core.list_persistent_volume().items:
+            if item.metadata.name in found.values():
+                core.delete_persistent_volume(item.metadata.name)
+        subprocess.run(ssh(nodes()[node], f"rm -r {folder}"), check=True)
+
+
+@pytest.fixture
+def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str], Any]:
     @contextmanager
     def install(row: str) -> Iterator[str]:
         """A release of this row's values in a namespace of its own; yields the name of both."""
@@ -135,6 +165,19 @@ def test_a_file_is_read_and_written_through_the_mount(installed: Any, core: Any,
         execute(pod, f"echo written > {path} && cat {path}", f"alluxio-{role}", name)
         assert "written" in execute(f"{name}-master-0", f"alluxio fs cat /chart-matrix-{row}", "alluxio-master", name)
         execute(pod, f"rm {path}", f"alluxio-{role}", name)
+
+
+def test_both_claims_are_bound_and_used(installed: Any, core: Any, execute: Callable[..., str], volumes: dict[str, str]) -> None:
+    with installed("claims") as name:
+        claims = core.list_namespaced_persistent_volume_claim(name).items
+        assert {item.metadata.name: item.spec.volume_name for item in claims} == volumes
+        assert execute(f"{name}-master-0", "ls /metastore", "alluxio-master", name).split()
+        worker, fuse, path = pod_of(core, name, "worker"), pod_of(core, name, "fuse"), f"{MOUNT['mountPoint']}/chart-matrix-claims"
+        (socket,) = execute(worker, "ls /opt/domain", "alluxio-worker", name).split()
+        assert execute(fuse, f"echo written > {path}; cat {path}; ls /opt/domain", "alluxio-fuse", name).split() == ["written", socket]
+        # The socket that listens, and at least one that FUSE came by.
+        assert int(execute(worker, f"grep -c /opt/domain/{socket} /proc/net/unix", "alluxio-worker", name)) > 1
+        execute(fuse, f"rm {path}", "alluxio-fuse", name)
 
 
 def test_three_masters_go_on_when_the_leader_is_killed(installed: Any, core: Any, execute: Callable[..., str], cluster: Alnair) -> None:

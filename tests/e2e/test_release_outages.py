@@ -11,7 +11,7 @@ from typing import Any
 import kubernetes
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from reading import FILES, FOLDER, knob, nodes, readers, ssh, sums
+from reading import FILES, FOLDER, MOUNT, knob, nodes, readers, ssh, sums
 
 from alnair_runner import Alnair
 
@@ -51,6 +51,33 @@ def test_a_pod_is_killed_under_reading_load(cluster: Alnair, content: set[str], 
     record_property(f"outage_{role}", seen.outages())
     if role == "fuse":
         assert all(count[1] == 0 for name, count in seen.counts().items() if name != pod.spec.node_name)
+    assert all(seconds < 120 for seconds in seen.outages().values())
+    converges(cluster, content)
+
+
+@pytest.mark.long
+def test_fuse_is_killed_in_its_pod(cluster: Alnair, content: set[str], core: Any, execute: Callable[..., str]) -> None:
+    pod = pod_of(core, "fuse")
+    address = nodes()[pod.spec.node_name]
+
+    def state() -> Any:
+        return core.read_namespaced_pod(pod.metadata.name, "alluxio").status.container_statuses[0]
+
+    restarts = state().restart_count
+    with readers(FOLDER, FILES[1:]) as seen:
+        with contextlib.suppress(Exception):
+            execute(pod.metadata.name, "for entry in /proc/[0-9]*; do grep -qs '[A]lluxioFuse' $entry/cmdline && kill -KILL ${entry#/proc/}; done", "alluxio-fuse")
+        deadline = time.monotonic() + 180
+        # The pod stays, and its container is started again: no init container runs, and nothing was unmounted.
+        while not (state().restart_count > restarts and state().ready):
+            assert time.monotonic() < deadline, state()
+            time.sleep(1)
+    assert state().restart_count == restarts + 1
+    assert core.read_namespaced_pod(pod.metadata.name, "alluxio").metadata.uid == pod.metadata.uid
+    print(f"FUSE on {pod.spec.node_name} killed in its pod: reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
+    assert on(address, f"grep -c ' {MOUNT} fuse' /proc/mounts").strip() == "1"
+    assert seen.counts()[pod.spec.node_name][1] > 0
+    assert all(count[1] == 0 for name, count in seen.counts().items() if name != pod.spec.node_name)
     assert all(seconds < 120 for seconds in seen.outages().values())
     converges(cluster, content)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 import yaml
 from ansible_collections.alnair.alluxio.plugins.filter.capacity import host_memory_tier, quantity, shortfalls
 
-CHART = yaml.safe_load((Path(__file__).parents[2] / "charts" / "alluxio" / "values.yaml").read_text(encoding="utf-8"))
+HOME = Path(__file__).parents[2]
+CHART = yaml.safe_load((HOME / "charts" / "alluxio" / "values.yaml").read_text(encoding="utf-8"))
 # The fuse part is on, as the role has it.
 ROLE = {"fuse": {"enabled": True}}
 KINDS = {"master": ["m"], "worker": ["w"]}
@@ -97,8 +100,29 @@ def test_a_request_above_its_limit_is_named() -> None:
 
 def test_a_tier_on_disk_is_held_against_the_disk_and_no_memory() -> None:
     assert found(tier("80Gi", mediumtype="SSD")) == []
-    assert "ephemeral storage, the tiers on disk need 204800 MiB" in found(tier("100Gi,100Gi", mediumtype="SSD"))[0]
+    assert "ephemeral storage, the tiers on disk need 204800 MiB" in found(tier("100Gi,100Gi", mediumtype="SSD", path="/a,/b"))[0]
     assert found(tier("200Gi", mediumtype="SSD", type="hostPath")) == []
+
+
+def test_media_of_one_level_are_counted_each_for_itself() -> None:
+    mixed = tier("20Gi, 200Gi", mediumtype="MEM, SSD", path="/dev/shm, /ssd", type="hostPath, emptyDir")
+    assert host_memory_tier([CHART, mixed])
+    lines = found(mixed, nodes=[node("m"), node("w", "16Gi")], shm={"w": str(4 * 2**30)})[0]
+    assert "worker, jobWorker, fuse need 23552 MiB" in lines
+    assert "the tiers on disk need 204800 MiB" in lines
+    assert "a /dev/shm of 4096 MiB, the memory tier needs 20480 MiB" in lines
+    # The last quota is that of further folders too.
+    assert "the tiers on disk need 204800 MiB" in found(tier("100Gi", mediumtype="SSD", path="/a,/b"))[0]
+
+
+def test_the_proxy_is_counted_where_it_is_on() -> None:
+    proxy = {"proxy": {"enabled": True, "resources": {"requests": {"memory": "62Gi"}, "limits": {"memory": "63Gi"}}}}
+    assert "worker, jobWorker, fuse, proxy need" in found(proxy)[0]
+    assert found({"proxy": {**proxy["proxy"], "enabled": False}}) == []
+    assert any("does not hold proxy" in line for line in found({"proxy": {"enabled": True, "jvmOptions": ["-Xmx9g"]}}))
+    tainted = [node("m"), node("w", taints=[{"key": "gpu", "effect": "NoSchedule"}])]
+    mine = {part: {"tolerations": [{"operator": "Exists"}]} for part in ("worker", "fuse")}
+    assert "which proxy do not tolerate" in found({**mine, "proxy": {"enabled": True}}, nodes=tainted)[0]
 
 
 def test_a_tier_in_the_hosts_memory_file_system_needs_its_room() -> None:
@@ -107,6 +131,17 @@ def test_a_tier_in_the_hosts_memory_file_system_needs_its_room() -> None:
     assert not host_memory_tier([CHART])
     assert found(values, shm={"w": str(20 * 2**30)}) == []
     assert "node w has a /dev/shm of 4096 MiB, the memory tier needs 10240 MiB" in found(values, shm={"w": str(4 * 2**30)})[0]
+
+
+def test_the_size_of_the_memory_file_system_is_what_df_says(tmp_path: Path) -> None:
+    *_others, read, stop = yaml.safe_load((HOME / "roles" / "alluxio_chart" / "tasks" / "capacity.yml").read_text(encoding="utf-8"))
+    said = subprocess.run(read["ansible.builtin.command"].split(), capture_output=True, text=True, check=True).stdout
+    known = {"alluxio_chart_workers": ["localhost"], "alluxio_chart_shm": {"results": [{"stdout": said}]}}
+    show = {"ansible.builtin.debug": {"msg": "of localhost: {{ alluxio_chart_shm_sizes.localhost }} bytes"}, "vars": stop["vars"]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "vars": known, "tasks": [show]}]), encoding="utf-8")
+    output = subprocess.run(["ansible-playbook", str(tmp_path / "play.yml")], cwd=HOME, capture_output=True, text=True, check=False).stdout
+    there = os.statvfs("/dev/shm")
+    assert f"of localhost: {there.f_blocks * there.f_frsize} bytes" in output, output
 
 
 def test_a_node_that_takes_no_pods_is_named_with_the_reason() -> None:

@@ -230,7 +230,7 @@ def test_fuse_alone_is_privileged_and_nobody_has_a_token(row: str) -> None:
             if item["name"] == "helper":
                 continue
             security = {**pod.get("securityContext", {}), **item["securityContext"]}
-            mounts = title.endswith("-fuse") or (row == "worker-fuse" and item["name"] in ("alluxio-worker", "clean-stale-mount"))
+            mounts = title.endswith("-fuse") or (row == "worker-fuse" and item["name"] == "alluxio-worker")
             if security.get("privileged"):
                 assert mounts, f"{title} {item['name']}"
             if not title.endswith("-fuse") and row != "worker-fuse":
@@ -255,12 +255,43 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
             assert {"name": "alluxio-domain", "mountPath": "/opt/domain"} in item["volumeMounts"]
 
 
-def test_a_mount_that_a_killed_fuse_left_is_cleaned_up_before_and_after() -> None:
-    manifests = render({"fuse": {"enabled": True}})
-    pod = find(manifests, "DaemonSet", "alluxio-fuse")["spec"]["template"]["spec"]
-    assert [item["name"] for item in pod["initContainers"]][-1] == "clean-stale-mount"
-    assert "umount -l" in json.dumps(pod["initContainers"][-1]["args"])
-    assert "umount -l" in json.dumps(pod["containers"][0]["lifecycle"]["preStop"])
+MOUNTING = pytest.mark.parametrize(("row", "part"), [("fuse", "fuse"), ("worker-fuse", "worker")])
+# Tools that see the folders of mounts below the current one, the last on top; without -f stat is answered by the kernel's cache, as on a mount of a dead process.
+SEEN = {"grep": "ls mounts/* >/dev/null 2>&1", "umount": "rm -r \"$(ls -d mounts/* | tail -1)\"; echo unmounted >> said", "sleep": "rm -rf mounts/*; echo waited >> said",
+        "stat": "[ \"$1\" != -f ] || [ -e \"$(ls -d mounts/* | tail -1)/answers\" ]", "entry": "echo \"$@\" >> said"}  # fmt: skip
+
+
+def shell(folder: Path, words: list[str]) -> list[str]:
+    """Run a container's command in a folder that stands for its host; what was done."""
+    for name, line in SEEN.items():
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    places = {"/entrypoint.sh": str(folder / "entry"), "/mnt/alluxio-fuse": str(folder / "mount")}
+    script = [places.get(word, word).replace("/tmp/mounting", str(folder / "mounting")) for word in words if word not in ("tini", "--")]
+    subprocess.run(script, check=True, cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, timeout=20)
+    return (folder / "said").read_text().split("\n") if (folder / "said").exists() else []
+
+
+@MOUNTING
+def test_a_container_that_is_started_again_unmounts_what_a_killed_fuse_left(tmp_path: Path, row: str, part: str) -> None:
+    item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
+    for name in ("1", "2"):
+        (tmp_path / "mounts" / name).mkdir(parents=True)
+    assert shell(tmp_path, [*item["command"], "begin"]) == ["unmounted", "unmounted", "begin", ""]
+    (tmp_path / "mounts" / "own" / "answers").mkdir(parents=True)
+    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"])[3:] == ["unmounted", ""]
+
+
+@MOUNTING
+def test_a_mount_of_a_process_that_runs_is_waited_for_and_never_unmounted(tmp_path: Path, row: str, part: str) -> None:
+    item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
+    (tmp_path / "mounts" / "other" / "answers").mkdir(parents=True)
+    # Ended before its turn came, it takes nothing away; nor is it started while the other's mount is there.
+    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"]) == []
+    if part == "fuse":
+        with pytest.raises(subprocess.CalledProcessError):
+            shell(tmp_path, item["startupProbe"]["exec"]["command"])
+    assert shell(tmp_path, [*item["command"], "begin"]) == ["waited", "begin", ""]
 
 
 def test_fuse_in_the_worker_works_without_further_values() -> None:
@@ -331,6 +362,19 @@ def test_the_readme_tells_of_each_key_and_of_no_other() -> None:
     rows = re.findall(r"(?m)^\| `([^`]+)` \|", (CHART / "README.md").read_text())
     assert sorted(rows) == sorted(set(rows))
     assert set(rows) == keys(default_values())
+
+
+def without_effect(schema: dict[str, Any], path: str = "") -> set[str]:
+    """Return the keys that the schema takes and no template reads."""
+    found = {path} if "without effect" in schema.get("description", "") or schema.get("const") else set()
+    return found.union(*(without_effect(below, f"{path}.{name}".lstrip(".")) for name, below in schema.get("properties", {}).items()))
+
+
+def test_the_readme_tells_of_each_key_that_is_taken_and_changes_nothing() -> None:
+    rows = re.findall(r"(?m)^\| ([^`|]+) \| not there \|", (CHART / "README.md").read_text())
+    idle = without_effect(json.loads((CHART / "values.schema.json").read_text()))
+    assert idle <= set(", ".join(rows).split(", "))
+    assert not idle & keys(default_values())
 
 
 def test_the_schema_names_each_key_of_the_values() -> None:

@@ -46,8 +46,13 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"logserver": {"enabled": True}}, "logserver.enabled is true, but this chart has none: set it to false; kubectl logs"),
         ({"metrics": {"jmxSink": {"enabled": True}}}, "metrics.jmxSink.enabled is true, but this chart has the Prometheus servlet only"),
         ({"networkPolicy": {"enabled": True, "namespaces": [{}]}}, "networkPolicy/namespaces/0"),
-        ({"properties": {"s3a.secretKey": "hush"}}, "properties.s3a.secretKey would stand in a ConfigMap"),
-        ({"master": {"properties": {"aws.secretKey": "hush"}}}, "master.properties.aws.secretKey would stand in a ConfigMap"),
+        ({"properties": {"s3a.secretKey": "hush"}}, "s3a.secretKey in properties or jvmOptions would stand in a ConfigMap"),
+        ({"master": {"properties": {"aws.secretKey": "hush"}}}, "aws.secretKey in master.properties or master.jvmOptions would stand in a ConfigMap"),
+        ({"jvmOptions": ["-Xmx1g", "-Ds3a.secretKey=hush"]}, "s3a.secretKey in properties or jvmOptions would"),
+        ({"fuse": {"jvmOptions": ["-Xmx1g -Ds3a.accessKeyId=hush"]}}, "s3a.accessKeyId in fuse.properties or fuse.jvmOptions would"),
+        ({"worker": {"properties": {"alluxio.user.x": "1 -Daws.secretKey=hush"}}}, "aws.secretKey in worker.properties or worker.jvmOptions would"),
+        ({"properties": {"fs.azure.account.oauth2.client.secret": "hush"}}, "fs.azure.account.oauth2.client.secret in properties"),
+        ({"properties": {"fs.azure.account.oauth2.client.secret.a.dfs.core.windows.net": "hush"}}, "client.secret.a.dfs.core.windows.net in properties"),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"prometheusRule": {"enabled": True}}}, "metrics.prometheusRule.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
@@ -68,6 +73,7 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
         tier(quota="3900Mi"),
         {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
         {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json"}},
+        {"jvmOptions": ["-Dalluxio.user.x=secretKey"], "master": {"jvmOptions": None}, "fuse": {"jvmOptions": None}},
     ],
 )
 def test_values_that_work_are_taken(values: dict[str, Any]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.alnair.alluxio.plugins.filter.cluster import journal_volumes
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, misfits, obstacles
+from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, misfits, obstacles, of_chart
+from chart_tools import render
+from role_tools import value
 
 NAME, CLAIM = "r-journal-0", "alluxio-journal-r-master-0"
 
@@ -66,10 +70,58 @@ def test_what_cannot_be_changed_is_named_with_the_remedy(volume: dict[str, Any],
 
 def test_volumes_of_others_are_left_alone() -> None:
     assert "belongs to somebody else" in said(wanted(), there(metadata={"labels": {"release": "other"}}))
-    assert "is for claim else/alluxio-journal-r-master-0" in said(wanted(), there(spec={"claimRef": {"namespace": "else"}}))
+    elsewhere = said(wanted(), there(spec={"claimRef": {"namespace": "else"}}))
+    assert "is for claim else/alluxio-journal-r-master-0, not for ns/alluxio-journal-r-master-0: a release of this name is in another namespace" in elsewhere
+    assert f"values named the claim so before. Set them back, or remove the volume, which keeps what lies in it: kubectl delete pv {NAME}" in said(
+        wanted(), there(spec={"claimRef": {"name": "old"}})
+    )
     assert "is being removed (finalizers: kubernetes.io/pv-protection)" in said(
         wanted(), there(metadata={"deletionTimestamp": "now", "finalizers": ["kubernetes.io/pv-protection"]})
     )
+
+
+@pytest.mark.parametrize(("other", "shared"), [
+    (there(wanted(release="first")), True),
+    (there(wanted(release="first", path="/journal/", kind="hostPath")), True),
+    (there(wanted(release="first", kind="hostPath"), spec={"nodeAffinity": None}), True),
+    (there(wanted(release="first", node="b")), False),
+    (there(wanted(release="first", path="/journal-first")), False),
+    ({"metadata": {"name": "first-journal-0"}, "spec": {"csi": {"driver": "x"}}}, False),
+])  # fmt: skip
+def test_a_journal_of_another_release_is_not_shared(other: dict[str, Any], *, shared: bool) -> None:
+    text = said(wanted(), other)
+    assert (f"volume {NAME} would be local /journal on a, as is volume first-journal-0 of release first: two masters" in text) == shared
+    assert ("journal_directories_journal" in text) == bool(text) == shared
+    # What is there already stays: the release that was first is not stopped for the other's fault.
+    assert said(wanted(), there(), other) == ""
+
+
+def sockets(release: str = "r") -> dict[str, Any]:
+    """Return a domain socket's volume as the role has it."""
+    tasks = yaml.safe_load((Path(__file__).parents[2] / "roles" / "persistent_volumes" / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    return value("persistent_volumes", "{{ persistent_volumes_socket }}", **tasks[0]["vars"], alluxio_release=release)
+
+
+def test_a_directory_of_domain_sockets_may_be_shared() -> None:
+    asked = {"shortCircuit": {"volumeType": "persistentVolumeClaim"}}
+    assert obstacles(of_chart([sockets()], asked), {"first-domain-socket": sockets("first")}, [], []) == []
+
+
+@pytest.mark.parametrize(("values", "name"), [
+    ({}, None),
+    ({"shortCircuit": {"volumeType": "hostPath", "pvcName": "mine"}}, None),
+    ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "enabled": False}}, None),
+    ({"shortCircuit": {"volumeType": "persistentVolumeClaim"}}, "r-worker-domain-socket"),
+    ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "pvcName": ""}, "fullnameOverride": "full"}, "full-worker-domain-socket"),
+    ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "pvcName": "mine"}, "fullnameOverride": "full"}, "mine"),
+])  # fmt: skip
+def test_a_domain_socket_has_a_volume_where_the_chart_asks_for_its_claim_and_of_the_same_name(values: dict[str, Any], name: str | None) -> None:
+    journal, *found = of_chart([wanted(), sockets()], values)
+    assert journal == wanted()
+    assert [item["spec"]["claimRef"]["name"] for item in found] == ([name] if name else [])
+    assert [item["metadata"]["name"] for item in claims_of_chart(found, values)] == ([name] if name else [])
+    asked = [item["metadata"]["name"] for item in render(values, release="r") if item["kind"] == "PersistentVolumeClaim"]
+    assert asked == ([name] if name else [])
 
 
 def test_a_volume_as_wanted_is_not_changed() -> None:

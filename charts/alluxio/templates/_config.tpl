@@ -2,7 +2,7 @@
 {{- define "alluxio.options" -}}
 {{- $words := list -}}
 {{- range $key, $value := index . 0 -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
-{{- join " " (concat $words (index . 1)) -}}
+{{- join " " (concat $words (index . 1 | default list)) -}}
 {{- end -}}
 
 {{- define "alluxio.masterAddresses" -}}

@@ -100,15 +100,31 @@ that in an upgrade masters come first and workers never register with an older o
     limits: {memory: 128Mi}
 {{- end -}}
 
-{{/* A mount whose process died answers nothing but "not connected" and would hide the new one. */}}
-{{- define "alluxio.cleanStaleMount" -}}
-- name: clean-stale-mount
-  {{- include "alluxio.image" . | nindent 2 }}
-  command: [/bin/bash, -c]
-  args: ['while grep -q " $0 fuse" /proc/mounts; do umount -l "$0"; done; mkdir -p "$0"', {{ .Values.fuse.mountPoint | quote }}]
-  securityContext: {privileged: true, runAsUser: 0, runAsGroup: 0, runAsNonRoot: false}
-  volumeMounts:
-    - {name: alluxio-fuse-mount, mountPath: {{ dir .Values.fuse.mountPoint }}, mountPropagation: Bidirectional}
+{{/*
+How a container that mounts begins and ends. What a killed process left is cleaned up here, for init containers do not run again when a container does: it
+answers nothing but "not connected" and would hide the new mount. One that answers is another release's, or of a pod that is just ending, and stays.
+The process answers stat -f; stat is answered by the kernel, out of its cache, when there is no process any more.
+*/}}
+{{- define "alluxio.mounting" -}}
+command:
+  - tini
+  - --
+  - /bin/bash
+  - -c
+  - |
+    while grep -q " $0 fuse" /proc/mounts; do
+      if timeout 5 stat -f "$0" >/dev/null 2>&1; then
+        echo "$0 is mounted by a process that runs; waiting for its end. If it is another release's, give this one a fuse.mountPoint of its own." >&2
+        sleep 1
+      else
+        umount -l "$0" || exit
+      fi
+    done
+    mkdir -p "$0" && touch /tmp/mounting && exec "$@"
+  - {{ .Values.fuse.mountPoint | quote }}
+  - /entrypoint.sh
+lifecycle:
+  preStop: {exec: {command: [/bin/bash, -c, '[ ! -e /tmp/mounting ] || umount -l "$0" || true', {{ .Values.fuse.mountPoint | quote }}]}}
 {{- end -}}
 
 {{/* Whether the mount answers: that the folder exists would prove nothing. */}}

@@ -22,7 +22,7 @@
 {{- $part := get (index . 0).Values (index . 1) -}}
 {{- $limit := ((($part.resources).limits).memory) -}}
 {{- if $limit -}}
-{{- $options := concat (index . 0).Values.jvmOptions $part.jvmOptions -}}
+{{- $options := concat ((index . 0).Values.jvmOptions | default list) ($part.jvmOptions | default list) -}}
 {{- $heap := include "alluxio.javaBytes" (list $options "-Xmx") | float64 -}}
 {{- $direct := include "alluxio.javaBytes" (list $options "-XX:MaxDirectMemorySize=") | float64 -}}
 {{- $need := addf $heap $direct (index . 2) -}}
@@ -72,10 +72,13 @@
 {{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.prometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
 {{- end -}}
-{{- range $where, $properties := dict "properties" $v.properties "master.properties" $v.master.properties "jobMaster.properties" $v.jobMaster.properties "worker.properties" $v.worker.properties "jobWorker.properties" $v.jobWorker.properties "fuse.properties" $v.fuse.properties "proxy.properties" $v.proxy.properties -}}
-{{- range $key, $value := $properties -}}
-{{- if regexMatch "(?i)((access|secret)_?key(id|secret)?|secret\\.(key|id)|secretaccesskey|password|account\\.key\\..*)$" $key -}}
-{{- fail (printf "%s.%s would stand in a ConfigMap, where everybody who may read those reads it. Put it into a Secret under the key alluxio-site.properties and name that in sitePropertiesSecret." $where $key) -}}
+{{- range $part := tuple "common" "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}
+{{- /* As the ConfigMap has them, whether they come from properties or from jvmOptions. */ -}}
+{{- range $option := splitList " " (include (printf "alluxio.options.%s" $part) $) -}}
+{{- $key := regexFind "^-D[^=]+" $option | trimPrefix "-D" -}}
+{{- if regexMatch "(?i)((access|secret)_?key(id|secret)?|secret\\.(key|id)|client\\.secret(\\..*)?|secretaccesskey|password|account\\.key\\..*)$" $key -}}
+{{- $where := ternary "properties or jvmOptions" (printf "%s.properties or %s.jvmOptions" $part $part) (eq $part "common") -}}
+{{- fail (printf "%s in %s would stand in a ConfigMap, where everybody who may read those reads it. Put it into a Secret under the key alluxio-site.properties and name that in sitePropertiesSecret." $key $where) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
