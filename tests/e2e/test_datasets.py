@@ -75,6 +75,23 @@ def test_new_files_at_the_source_are_picked_up_by_a_rerun(listing: Callable[...,
     assert not [path for path in store.reads() if "/class" in path]
 
 
+def test_what_a_node_read_before_it_changed_is_read_anew(objects: Objects, store: s3.Endpoint) -> None:
+    name = "fresh"
+    put(store, name, numbered(3))
+    objects.stored(name, store)
+    objects.reach(name, "Complete")
+    before = {node: fuse_sums(f"/datasets/{name}", node) for node in nodes()}
+    after = put(store, name, [*numbered(3), "added"])
+    assert all(after[key] != sums[key] for sums in before.values() for key in sums)
+    result = runner("dataset", "load", name)
+    assert result.returncode == 0, result.stdout + result.stderr
+    began = time.monotonic()
+    for node in nodes():
+        # A minute that FUSE keeps what it knows, and another that the kernel does.
+        until(lambda node=node: fuse_sums(f"/datasets/{name}", node) == after, f"the new content on {node}", 150)
+    print(f"changed files were seen on all nodes {time.monotonic() - began:.0f} s after the load at most")
+
+
 @pytest.mark.parametrize("preload", ["none", "metadata"])
 def test_what_shall_not_be_loaded_is_not(objects: Objects, store: s3.Endpoint, execute: Callable[..., str], preload: str) -> None:
     sums, name = put(store, f"lazy-{preload}", numbered(5)), f"lazy-{preload}"

@@ -109,7 +109,8 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 
 {{- define "alluxio.options.fuse" -}}
 {{- $p := dict "alluxio.user.hostname" "${ALLUXIO_CLIENT_HOSTNAME}" "alluxio.user.metadata.cache.enabled" true "alluxio.user.metadata.cache.max.size" 200000 -}}
-{{- $_ := set $p "alluxio.user.metadata.cache.expiration.time" "1h" -}}
+{{- /* As long as the kernel's own times in fuse.mountOptions: what it has forgotten shall not be answered from here. */ -}}
+{{- $_ := set $p "alluxio.user.metadata.cache.expiration.time" "1min" -}}
 {{- $_ := set $p "alluxio.user.update.file.accesstime.disabled" true -}}
 {{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
 {{- include "alluxio.options" (list (merge (dict) .Values.fuse.properties $p) .Values.fuse.jvmOptions) -}}
