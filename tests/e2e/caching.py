@@ -136,9 +136,10 @@ def on_node(line: str, node: str = "") -> str:
     return done.stdout
 
 
-def fuse_sums(path: str, node: str = "") -> dict[str, str]:
-    """Return the MD5 of each file below a path as a node reads them through FUSE, with nothing in the kernel's caches."""
-    lines = on_node(f"echo 3 > /proc/sys/vm/drop_caches; cd {shlex.quote(MOUNT + path)} && find . -type f -exec md5sum {{}} +", node).splitlines()
+def fuse_sums(path: str, node: str = "", *, cold: bool = True) -> dict[str, str]:
+    """Return the MD5 of each file below a path as a node reads them through FUSE, with nothing in the kernel's caches unless told otherwise."""
+    drop = "echo 3 > /proc/sys/vm/drop_caches; " if cold else ""
+    lines = on_node(f"{drop}cd {shlex.quote(MOUNT + path)} && find . -type f -exec md5sum {{}} +", node).splitlines()
     return {line[34:].removeprefix("./"): line[:32] for line in lines}
 
 

@@ -80,7 +80,7 @@ def test_what_a_node_read_before_it_changed_is_read_anew(objects: Objects, store
     put(store, name, numbered(3))
     objects.stored(name, store)
     objects.reach(name, "Complete")
-    before = {node: fuse_sums(f"/datasets/{name}", node) for node in nodes()}
+    before = {node: fuse_sums(f"/datasets/{name}", node, cold=False) for node in nodes()}
     after = put(store, name, [*numbered(3), "added"])
     assert all(after[key] != sums[key] for sums in before.values() for key in sums)
     result = runner("dataset", "load", name)
@@ -88,7 +88,7 @@ def test_what_a_node_read_before_it_changed_is_read_anew(objects: Objects, store
     began = time.monotonic()
     for node in nodes():
         # A minute that FUSE keeps what it knows, and another that the kernel does.
-        until(lambda node=node: fuse_sums(f"/datasets/{name}", node) == after, f"the new content on {node}", 150)
+        until(f"the new content on {node}", lambda node=node: fuse_sums(f"/datasets/{name}", node, cold=False) == after, 150)
     print(f"changed files were seen on all nodes {time.monotonic() - began:.0f} s after the load at most")
 
 
