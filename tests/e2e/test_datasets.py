@@ -86,9 +86,8 @@ def test_what_a_node_read_before_it_changed_is_read_anew(objects: Objects, store
     result = runner("dataset", "load", name)
     assert result.returncode == 0, result.stdout + result.stderr
     began = time.monotonic()
-    for node in nodes():
-        # A minute that FUSE keeps what it knows, and another that the kernel does.
-        until(f"the new content on {node}", lambda node=node: fuse_sums(f"/datasets/{name}", node, cold=False) == after, 150)
+    # A minute that FUSE keeps what it knows, and another that the kernel does.
+    until("the new content on all nodes", lambda: all(fuse_sums(f"/datasets/{name}", node, cold=False) == after for node in nodes()), 150)
     print(f"changed files were seen on all nodes {time.monotonic() - began:.0f} s after the load at most")
 
 
