@@ -106,6 +106,9 @@ def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str],
             "master": SMALL, "jobMaster": SMALL, "worker": SMALL, "jobWorker": SMALL, "tieredstore": {"levels": [TIER]},
         }  # fmt: skip
         values = {**common, **ROWS[row]}
+        if "backup" in values:
+            # The masters look once a minute; by then they are there.
+            values["backup"] = {"daily": {"enabled": True, "time": time.strftime("%H:%M", time.gmtime(time.time() + 240))}}
         values["worker"] = {**values["worker"], "nodeSelector": {"kubernetes.io/hostname": node}}
         core.create_namespace({"metadata": {"name": name}})
         try:
@@ -127,6 +130,13 @@ def gone(core: Any, namespace: str) -> None:
     while any(item.metadata.name == namespace for item in core.list_namespace().items):
         assert time.monotonic() < deadline, f"namespace {namespace} is still there after 120 s"
         time.sleep(2)
+
+
+def until_there(look: Callable[[], str], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"nothing is there after {seconds:.0f} s"
+        time.sleep(5)
 
 
 def pod_of(core: Any, name: str, role: str) -> str:
@@ -154,6 +164,9 @@ def test_every_further_object_does_its_work(installed: Any, core: Any, execute: 
         assert re.search(r"Tier: SSD\s+Size: 190\.73MB", report), report
         shown = execute(master, "curl -sf localhost:18999/metrics/prometheus/", "alluxio-master", name)
         assert "\nCluster_Workers 1.0" in shown
+        line = f"ls {UFS}/alluxio_backups/alluxio-backup-*.gz"
+        until_there(lambda: execute(master, f"{line} || true", "alluxio-master", name).strip(), 420)
+        execute(master, f"rm -r {UFS}/alluxio_backups", "alluxio-master", name)
         proxy = core.read_namespaced_pod(pod_of(core, name, "proxy"), name).status.pod_ip
         execute(master, f"curl -sf http://{proxy}:38999/metrics/prometheus/ | grep -q heap_used", "alluxio-master", name)
 

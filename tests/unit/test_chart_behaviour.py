@@ -347,6 +347,15 @@ def test_daily_backups_are_the_masters_own() -> None:
     assert master | wanted == master
 
 
+@pytest.mark.parametrize(
+    ("root", "folder", "place"),
+    [("/srv/ufs/", "/safe", "/srv/ufs/safe"), ("/srv/ufs", "/srv/ufs/safe", "/srv/ufs/safe"), ("s3://bucket/a", "/safe", "/safe"), ("", "/safe", "/safe")],
+)
+def test_daily_backups_lie_in_the_root_under_storage(root: str, folder: str, place: str) -> None:
+    values = {"properties": {"alluxio.master.mount.table.root.ufs": root} if root else {}, "backup": {"directory": folder}}
+    assert options(render(values), "ALLUXIO_MASTER_JAVA_OPTS")["alluxio.master.backup.directory"] == place
+
+
 def keys(values: dict[str, Any], path: str = "") -> set[str]:
     """A key is what a table row describes: two levels deep, or one where there is no second."""
     found: set[str] = set()

@@ -56,7 +56,10 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p "alluxio.master.metastore.dir" $v.metastore.mountPath -}}
 {{- end -}}
 {{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.standby.master.web.enabled" true -}}{{- end -}}
-{{- $_ := set $p "alluxio.master.backup.directory" $v.backup.directory -}}
+{{- /* Where the root is a folder, Alluxio takes the path as the container's own. */ -}}
+{{- $root := get (merge (dict) $v.master.properties $v.properties) "alluxio.master.mount.table.root.ufs" | toString | trimSuffix "/" -}}
+{{- $inRoot := or (not (hasPrefix "/" $root)) (hasPrefix (printf "%s/" $root) $v.backup.directory) -}}
+{{- $_ := set $p "alluxio.master.backup.directory" (ternary $v.backup.directory (printf "%s%s" $root $v.backup.directory) $inRoot) -}}
 {{- if $v.backup.daily.enabled -}}
 {{- $_ := set $p "alluxio.master.daily.backup.enabled" true -}}
 {{- $_ := set $p "alluxio.master.daily.backup.time" $v.backup.daily.time -}}

@@ -78,7 +78,7 @@ role: alluxio-{{ index . 1 }}
 
 {{/*
 Workers and FUSE end themselves when no master answers: waiting here costs no restart and no back-off. It waits for a master of their own version, so
-that in an upgrade masters come first and workers never register with an older one. Only the leading master answers on its web port.
+that in an upgrade masters come first and workers do not register with an older one. Standby masters answer only where metrics.enabled opens their web port.
 */}}
 {{- define "alluxio.waitForMaster" -}}
 - name: wait-for-master
