@@ -202,3 +202,12 @@ def test_a_master_whose_disk_can_never_hold_the_journal_is_named(cluster: Alnair
     assert result.status == "failed"
     masters = {failure.host for failure in result.failures if "MiB in all, 943718400 MiB are asked for" in failure.message}
     assert masters == set(cluster.matched("alluxio_masters"))
+
+
+def test_another_release_is_refused_the_directory_of_a_journal(play: Play, core: Any) -> None:
+    assert play("main")[0] == 0
+    before = {item.metadata.name for item in core.list_persistent_volume().items}
+    code, said = play("main", alluxio_release="second", alluxio_namespace=NAME)
+    assert code
+    assert f"volume second-journal-0 would be local {FOLDER}" in said and f"as is volume {VOLUME} of release {NAME}" in said, said[-2000:]
+    assert {item.metadata.name for item in core.list_persistent_volume().items} == before
