@@ -1,6 +1,7 @@
 """Read a data set as a training's loader does, by several processes at once, and tell how fast that went; runs in a pod, with nothing but Python's own library.
 
-``loader.py read`` prints a line of JSON per epoch and kind of files; ``copy`` makes a copy on the node's disk, ``remove`` removes one.
+``loader.py read`` prints a line of JSON per epoch and kind of files; ``copy`` makes a copy on the node's disk, ``remove`` removes one, and ``drop`` makes the
+node forget what it has in its memory.
 """
 
 from __future__ import annotations
@@ -217,10 +218,15 @@ def remove(options: argparse.Namespace) -> None:
         shutil.rmtree(options.target)
 
 
+def drop(_options: argparse.Namespace) -> None:
+    """Make the node forget what it has in its memory."""
+    drop_caches()
+
+
 def main(words: list[str] | None = None) -> None:
     """Do what the command line says; one line on standard error and exit code 1 where it cannot be done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("read", "copy", "remove"))
+    parser.add_argument("what", choices=("read", "copy", "remove", "drop"))
     parser.add_argument("--source", default="", help="s3://bucket/prefix or a folder")
     parser.add_argument("--target", default="", help="folder of the copy")
     parser.add_argument("--readers", type=int, default=8, help="processes that read at the same time")
@@ -230,7 +236,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seed", default="0", help="what the orders of the files come from")
     options = parser.parse_args(words)
     try:
-        {"read": read, "copy": copy, "remove": remove}[options.what](options)
+        {"read": read, "copy": copy, "remove": remove, "drop": drop}[options.what](options)
     except (OSError, RuntimeError, s3_client.S3Error) as error:
         sys.exit(f"{options.what} {options.source or options.target}: {error}")
 

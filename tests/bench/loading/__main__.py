@@ -78,7 +78,12 @@ class Bench:
 def cache(size: int) -> dict[str, Any]:
     """Return what the lab's release needs to hold so many bytes on each worker."""
     quota, values = size // MIB + 256, json.loads(json.dumps(reading.knob("alluxio_chart_values")))
-    values["worker"]["resources"]["limits"]["memory"] = f"{quota + 1536}Mi"
+    # As the chart has it for FUSE, and its own compiler for what reads: the lab lets all JVMs compile little, for the sake of their start.
+    compiled = "-XX:TieredStopAtLevel=4"
+    values["worker"].update(jvmOptions=["-Xmx1g", compiled])
+    values["worker"]["resources"]["limits"]["memory"] = f"{quota + 2048}Mi"
+    values["fuse"].update(jvmOptions=["-Xmx1g", "-XX:MaxDirectMemorySize=1g", compiled])
+    values["fuse"]["resources"]["limits"]["memory"] = "4Gi"
     return {"alluxio_chart_quota": f"{quota}Mi", "alluxio_chart_values": values, "alluxio_chart_backup": False}
 
 
