@@ -216,7 +216,12 @@ def answering(answer: int | dict[str, Any]) -> Bucket:
 
 def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}})
-    answers: tuple[tuple[int | dict[str, Any], str], ...] = ((403, "SignatureDoesNotMatch"), ({"KeyCount": 0}, "s3://b/p/ holds nothing"), (503, ""), ({"KeyCount": 1}, ""))
+    answers: tuple[tuple[int | dict[str, Any], str], ...] = (
+        (403, "SignatureDoesNotMatch"),
+        ({"KeyCount": 0}, "s3://b/p/ holds nothing"),
+        (503, ""),
+        ({"KeyCount": 1}, ""),
+    )
     for answer, refused in answers:
         mounts = Mounts()
         monkeypatch.setattr(sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
