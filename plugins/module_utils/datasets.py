@@ -115,7 +115,7 @@ def rows(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def summary(report: Mapping[str, Any]) -> str:
     """Return a report's figures in words."""
     if "checksum" in report:
-        return f"{report['checksum']} of {report.get('path', '.')} ({len(report['files'])} files)"
+        return f"{report['checksum']} of {report.get('path', '.')} ({report['count']} files)"
     if "freed" in report:
         return f"freed: {', '.join(report['freed'])}; it stays mounted"
     text = f"{report.get('files')} files, {size(report.get('bytes') or 0)}, {report.get('cached')} of them cached"
@@ -139,5 +139,7 @@ def outcome(name: str, found: Mapping[str, Any], shown: int = 20) -> str:
         return f"{name}: {said}"
     files = list(report.get("differences") or [])
     named = "; ".join(f"{entry.get('path')} ({entry.get('reason')})" for entry in files[:shown])
-    more = f"; and {len(files) - shown} more" if len(files) > shown else ""
+    # Of very many files the report itself lists only the first.
+    left = (report.get("differing") or 0) - len(files[:shown])
+    more = f"; and {left} more" if left > 0 else ""
     return f"{name}: {summary(report)}{f': {named}{more}' if files else ''}"

@@ -225,8 +225,9 @@ def test_an_outcome_names_files_and_how_many_more() -> None:
     fine = {**REPORT, "differing": 0, "differences": [], "content": True, "compared": 5, "uncompared": 1, "repaired": 2}
     line = "images: 9 files, 2.0 KiB, 8 of them cached, 5 compared byte by byte, 1 not cached and so not compared, 2 put right, none differ"
     assert datasets.outcome("images", {"rc": 0, "report": fine}) == line
-    sums = {"name": "images", "path": ".", "files": {"a": "1", "b": "2"}, "checksum": "3"}
-    assert datasets.outcome("images", {"rc": 0, "report": sums}) == "images: 3 of . (2 files)"
+    assert datasets.outcome("images", {"rc": 1, "report": {**REPORT, "differing": 9000}}, shown=2).endswith("1 (it has 1 B); and 8998 more")
+    sums = {"name": "images", "path": ".", "count": 9000, "files": {"a": "1", "b": "2"}, "checksum": "3"}
+    assert datasets.outcome("images", {"rc": 0, "report": sums}) == "images: 3 of . (9000 files)"
     assert datasets.rows(sums) == [{"path": "a", "checksum": "1"}, {"path": "b", "checksum": "2"}]
     freed = {"name": "images", "freed": ["/datasets/images"]}
     assert datasets.outcome("images", {"rc": 0, "report": freed}) == "images: freed: /datasets/images; it stays mounted"

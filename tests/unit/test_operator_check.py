@@ -12,6 +12,7 @@ import ssl
 import threading
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,7 +46,8 @@ class Cache:
 
     def file(self, path: str) -> File:
         length = len(self.copies[path])
-        return File(f"/d/{path}", length, length, path not in self.uncached, 0, self.marks[path])
+        missing = path in self.uncached
+        return File(f"/d/{path}", length, 0 if missing else length, not missing, 0, self.marks[path])
 
     def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
         for name in sorted(self.copies):
@@ -120,6 +122,17 @@ def test_what_is_not_cached_is_not_compared_and_that_is_said(folder: Path) -> No
     cache.uncached = {"a"}
     report = check.compare(DATASET, cache, Folder(str(folder)), content=True)
     assert (report.cached, report.compared, report.uncompared) == (3, 3, 1)
+    assert [(item.path, item.kind) for item in report.differences] == [("a", "uncached")]
+    for preload in ("none", "metadata"):
+        assert check.compare(replace(DATASET, preload=preload), cache, Folder(str(folder))).differences == []
+
+
+def test_what_is_not_cached_is_loaded_by_a_repair_and_not_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(folder)
+    cache.uncached = {"a", "c"}
+    monkeypatch.setattr(cache, "forget", lambda path: pytest.fail(f"{path} was dropped"))
+    report = check.repair(DATASET, cache, Folder(str(folder)))
+    assert (report.repaired, report.differences, report.cached, cache.uncached) == (2, [], 4, set())
 
 
 def test_a_sample_and_a_file_that_cannot_be_read(folder: Path) -> None:
