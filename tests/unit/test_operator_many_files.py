@@ -26,7 +26,7 @@ def name(index: int) -> str:
 class Many:
     """A source of so many files, and Alluxio that knows them all and has cached them, or none; none of the two holds a list."""
 
-    errors = (OSError,)
+    errors: tuple[type[Exception], ...] = (OSError,)
 
     def __init__(self, count: int, cached: bool = True) -> None:
         self.count, self.cached = count, cached
