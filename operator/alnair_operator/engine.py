@@ -172,7 +172,7 @@ class Engine:
         after = {**before, "mounted": {"path": dataset.path, "source": dataset.source}}
         if waits:
             return Step({**after, "message": waits}, 2)
-        after["interval"] = self.mounts.keep_fresh(dataset, before.get("interval") or "")
+        after["interval"] = self.mounts.keep_fresh(dataset, before.get("interval") or "", others)
         if dataset.preload == "none":
             return self.settle(dataset, after, "Complete", "It is mounted. Nothing is loaded before it is read (preload: none).")
         return Step({**after, "phase": "Syncing", "message": f"{dataset.source} is listed."})

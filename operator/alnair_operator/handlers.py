@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 
 from alnair_operator import gates, metrics, webhook
-from alnair_operator.cluster import Cluster, Store
+from alnair_operator.cluster import ERRORS, Cluster, Store
 from alnair_operator.datasets import CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine, moment_of, text_of
 from alnair_operator.jvm import AlluxioError
@@ -66,7 +66,11 @@ class Work:
             for kind, reason, message in step.events:
                 self.cluster.tell(item, kind, reason, message)
         for other in step.victims:
-            self.cluster.annotate(f"{namespace}/{other}", CANCEL, f"{text_of(time.time())} {FREE} to make room for {name}")
+            try:
+                self.cluster.annotate(f"{namespace}/{other}", CANCEL, f"{text_of(time.time())} {FREE} to make room for {name}")
+            except ERRORS as error:
+                # It may just have been removed, which makes room, too.
+                LOG.warning("Data set %s/%s cannot be freed for %s: %s", namespace, other, name, error)
         return step.delay
 
     def remove(self, item: dict[str, Any]) -> None:

@@ -73,16 +73,18 @@ class Mounting:
             raise DatasetError(f"The Job that mounts {dataset.source} did not end within {MOUNT_SECONDS} s: {job.reason or 'is there a Secret of that name?'}")
         return f"{dataset.source} is mounted by a Job that has Secret {dataset.credentials}. {job.reason}".strip()
 
-    def keep_fresh(self, dataset: Dataset, told: str) -> str:
+    def keep_fresh(self, dataset: Dataset, told: str, others: Sequence[Dataset]) -> str:
         """Say how old what Alluxio knows of the data set may be.
 
         Args:
             dataset: The data set.
             told: What was said before and of which path, as this returns it; empty for nothing.
+            others: All other data sets; what is said of the path of one of them stays.
         """
         interval, _space, path = told.partition(" ")
         if interval and path and path != dataset.path:
-            self.forget_interval(told)
+            if not any(other.path == path for other in others):
+                self.forget_interval(told)
             interval = ""
         if dataset.sync_interval != (interval or "-1"):
             self.alluxio.sync_interval(dataset.path, dataset.sync_interval)

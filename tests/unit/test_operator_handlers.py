@@ -34,6 +34,7 @@ class Small:
         self.held: list[Item] = []
         self.told: list[tuple[str, str]] = []
         self.let_go: list[str] = []
+        self.gone: set[str] = set()
 
     def all(self) -> dict[str, Item]:
         return dict(self.items)
@@ -51,6 +52,8 @@ class Small:
         self.put(dataset.key, after)
 
     def annotate(self, key: str, annotation: str, text: str) -> None:
+        if key in self.gone:
+            raise OSError("not found")
         self.items[key]["metadata"]["annotations"][annotation] = text
 
     def ask_again(self, key: str, text: str) -> None:
@@ -93,6 +96,19 @@ def test_what_is_evicted_is_freed_by_its_own_step_and_says_so() -> None:
     assert settled(one, "x")["phase"] == "Complete"
     old = cluster.items["n/old"]["status"]
     assert old["phase"] == "Incomplete" and "freed to make room for x" in old["message"] and ("old", "Incomplete") in cluster.told
+
+
+def test_a_data_set_that_goes_before_it_can_be_evicted_does_not_stop_the_load() -> None:
+    fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
+    cluster = Small(item("old"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "old")["phase"] == "Complete"
+    fake.size, cluster.gone = [Worker("w0", 3000, 2000)], {"n/old"}
+    cluster.items["n/x"] = item("x", evict=["old"])
+    while cluster.items["n/x"].get("status", {}).get("phase") != "Syncing" or "evicted" not in cluster.items["n/x"]["status"]:
+        one.step("n", "x")
+    fake.free("/datasets/old")
+    assert settled(one, "x")["phase"] == "Complete"
 
 
 def test_the_first_pod_waits_for_a_fresh_look() -> None:

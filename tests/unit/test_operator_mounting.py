@@ -80,8 +80,11 @@ def test_a_path_that_changes_takes_its_sync_interval_along() -> None:
     status = settled(one, declared(syncInterval="10m"))
     status = settled(one, declared(path="/datasets/z", syncInterval="10m", generation=2), status)
     assert fake.intervals == {"/datasets/x": "-1", "/datasets/z": "10m"}
-    status = settled(one, declared(path="/datasets/z", generation=3), status)
-    assert fake.intervals["/datasets/z"] == "-1"
+    # Another one has come to the path that it leaves.
+    status = settled(one, declared(path="/datasets/y", generation=3), status, (declared("heir", path="/datasets/z"),))
+    assert fake.intervals == {"/datasets/x": "-1", "/datasets/z": "10m"}
+    status = settled(one, declared(path="/datasets/y", syncInterval="5m", generation=4), status)
+    assert settled(one, declared(path="/datasets/y", generation=5), status)["interval"] == "-1 /datasets/y" and fake.intervals["/datasets/y"] == "-1"
 
 
 def test_whatever_comes_to_a_path_next_does_not_inherit_its_sync_interval() -> None:
