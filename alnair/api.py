@@ -218,7 +218,7 @@ class Alnair:
         Args:
             verb: Which of these.
             names: Names of the data sets; all that are listed, or declared, where there is none.
-            evict: Data sets that are freed before others are loaded.
+            evict: Data sets that may be freed where there is too little space to load others.
             content: Whether a check compares byte by byte what is cached, too.
             sample: Of how many files picked at random; 0 for all.
             path: File or directory whose checksum is told, relative to the data set.

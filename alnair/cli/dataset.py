@@ -78,7 +78,7 @@ def mount(inventory: str | None, names: tuple[str, ...], *, cancels: bool, **opt
 @dataset.command(example="images --evict texts")
 @changing
 @named
-@click.option("--evict", multiple=True, metavar="NAME", help="Free this data set first; may be repeated.")
+@click.option("--evict", multiple=True, metavar="NAME", help="Free this data set where there is too little space; may be repeated.")
 @cancels
 def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], cancels: bool, **options: Any) -> None:
     """Load what is new at the source or not cached.

@@ -247,10 +247,14 @@ class Alluxio:
         length, percent = int(status.getLength()), int(status.getInAlluxioPercentage())
         # A file that is being written has no length yet that could be relied on.
         whole = percent >= 100 and bool(status.isCompleted())
-        if whole and replicas > 1 and length:
-            whole = all(int(block.getBlockInfo().getLocations().size()) >= replicas for block in status.getFileBlockInfos())
-        cached = length if percent >= 100 else length * percent // 100
-        return File(str(status.getPath()), length, cached, whole, int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or ""))
+        held = cached = length if percent >= 100 else length * percent // 100
+        if replicas > 1 and length:
+            blocks = [block.getBlockInfo() for block in status.getFileBlockInfos()]
+            copies = [(int(block.getLocations().size()), int(block.getLength())) for block in blocks]
+            whole = whole and all(count >= replicas for count, _bytes in copies)
+            held = sum(min(count, replicas) * size for count, size in copies)
+        changed, fingerprint = int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or "")
+        return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held)
 
     def status(self, path: str, interval: int = -1) -> File | None:
         """Return a file, or None where Alluxio has none of that path.
@@ -280,16 +284,18 @@ class Alluxio:
             self.files.setAttribute(self.uri(path), self.alluxio.grpc.SetAttributePOptions.newBuilder().setRecursive(True).setPinned(pinned).build())
 
     def sync_interval(self, path: str, interval: str) -> None:
-        """Say how old what Alluxio knows of a path may be for whoever reads there, such as 10m; -1 for any age, 0 for none.
+        """Say how old what Alluxio knows of a path may be for whoever reads there, such as 10m; 0 for none, -1 to say nothing of it any more.
 
         Clients take it over when they ask for their configuration again.
         """
         with java_errors(f"The sync interval of {path} cannot be set"):
             client = self.alluxio.client.meta.RetryHandlingMetaMasterConfigClient(self.context.getMasterClientContext())
             try:
-                values = self.java.util.HashMap()
-                values.put(self.alluxio.conf.PropertyKey.fromString("alluxio.user.file.metadata.sync.interval"), interval)
-                client.setPathConfiguration(self.uri(path), values)
+                key = self.alluxio.conf.PropertyKey.fromString("alluxio.user.file.metadata.sync.interval")
+                if interval == "-1":
+                    client.removePathConfiguration(self.uri(path), self.java.util.Collections.singleton(key))
+                else:
+                    client.setPathConfiguration(self.uri(path), self.java.util.Collections.singletonMap(key, interval))
             finally:
                 client.close()
 

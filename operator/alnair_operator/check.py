@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import itertools
 import posixpath
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,19 +19,23 @@ from alnair_operator.planning import File
 from alnair_operator.sources import Entry, Source
 
 THREADS = 8
-LOAD_SECONDS, PAUSE = 1800, 0.2
-SHOWN = 50
+# How many load jobs of a repair are active at a time, and how long none of them may end before it is given up.
+ACTIVE_JOBS, LOAD_SECONDS, PAUSE = 16, 1800, 0.2
+# Files of a table, and of JSON, which goes through Ansible and so must stay small.
+SHOWN, LISTED = 50, 5000
+# Files that are queued at a time to be read.
+QUEUED = 1000
 # What may be wrong with a file, with the sentence for the table.
-UNKNOWN, GONE, LENGTH, CHANGED, CONTENT, UNREADABLE = "unknown", "gone", "length", "changed", "content", "unreadable"
+UNKNOWN, GONE, LENGTH, CHANGED, CONTENT, UNREADABLE, UNCACHED = "unknown", "gone", "length", "changed", "content", "unreadable", "uncached"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """A file of which the cache and the source differ.
 
     Attributes:
         path: Relative to the data set.
-        kind: unknown (Alluxio does not know it), gone (at the source), length, changed, content, unreadable.
+        kind: unknown (Alluxio does not know it), gone (at the source), length, changed, content, unreadable, uncached (though all is to be loaded).
         reason: A sentence.
     """
 
@@ -46,9 +51,9 @@ class Report:
     Attributes:
         files: Files at the source.
         bytes: Their bytes.
-        cached: Files that are wholly cached.
+        cached: Files that are wholly cached, as often as asked for.
         compared: Files whose bytes were compared.
-        uncompared: Files whose bytes were asked for and are not cached, so that there is no copy to compare.
+        uncompared: Where bytes were asked for: files that are not cached, so that there is no copy to compare.
         differences: Files that differ.
         seconds: How long it took.
     """
@@ -67,12 +72,12 @@ class Report:
     seconds: float = 0.0
 
     def json(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return it as JSON; of the files that differ the first ones."""
         found = {key: getattr(self, key) for key in ("name", "source", "path", "content", "files", "bytes", "cached", "compared", "uncompared")}
         found |= {"differing": len(self.differences), "consistent": not self.differences, "seconds": round(self.seconds, 3)}
         if self.repaired is not None:
             found["repaired"] = self.repaired
-        found["differences"] = [{"path": item.path, "kind": item.kind, "reason": item.reason} for item in self.differences]
+        found["differences"] = [{"path": item.path, "kind": item.kind, "reason": item.reason} for item in self.differences[:LISTED]]
         return found
 
     def table(self) -> str:
@@ -114,30 +119,33 @@ def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = Fals
     began = time.monotonic()
     report = Report(dataset.name, dataset.source, dataset.path, content)
     chosen = None if only is None else set(only)
+    # What Alluxio knows, too, goes from here: of a million files none is held twice.
     there: dict[str, Entry] = {}
     for below in dataset.sub_paths or ("",):
         there.update((path, entry) for path, entry in source.entries(below) if chosen is None or path in chosen)
     report.files, report.bytes = len(there), sum(entry.length for entry in there.values())
-    known: dict[str, bool] = {}
+    copies: list[str] = []
 
     def take(file: File) -> None:
         path = relative(file.path, dataset)
         if chosen is not None and path not in chosen:
             return
         report.cached += file.whole
-        known[path] = file.whole
-        if wrong := metadata(path, file, there.get(path)):
+        wrong = metadata(path, file, there.pop(path, None))
+        if wrong or (wrong := uncached(path, file, dataset)):
             report.differences.append(wrong)
+        if content and (not wrong or wrong.kind == UNCACHED):
+            if file.cached >= file.length:
+                copies.append(path)
+            else:
+                report.uncompared += 1
 
     for path in dataset.loaded_paths:
-        alluxio.each(path, take)
-    report.differences += [Difference(path, UNKNOWN, "it is at the source, and Alluxio does not know it") for path in there if path not in known]
+        alluxio.each(path, take, dataset.replicas)
+    report.differences += [Difference(path, UNKNOWN, "it is at the source, and Alluxio does not know it") for path in there]
+    there.clear()
     if content:
-        bad = {item.path for item in report.differences}
-        whole = sorted(path for path, cached in known.items() if path not in bad)
-        whole = sorted(random.sample(whole, min(sample, len(whole)))) if sample else whole
-        report.uncompared = sum(not known[path] for path in whole)
-        compare_content(dataset, alluxio, source, [path for path in whole if known[path]], report)
+        compare_content(dataset, alluxio, source, random.sample(copies, min(sample, len(copies))) if sample else copies, report)
     report.differences.sort(key=lambda item: item.path)
     report.seconds = time.monotonic() - began
     return report
@@ -154,6 +162,20 @@ def metadata(path: str, file: File, entry: Entry | None) -> Difference | None:
     return None
 
 
+def uncached(path: str, file: File, dataset: Dataset) -> Difference | None:
+    """Return how a file is not cached as it is to be."""
+    if file.whole or dataset.preload != "all":
+        return None
+    return Difference(path, UNCACHED, "it is not wholly cached" if file.cached < file.length else "fewer copies of it are cached than are asked for")
+
+
+def several(call: Callable[[str], Any], paths: Sequence[str]) -> Iterator[Any]:
+    """Call with each of many paths, some at a time, in their order; of a million not all are queued at once."""
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(paths), QUEUED):
+            yield from pool.map(call, paths[start : start + QUEUED])
+
+
 def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[str], report: Report) -> None:
     """Compare the bytes of files, several at a time."""
     errors: tuple[type[Exception], ...] = (AlluxioError, OSError, *source.errors)
@@ -166,11 +188,10 @@ def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[
             return Difference(path, UNREADABLE, str(error))
         return None if cached == real else Difference(path, CONTENT, f"MD5 {cached} in the cache, {real} at the source")
 
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        for found in pool.map(look, paths):
-            report.compared += 1
-            if found:
-                report.differences.append(found)
+    for found in several(look, paths):
+        report.compared += 1
+        if found:
+            report.differences.append(found)
 
 
 def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False, sample: int = 0) -> Report:
@@ -187,7 +208,7 @@ def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False
     again: list[File] = []
     for item in before.differences:
         path = f"{dataset.path}/{item.path}"
-        if item.kind != UNKNOWN and alluxio.status(path) is not None:
+        if item.kind not in (UNKNOWN, UNCACHED) and alluxio.status(path) is not None:
             alluxio.forget(path)
         if item.kind != GONE:
             found = alluxio.status(path, 0)
@@ -203,26 +224,32 @@ def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False
         before.cached += file.whole
 
     for path in dataset.loaded_paths:
-        alluxio.each(path, count)
+        alluxio.each(path, count, dataset.replicas)
     return before
 
 
 def load(alluxio: Any, files: list[File], replicas: int) -> None:
-    """Load files and wait until the jobs are over.
+    """Load files by some jobs at a time, and wait until they are over.
 
     Raises:
-        AlluxioError: they are not in time.
+        AlluxioError: none of them has ended for a long while.
     """
-    jobs = [alluxio.load(batch.paths, replicas) for batch in planning.batches(files)]
+    waiting, active = planning.batches(files), list[int]()
     end = time.monotonic() + LOAD_SECONDS
-    while any(not alluxio.job(number).over for number in jobs):
+    while True:
+        going = [number for number in active if not alluxio.job(number).over]
+        if len(going) < len(active):
+            end = time.monotonic() + LOAD_SECONDS
+        active = going + [alluxio.load(batch.paths, replicas) for batch in itertools.islice(waiting, ACTIVE_JOBS - len(going))]
+        if not active:
+            return
         if time.monotonic() > end:
-            raise AlluxioError(f"The jobs that load {len(files)} files again did not end within {LOAD_SECONDS} s")
+            raise AlluxioError(f"Of the jobs that load {len(files)} files again none has ended for {LOAD_SECONDS} s")
         time.sleep(PAUSE)
 
 
 def checksums(dataset: Dataset, alluxio: Any, path: str = "") -> dict[str, Any]:
-    """Return the MD5 of each file of a data set as the cache hands it out, and one for the whole.
+    """Return the MD5 of each file of a data set as the cache hands it out (of the first ones, with the number of all), and one for the whole.
 
     Args:
         dataset: The data set.
@@ -233,8 +260,11 @@ def checksums(dataset: Dataset, alluxio: Any, path: str = "") -> dict[str, Any]:
     top = posixpath.normpath(posixpath.join(dataset.path, path)) if path else dataset.path
     alluxio.each(top, lambda file: paths.append(file.path))
     paths.sort()
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        sums = list(pool.map(lambda name: digest(lambda where, take: alluxio.read(where, take, cache=False), name), paths))
-    files = {relative(name, dataset): found for name, found in zip(paths, sums, strict=True)}
-    lines = "".join(f"{found}  {name}\n" for name, found in sorted(files.items()))
-    return {"name": dataset.name, "path": path or ".", "files": files, "checksum": hashlib.md5(lines.encode(), usedforsecurity=False).hexdigest()}
+    files: dict[str, str] = {}
+    whole = hashlib.md5(usedforsecurity=False)
+    sums = several(lambda name: digest(lambda where, take: alluxio.read(where, take, cache=False), name), paths)
+    for name, found in zip((relative(name, dataset) for name in paths), sums, strict=True):
+        whole.update(f"{found}  {name}\n".encode())
+        if len(files) < LISTED:
+            files[name] = found
+    return {"name": dataset.name, "path": path or ".", "count": len(paths), "files": files, "checksum": whole.hexdigest()}

@@ -16,7 +16,7 @@ import urllib3
 
 from alnair_operator import datasets, gates, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
-from alnair_operator.engine import MountJob
+from alnair_operator.mounting import MountJob
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Cluster:
         self.core, self.batch = kubernetes.client.CoreV1Api(self.client), kubernetes.client.BatchV1Api(self.client)
         self.custom, self.leases = kubernetes.client.CustomObjectsApi(self.client), kubernetes.client.CoordinationV1Api(self.client)
         self.told: dict[tuple[str, str, str], float] = {}
+        self.lock = threading.Lock()
 
     def plain(self, item: Any) -> Object:
         """Return an object as the API's JSON says it."""
@@ -112,18 +113,23 @@ class Cluster:
 
     def ask_again(self, key: str, text: str) -> None:
         """Ask for another load of a data set."""
+        self.annotate(key, datasets.RELOAD, text)
+
+    def annotate(self, key: str, annotation: str, text: str) -> None:
+        """Ask something of a data set by an annotation."""
         namespace, name = key.split("/", 1)
-        body = {"metadata": {"annotations": {datasets.RELOAD: text}}}
+        body = {"metadata": {"annotations": {annotation: text}}}
         self.custom.patch_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, body, _request_timeout=TIMEOUT)
 
     def tell(self, item: Mapping[str, Any], kind: str, reason: str, message: str) -> None:
         """Make an event of an object; the same is not told again within ten minutes."""
         meta, now = item["metadata"], time.time()
         known = (meta.get("uid") or meta["name"], reason, message)
-        if now - self.told.get(known, 0) < 600:
-            return
-        self.told = {key: moment for key, moment in self.told.items() if now - moment < 600}
-        self.told[known] = now
+        with self.lock:
+            if now - self.told.get(known, 0) < 600:
+                return
+            self.told = {key: moment for key, moment in self.told.items() if now - moment < 600}
+            self.told[known] = now
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
         body = {
             "metadata": {"generateName": f"{meta['name'][:200]}.", "namespace": meta["namespace"]},
@@ -248,8 +254,12 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "namespace": settings.namespace, "labels": labels},
-        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": MOUNT_JOB_SECONDS, "ttlSecondsAfterFinished": 600,
-                 "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": MOUNT_JOB_SECONDS,
+            "ttlSecondsAfterFinished": 600,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
     }
 
 

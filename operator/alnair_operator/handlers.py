@@ -13,15 +13,15 @@ from typing import Any
 import kopf
 
 from alnair_operator import gates, metrics, webhook
-from alnair_operator.cluster import Cluster, Store
-from alnair_operator.datasets import FINALIZER, GROUP, PLURAL, VERSION, Dataset
-from alnair_operator.engine import SETTLED, UNDER_WAY, Engine, moment_of
+from alnair_operator.cluster import ERRORS, Cluster, Store
+from alnair_operator.datasets import CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset
+from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine, moment_of, text_of
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
-# A step waits for Alluxio in a thread; each data set that is under way has one.
-THREADS = 64
+# A step waits for Alluxio in a thread; each data set that is under way has one. Those that look at pods have their own: they never wait for a source.
+THREADS, POD_THREADS = 64, 2
 PODS_SECONDS, UNSERVED_SECONDS = 2, 20
 ERROR_SECONDS = 15
 LATE_SECONDS = 120
@@ -34,7 +34,6 @@ class Work:
         """Begin."""
         self.cluster, self.store, self.engine, self.settings = cluster, store, engine, settings
         self.locks: dict[str, threading.Lock] = {}
-        self.statuses: dict[str, dict[str, Any]] = {}
         self.removed: set[str] = set()
         self.reloaded: dict[str, float] = {}
         self.unserved: set[str] = set()
@@ -48,8 +47,7 @@ class Work:
         for item in self.store.all().values():
             status = item.get("status") or {}
             if status.get("phase") == "Loading":
-                dataset = Dataset.of(item)
-                self.engine.reserved[dataset.key] = max(0, (status.get("bytes") or 0) - (status.get("cachedBytes") or 0)) * dataset.replicas
+                self.engine.room.promise(Dataset.of(item).key, status.get("neededBytes") or 0)
 
     def step(self, namespace: str, name: str) -> float:
         """Take a step with a data set; returns the seconds until the next one."""
@@ -67,21 +65,13 @@ class Work:
             measure(dataset, step.status)
             for kind, reason, message in step.events:
                 self.cluster.tell(item, kind, reason, message)
-        for other in step.freed:
-            self.freed(dataset, other)
+        for other in step.victims:
+            try:
+                self.cluster.annotate(f"{namespace}/{other}", CANCEL, f"{text_of(time.time())} {FREE} to make room for {name}")
+            except ERRORS as error:
+                # It may just have been removed, which makes room, too.
+                LOG.warning("Data set %s/%s cannot be freed for %s: %s", namespace, other, name, error)
         return step.delay
-
-    def freed(self, dataset: Dataset, name: str) -> None:
-        """Say of a data set that it was freed to make room for another."""
-        item = self.store.get(f"{dataset.namespace}/{name}")
-        if item is None:
-            return
-        victim, before = Dataset.of(item), item.get("status") or {}
-        message = f"It was freed to make room for {dataset.name}. It is loaded again with another text in the annotation alnair.io/reload."
-        after = {**before, "phase": "Incomplete", "message": message, "cachedBytes": 0, "cachedPercent": 0}
-        self.cluster.write_status(victim, before, after)
-        self.store.put(victim.key, after)
-        self.cluster.tell(item, "Warning", "Evicted", message)
 
     def remove(self, item: dict[str, Any]) -> None:
         """Unmount a data set that is deleted."""
@@ -133,6 +123,8 @@ class Work:
             return True
         if verdict.word == "hold":
             self.cluster.tell(pod, "Warning", "DatasetNotCached", f"It is held (onFailure: hold): {verdict.message}")
+            return True
+        if verdict.word == "go" and [name for name in names if not self.engine.fresh(Dataset.of(items[name]), created)]:
             return True
         if not self.cluster.patch_pod(pod, gates.release(pod)):
             return True
@@ -187,9 +179,10 @@ def measure(dataset: Dataset, status: dict[str, Any]) -> None:
 
 def register(registry: kopf.OperatorRegistry, work: Work) -> None:
     """Put the handlers into a registry."""
-    executor = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="step")
+    steps = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="step")
+    pods = concurrent.futures.ThreadPoolExecutor(POD_THREADS, thread_name_prefix="pods")
 
-    async def threaded(call: Any, *arguments: Any) -> Any:
+    async def threaded(executor: concurrent.futures.Executor, call: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(executor, call, *arguments)
 
     @kopf.on.login(registry=registry)
@@ -211,7 +204,7 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
     async def again(call: Any, pause: float) -> None:
         while True:
             try:
-                await threaded(call)
+                await threaded(pods, call)
             except Exception:
                 LOG.exception("The pods could not be looked at")
             await asyncio.sleep(pause)
@@ -220,7 +213,7 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
     async def dataset(stopped: Any, name: str, namespace: str, **_: Any) -> None:
         while not stopped:
             try:
-                delay = await threaded(work.step, namespace, name)
+                delay = await threaded(steps, work.step, namespace, name)
             except Exception:
                 LOG.exception("Data set %s/%s", namespace, name)
                 metrics.STEP_ERRORS.labels(namespace, name).inc()
@@ -228,19 +221,19 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
             await idle(stopped, f"{namespace}/{name}", delay)
 
     async def idle(stopped: Any, key: str, delay: float) -> None:
-        """Wait, but not when the declaration changes or another load is asked for."""
+        """Wait, but not when the declaration changes, another load is asked for, or pods wait for a look."""
         end = time.monotonic() + delay
         while not stopped and time.monotonic() < end:
             item = work.store.get(key)
             status = (item or {}).get("status") or {}
-            if item and not Dataset.of(item).answered(status):
+            if item and (key in work.engine.wanted or not Dataset.of(item).answered(status)):
                 return
             await stopped.wait(min(0.5, max(0.0, end - time.monotonic())))
 
     @kopf.on.delete(GROUP, VERSION, PLURAL, registry=registry)
     async def removed(body: Any, **_: Any) -> None:
         try:
-            await threaded(work.remove, dict(body))
+            await threaded(steps, work.remove, dict(body))
         except AlluxioError as error:
             work.cluster.tell(dict(body), "Warning", "NotUnmounted", f"{error}. It is tried again.")
             raise kopf.TemporaryError(str(error), delay=10) from None

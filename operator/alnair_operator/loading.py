@@ -69,6 +69,11 @@ class Load:
         """Return the bytes that are cached, as far as known before the next pass."""
         return min(self.survey.bytes, self.survey.cached + self.brought)
 
+    @property
+    def needed(self) -> int:
+        """Return the bytes that are still to be loaded, all copies counted."""
+        return max(0, self.survey.needed(self.dataset.replicas) - self.brought * self.dataset.replicas)
+
     def step(self, cache: Cache, limit: int) -> None:
         """Look at the jobs and send what may be sent; the load is ``over`` when nothing is left to try.
 
@@ -88,7 +93,7 @@ class Load:
             for path in batch.paths:
                 self.tries[path] = self.tries.get(path, 0) + 1
         now = self.clock()
-        self.samples.append((now, self.cached))
+        self.samples.append((now, self.survey.held + self.brought * self.dataset.replicas))
         while len(self.samples) > 2 and now - self.samples[0][0] > RATE_SECONDS:
             self.samples.popleft()
 

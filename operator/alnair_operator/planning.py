@@ -12,6 +12,8 @@ BATCH_FILES, BATCH_BYTES = 64, 256 << 20
 SINGLES = 1000
 MARGIN = 0.10
 SHOWN_FAILURES = 20
+# More copies of a block than any cluster has workers: where all that are held count.
+ALL_COPIES = 1 << 30
 
 
 class File(NamedTuple):
@@ -24,6 +26,7 @@ class File(NamedTuple):
         whole: Whether workers hold all of it, as often as asked for.
         changed: When the source says that it was changed, in milliseconds since 1970.
         fingerprint: What the source said of it when it was last looked at.
+        held: The bytes of all its copies that count, which are as many of each block as are asked for at most.
     """
 
     path: str
@@ -32,6 +35,7 @@ class File(NamedTuple):
     whole: bool
     changed: int = 0
     fingerprint: str = ""
+    held: int = 0
 
 
 class Worker(NamedTuple):
@@ -56,21 +60,32 @@ class Survey:
         files: Their number.
         bytes: Their bytes.
         cached: Their bytes that are cached.
+        held: The bytes of all copies that count.
         lacking: Number of files that are not wholly cached.
         largest: Bytes of the largest file that is not wholly cached.
     """
 
     def __init__(self) -> None:
-        self.files = self.bytes = self.cached = self.lacking = self.largest = 0
+        self.files = self.bytes = self.cached = self.held = self.lacking = self.largest = 0
 
     def add(self, file: File) -> None:
         """Count a file."""
         self.files += 1
         self.bytes += file.length
         self.cached += file.cached
+        self.held += file.held
         if not file.whole:
             self.lacking += 1
             self.largest = max(self.largest, file.length)
+
+    def needed(self, replicas: int) -> int:
+        """Return the bytes that a load of so many copies adds."""
+        return max(0, self.bytes * replicas - self.held)
+
+    def figures(self, replicas: int) -> dict[str, Any]:
+        """Return what it says as a data set's status holds it, for so many copies."""
+        return {"files": self.files, "bytes": self.bytes, "cachedBytes": self.cached, "cachedPercent": self.percent, "size": size(self.bytes),
+                "neededBytes": self.needed(replicas)}  # fmt: skip
 
     @property
     def percent(self) -> int:

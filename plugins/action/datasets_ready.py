@@ -14,7 +14,7 @@ ARGUMENTS = {
     "names": {"type": "list", "elements": "str", "required": True},
     "reload": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 3600},
-    "patience": {"type": "int", "default": 0},
+    "evict": {"type": "list", "elements": "str", "default": []},
 }
 # How often a wait tells how far it is.
 SLICE = 15.0
@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
             waited = time.monotonic() - started
             # The first question asks for the load, so that its answer is known whatever becomes of the next ones.
             pause = min(SLICE, max(0.0, args["timeout"] - waited)) if answer else 0.0
-            more = {"begun": answer.get("begun"), "pause": pause, "patience": max(0, args["patience"] - int(waited))}
+            more = {"begun": answer.get("begun"), "pause": pause}
             answer = self._execute_module("alnair.alluxio.datasets_ready", {**args, **more}, task_vars=task_vars)
             going = answer.get("going") or {}
             if answer.get("failed") or not going or self._task.check_mode or time.monotonic() - started >= args["timeout"]:

@@ -49,7 +49,7 @@ def path_of(item: Object) -> str:
 
 
 def datasets_going(items: Iterable[Object], namespace: str, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return what names those data sets of a namespace that are under way, or that no operator has looked at yet.
+    """Return what names those data sets of a namespace that are under way, or at which no operator has looked since it was asked to.
 
     Args:
         items: Objects as the API returns them.
@@ -58,7 +58,12 @@ def datasets_going(items: Iterable[Object], namespace: str, names: Iterable[str]
     """
     ended, wanted = datasets.DONE + datasets.FAILED, set(names)
     there = [item for item in items if item["metadata"]["namespace"] == namespace and (not wanted or item["metadata"]["name"] in wanted)]
-    return references(item for item in there if (item.get("status") or {}).get("phase") not in ended)
+
+    def over(item: Object) -> bool:
+        status, asked = item.get("status") or {}, (item["metadata"].get("annotations") or {}).get(datasets.CANCEL, "")
+        return status.get("phase") in ended and (status.get("observedCancel") or "") == asked
+
+    return references(item for item in there if not over(item))
 
 
 def dataset_objects(items: Iterable[Object], namespace: str) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ Object = Mapping[str, Any]
 CREDENTIALS = "/credentials"
 # How long a Job stays that nobody removed, because who started it was killed.
 KEPT_SECONDS = 3600
+# Who waits for it gives up before Kubernetes ends it, and so can say what it was waiting for.
+GRACE_SECONDS = 60
 
 
 def manifest(operator: Object, item: Object, verb: str, arguments: list[str], mark: str, seconds: int) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
         verb: What the image's program does.
         arguments: What follows the data set's name.
         mark: What makes the Job's name unlike all others.
-        seconds: How long it may run.
+        seconds: How long it is waited for.
     """
     name, pod = item["metadata"]["name"], operator["spec"]["template"]["spec"]
     container = pod["containers"][0]
@@ -37,7 +39,7 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
     if secret:
         volumes.append({"name": "credentials", "secret": {"secretName": secret, "defaultMode": 0o440}})
         mounts.append({"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True})
-    if verb != "free" and (folder := seen_at(item)):
+    if folder := seen_at(item):
         volumes.append({"name": "source", "hostPath": {"path": folder, "type": "Directory"}})
         mounts.append({"name": "source", "mountPath": folder, "readOnly": True})
     inherited = {key: pod[key] for key in ("imagePullSecrets", "nodeSelector", "tolerations", "securityContext") if pod.get(key)}
@@ -52,7 +54,7 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": seconds,
+            "activeDeadlineSeconds": seconds + GRACE_SECONDS,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
                 "metadata": {"labels": labels},

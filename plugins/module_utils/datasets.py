@@ -9,7 +9,7 @@ from typing import Any
 DONE, FAILED = ("Complete",), ("Failed", "TooLarge", "Incomplete")
 # What tells whether a load changed anything.
 MEASURES = ("files", "bytes", "cachedBytes")
-RELOAD = "alnair.io/reload"
+RELOAD, CANCEL = "alnair.io/reload", "alnair.io/cancel"
 
 
 def size(count: float) -> str:
@@ -43,13 +43,12 @@ def progress(name: str, status: Mapping[str, Any]) -> str:
     return line
 
 
-def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any], *, patient: bool = False) -> str:
+def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any]) -> str:
     """Return done, failed or going.
 
     Args:
         item: The object; None where it is gone.
         begun: Its status when the wait began; under ``asked`` the text by which another load was asked for, if it was.
-        patient: Whether TooLarge is no answer yet, for space is being freed.
     """
     if item is None:
         return "failed"
@@ -59,8 +58,6 @@ def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any], *, patient
     # What it said before it saw that another load is asked for is no answer.
     asked = begun.get("asked")
     if asked and status.get("observedReload") != asked:
-        return "going"
-    if patient and status.get("phase") == "TooLarge":
         return "going"
     return "failed" if status.get("phase") in FAILED else "done" if status.get("phase") in DONE else "going"
 
@@ -115,9 +112,7 @@ def rows(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def summary(report: Mapping[str, Any]) -> str:
     """Return a report's figures in words."""
     if "checksum" in report:
-        return f"{report['checksum']} of {report.get('path', '.')} ({len(report['files'])} files)"
-    if "freed" in report:
-        return f"freed: {', '.join(report['freed'])}; it stays mounted"
+        return f"{report['checksum']} of {report.get('path', '.')} ({report['count']} files)"
     text = f"{report.get('files')} files, {size(report.get('bytes') or 0)}, {report.get('cached')} of them cached"
     if report.get("content"):
         text += f", {report.get('compared')} compared byte by byte, {report.get('uncompared')} not cached and so not compared"
@@ -139,5 +134,7 @@ def outcome(name: str, found: Mapping[str, Any], shown: int = 20) -> str:
         return f"{name}: {said}"
     files = list(report.get("differences") or [])
     named = "; ".join(f"{entry.get('path')} ({entry.get('reason')})" for entry in files[:shown])
-    more = f"; and {len(files) - shown} more" if len(files) > shown else ""
+    # Of very many files the report itself lists only the first.
+    left = (report.get("differing") or 0) - len(files[:shown])
+    more = f"; and {left} more" if left > 0 else ""
     return f"{name}: {summary(report)}{f': {named}{more}' if files else ''}"

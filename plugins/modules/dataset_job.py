@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dataset_job
-short_description: Check, repair or free data sets by Jobs inside the cluster
+short_description: Check, repair or sum up data sets by Jobs inside the cluster
 description:
   - Runs a Job per data set, all at once, with the image and the variables of the operator that is deployed, and reads what each printed and its exit code.
   - The Jobs have no rights in the cluster. Where a data set names credentials, its Job alone has that Secret, as files.
@@ -12,7 +12,7 @@ description:
 version_added: 0.3.0
 author: The Alnair authors (@CentaurusInfra)
 options:
-  verb: {description: What is done., type: str, required: true, choices: [check, repair, checksum, free]}
+  verb: {description: What is done., type: str, required: true, choices: [check, repair, checksum]}
   names: {description: Names of the data sets; empty for all of the namespace., type: list, elements: str, default: []}
   arguments: {description: What follows the name., type: list, elements: str, default: []}
   namespace: {description: Namespace of the operator and of the data sets., type: str, required: true}
@@ -20,7 +20,7 @@ options:
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
 attributes:
-  check_mode: {description: "Runs what only reads (check, checksum); tells of the others that they would run.", support: full}
+  check_mode: {description: "Runs what only reads (check, checksum); tells of a repair that it would run.", support: full}
   diff_mode: {description: Has nothing to compare., support: none}
 """
 
@@ -147,7 +147,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **kube.ARGUMENTS,
-            "verb": {"type": "str", "required": True, "choices": ["check", "repair", "checksum", "free"]},
+            "verb": {"type": "str", "required": True, "choices": ["check", "repair", "checksum"]},
             "names": {"type": "list", "elements": "str", "default": []},
             "arguments": {"type": "list", "elements": "str", "default": []},
             "namespace": {"type": "str", "required": True},

@@ -17,7 +17,7 @@ options:
   namespace: {description: Their namespace., type: str, required: true}
   reload: {description: Whether another load is asked for., type: bool, default: false}
   timeout: {description: Seconds to wait for all of them., type: int, default: 3600}
-  patience: {description: "Seconds in which TooLarge is no answer yet, for what was freed goes by and by.", type: int, default: 0}
+  evict: {description: "Names of data sets that may be freed for the load that O(reload) asks for.", type: list, elements: str, default: []}
   begun: {description: What the action knows from its first question; nothing for anybody else., type: dict}
   pause: {description: Seconds that one question of the action may take., type: float, default: 0}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
@@ -74,7 +74,7 @@ def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> d
     for name in params["names"]:
         found[name] = {key: value for key, value in (there[name].get("status") or {}).items() if key in datasets.MEASURES}
         if params["reload"] and not check and there[name]["spec"].get("preload") != "none":
-            found[name]["asked"] = uuid.uuid4().hex
+            found[name]["asked"] = " ".join([uuid.uuid4().hex, *([f"evict={','.join(params['evict'])}"] if params["evict"] else [])])
             cluster.patch(reference(params, name), {"metadata": {"annotations": {datasets.RELOAD: found[name]["asked"]}}})
     return found
 
@@ -86,7 +86,7 @@ def ask(module: AnsibleModule, cluster: objects.Objects) -> dict[str, Any]:
     started = time.monotonic()
     while True:
         items = {name: cluster.get(reference(params, name)) for name in params["names"]}
-        verdicts = {name: datasets.verdict(item, begun[name], patient=params["patience"] > 0) for name, item in items.items()}
+        verdicts = {name: datasets.verdict(item, begun[name]) for name, item in items.items()}
         if "going" not in verdicts.values() or time.monotonic() - started >= params["pause"] or module.check_mode:
             break
         time.sleep(2)
@@ -109,7 +109,7 @@ def main() -> None:
             "namespace": {"type": "str", "required": True},
             "reload": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 3600},
-            "patience": {"type": "int", "default": 0},
+            "evict": {"type": "list", "elements": "str", "default": []},
             "begun": {"type": "dict"},
             "pause": {"type": "float", "default": 0},
         },

@@ -179,11 +179,6 @@ def test_an_answer_counts_only_for_what_was_asked(item: Item | None, begun: Item
     assert datasets.verdict(item, begun) == verdict
 
 
-def test_too_large_is_no_answer_while_space_is_freed() -> None:
-    assert datasets.verdict(stands("TooLarge"), {}, patient=True) == "going"
-    assert datasets.verdict(stands("Failed"), {}, patient=True) == "failed"
-
-
 def test_what_is_under_way_is_found_by_namespace_and_name() -> None:
     def item(name: str, namespace: str, phase: str) -> Item:
         return {"apiVersion": "v", "kind": "k", "metadata": {"name": name, "namespace": namespace, "uid": "u"}, "spec": {}, "status": {"phase": phase}}
@@ -191,6 +186,10 @@ def test_what_is_under_way_is_found_by_namespace_and_name() -> None:
     items = [item("a", "n", "Loading"), item("b", "n", ""), item("c", "n", "Complete"), item("d", "other", "Loading")]
     going = [found["metadata"]["name"] for found in filters.datasets_going(items, "n", [])]
     assert going == ["a", "b"]
+    # What was asked of the operator and not answered is not over.
+    items[2]["metadata"]["annotations"] = {"alnair.io/cancel": "now free"}
+    assert [found["metadata"]["name"] for found in filters.datasets_going(items, "n", ["c"])] == ["c"]
+    items[2]["status"]["observedCancel"] = "now free"
     assert filters.datasets_going(items, "n", ["a", "c"]) == [{"apiVersion": "v", "kind": "k", "metadata": {"name": "a", "namespace": "n"}}]
 
 
@@ -225,11 +224,10 @@ def test_an_outcome_names_files_and_how_many_more() -> None:
     fine = {**REPORT, "differing": 0, "differences": [], "content": True, "compared": 5, "uncompared": 1, "repaired": 2}
     line = "images: 9 files, 2.0 KiB, 8 of them cached, 5 compared byte by byte, 1 not cached and so not compared, 2 put right, none differ"
     assert datasets.outcome("images", {"rc": 0, "report": fine}) == line
-    sums = {"name": "images", "path": ".", "files": {"a": "1", "b": "2"}, "checksum": "3"}
-    assert datasets.outcome("images", {"rc": 0, "report": sums}) == "images: 3 of . (2 files)"
+    assert datasets.outcome("images", {"rc": 1, "report": {**REPORT, "differing": 9000}}, shown=2).endswith("1 (it has 1 B); and 8998 more")
+    sums = {"name": "images", "path": ".", "count": 9000, "files": {"a": "1", "b": "2"}, "checksum": "3"}
+    assert datasets.outcome("images", {"rc": 0, "report": sums}) == "images: 3 of . (9000 files)"
     assert datasets.rows(sums) == [{"path": "a", "checksum": "1"}, {"path": "b", "checksum": "2"}]
-    freed = {"name": "images", "freed": ["/datasets/images"]}
-    assert datasets.outcome("images", {"rc": 0, "report": freed}) == "images: freed: /datasets/images; it stays mounted"
     assert datasets.outcome("images", {"rc": 2, "report": None, "said": "boom"}) == "images: boom"
     assert "exit code 137 and said nothing" in datasets.outcome("images", {"rc": 137, "report": None, "said": ""})
 
@@ -250,6 +248,8 @@ def test_a_job_has_the_operators_image_the_credentials_of_its_data_set_and_no_ri
     (container,) = pod_spec["containers"]
     assert (job["metadata"]["name"], job["metadata"]["namespace"]) == ("check-my-images-abc123", "alluxio")
     assert (container["image"], container["args"]) == ("image:0.1.0", ["check", "my.images", "--content", "--json"])
+    # Who waits for 60 s can still see its pod then, and what that waits for.
+    assert job["spec"]["activeDeadlineSeconds"] > 60
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert {volume["name"]: volume.get("secret", {}).get("secretName") for volume in pod_spec["volumes"]} == {"tmp": None, "credentials": "s3"}
     assert (pod_spec["serviceAccountName"], pod_spec["automountServiceAccountToken"]) == ("alnair-dataset-job", False)
@@ -267,8 +267,6 @@ def test_a_job_that_compares_sees_the_sources_folder_and_cannot_write_there() ->
     pod_spec = job["spec"]["template"]["spec"]
     assert {"name": "source", "hostPath": {"path": "/mnt/fuse3/datasets/images", "type": "Directory"}} in pod_spec["volumes"]
     assert {"name": "source", "mountPath": "/mnt/fuse3/datasets/images", "readOnly": True} in pod_spec["containers"][0]["volumeMounts"]
-    freeing = dataset_jobs.manifest(deployment(), item, "free", [], "abc123", 60)
-    assert [volume["name"] for volume in freeing["spec"]["template"]["spec"]["volumes"]] == ["tmp"]
 
 
 def test_a_job_has_ended_when_its_container_has() -> None:

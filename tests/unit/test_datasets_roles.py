@@ -31,15 +31,23 @@ class Cluster:
         self.server = serve(self.api, folder / "kubeconfig")
         self.answers: dict[str, dict[str, Any]] = {}
         self.ends: dict[str, tuple[int, str]] = {}
-        self.api.played = self.play
+        self.api.played, self.answering = self.play, True
 
     def play(self, api: Api, _path: str, item: dict[str, Any]) -> None:
         """Do what the operator and the kubelet would."""
         name, metadata = item["metadata"]["name"], item["metadata"]
         if item["kind"] == "AlnairDatacache":
-            asked = (metadata.get("annotations") or {}).get("alnair.io/reload")
+            asked, ends = ((metadata.get("annotations") or {}).get(f"alnair.io/{word}") or "" for word in ("reload", "cancel"))
+            if not self.answering:
+                return
             full = {"phase": "Complete", "files": 10, "bytes": 1000, "cachedBytes": 1000, "cachedPercent": 100}
-            item["status"] = {**full, "observedGeneration": metadata["generation"], "observedReload": asked or "", **self.answers.get(name, {})}
+            item["status"] = {
+                **full,
+                "observedGeneration": metadata["generation"],
+                "observedReload": asked,
+                "observedCancel": ends,
+                **self.answers.get(name, {}),
+            }
         if item["kind"] == "Job":
             code, text = self.ends.get(metadata["labels"]["alnair.io/dataset"], (0, json.dumps(REPORT)))
             labels = {"batch.kubernetes.io/job-name": name}
@@ -56,6 +64,11 @@ class Cluster:
             item["metadata"]["generation"] = 1
             self.api.add(item)
             self.api.written(next(path for path, kept in self.api.items.items() if kept is item), item)
+
+    def annotation(self, name: str, word: str) -> str:
+        """Return what is asked of a data set by an annotation."""
+        (item,) = [item for item in self.api.known("AlnairDatacache") if item["metadata"]["name"] == name]
+        return str((item["metadata"].get("annotations") or {}).get(f"alnair.io/{word}", ""))
 
     def run(self, role: str, *words: str, tasks: str = "main", **variables: Any) -> tuple[int, str]:
         """Run a role; return its exit code and what ansible-playbook said."""
@@ -158,9 +171,11 @@ def test_data_sets_are_declared_loaded_and_left_alone(cluster: Cluster) -> None:
     }
     said = cluster.said("datasets", alluxio_datasets=SETS)
     assert "texts: Incomplete, 1000 B of 1000 B (100 %), 10 files: 1 file is not in the cache. Not loaded: /a (gone)." in said
-    # New files at the source are what a load with the same list changes; the data set that makes room is freed before.
+    # New files at the source are what a load with the same list changes; the operator frees what shall make room, if that takes it.
     cluster.answers["images"] = {"files": 12}
-    assert cluster.changed("datasets", tasks="load", datasets_only=["images"], datasets_evict=["texts"]) == 2
+    assert cluster.changed("datasets", tasks="load", datasets_only=["images"], datasets_evict=["texts"]) == 1
+    assert cluster.annotation("images", "reload").split()[1:] == ["evict=texts"] and not cluster.annotation("texts", "cancel")
+    assert "There is no data set none in namespace alluxio" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_evict=["none"])
     cluster.answers["images"] = {"phase": "Loading"}
     assert "still so after 1 s, datasets_timeout; the load goes on" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_timeout=1)
 
@@ -174,9 +189,27 @@ def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
     said = cluster.said("datasets", tasks="check", datasets_content=True, datasets_sample=3).rpartition("Stop where something differs")[2]
     assert "texts: 10 files, 1000 B, 10 of them cached, 1 differs: a b (it has 1 B)" in said
     assert "images" not in said
-    assert "Name the data sets that are to be freed" in cluster.said("datasets", tasks="free")
-    assert cluster.changed("datasets", "--check", tasks="free", datasets_only=["texts"]) == 1
     assert {*cluster.api.items} == before
+
+
+def test_the_operator_frees_and_cancels_and_is_waited_for(cluster: Cluster) -> None:
+    cluster.deploy(*SETS)
+    assert "Name the data sets that are to be freed" in cluster.said("datasets", tasks="free")
+    assert "There is no data set none in namespace alluxio" in cluster.said("datasets", tasks="free", datasets_only=["none"])
+    assert cluster.changed("datasets", "--check", tasks="free", datasets_only=["texts"]) == 1
+    assert not cluster.annotation("texts", "cancel")
+    code, text = cluster.run("datasets", tasks="free", datasets_only=["texts"])
+    assert (code, "It was freed: texts." in text, "changed=1" in text) == (0, True, True), text
+    assert cluster.annotation("texts", "cancel").endswith(" free") and not cluster.annotation("images", "cancel")
+    # What is loaded has no load to cancel.
+    assert cluster.changed("datasets", tasks="cancel") == 0
+
+
+@pytest.mark.long
+def test_an_operator_that_does_not_answer_is_told_of(cluster: Cluster) -> None:
+    cluster.deploy(*SETS)
+    cluster.answering = False
+    assert "After 60 s the operator has not answered for texts" in cluster.said("datasets", tasks="free", datasets_only=["texts"])
 
 
 @pytest.mark.long

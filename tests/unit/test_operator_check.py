@@ -1,17 +1,15 @@
-"""Comparing the cache with the source, the words of the image, and the servers."""
+"""Comparing the cache with the source, and the words of the image."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import http.server
 import json
 import os
-import ssl
 import threading
-import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,11 +20,7 @@ from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.masterlog import set_level
 from alnair_operator.planning import File
-from alnair_operator.server import Certificate, Server, json_reply
 from alnair_operator.sources import Bucket, Entry, Folder
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 DATASET = Dataset.of({"metadata": {"name": "x", "namespace": "n"}, "spec": {"source": "/srv/x", "path": "/d"}})
 
@@ -45,7 +39,8 @@ class Cache:
 
     def file(self, path: str) -> File:
         length = len(self.copies[path])
-        return File(f"/d/{path}", length, length, path not in self.uncached, 0, self.marks[path])
+        missing = path in self.uncached
+        return File(f"/d/{path}", length, 0 if missing else length, not missing, 0, self.marks[path])
 
     def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
         for name in sorted(self.copies):
@@ -120,6 +115,17 @@ def test_what_is_not_cached_is_not_compared_and_that_is_said(folder: Path) -> No
     cache.uncached = {"a"}
     report = check.compare(DATASET, cache, Folder(str(folder)), content=True)
     assert (report.cached, report.compared, report.uncompared) == (3, 3, 1)
+    assert [(item.path, item.kind) for item in report.differences] == [("a", "uncached")]
+    for preload in ("none", "metadata"):
+        assert check.compare(replace(DATASET, preload=preload), cache, Folder(str(folder))).differences == []
+
+
+def test_what_is_not_cached_is_loaded_by_a_repair_and_not_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(folder)
+    cache.uncached = {"a", "c"}
+    monkeypatch.setattr(cache, "forget", lambda path: pytest.fail(f"{path} was dropped"))
+    report = check.repair(DATASET, cache, Folder(str(folder)))
+    assert (report.repaired, report.differences, report.cached, cache.uncached) == (2, [], 4, set())
 
 
 def test_a_sample_and_a_file_that_cannot_be_read(folder: Path) -> None:
@@ -216,7 +222,12 @@ def answering(answer: int | dict[str, Any]) -> Bucket:
 
 def test_a_mount_that_must_fail_never_comes_to_alluxio(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = Dataset.of({"metadata": {"name": "x"}, "spec": {"source": "s3://b/p", "path": "/d"}})
-    answers: tuple[tuple[int | dict[str, Any], str], ...] = ((403, "SignatureDoesNotMatch"), ({"KeyCount": 0}, "s3://b/p/ holds nothing"), (503, ""), ({"KeyCount": 1}, ""))
+    answers: tuple[tuple[int | dict[str, Any], str], ...] = (
+        (403, "SignatureDoesNotMatch"),
+        ({"KeyCount": 0}, "s3://b/p/ holds nothing"),
+        (503, ""),
+        ({"KeyCount": 1}, ""),
+    )
     for answer, refused in answers:
         mounts = Mounts()
         monkeypatch.setattr(sources, "Bucket", lambda *_, answer=answer, **__: answering(answer))
@@ -329,43 +340,6 @@ def test_an_init_container_waits_for_a_bounded_time(words: list[str], on_failure
 
 def test_an_operator_that_is_gone_keeps_nobody_for_ever() -> None:
     assert commands.hold({"ALNAIR_HOLD_URL": "http://127.0.0.1:9/hold", "ALNAIR_HOLD_SECONDS": "0.2"}, pause=0.05) == 0
-
-
-def certificate(folder: Path, name: str) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
-    made = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
-    (folder / "tls.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8
-    (folder / "tls.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-
-
-def test_a_certificate_that_changes_is_served_without_a_restart(tmp_path: Path) -> None:
-    certificate(tmp_path, "first")
-    tls = Certificate(str(tmp_path))
-    server = Server(0, {"/x": lambda path, body: json_reply({"got": body.decode()})}, tls.context)
-    server.start()
-    port = server.server_address[1]
-
-    def name() -> str:
-        found = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode())
-        return str(found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
-
-    try:
-        assert name() == "first" and not tls.refresh()
-        certificate(tmp_path, "second")
-        assert tls.refresh() and name() == "second"
-        (tmp_path / "tls.crt").write_text("half written")
-        assert not tls.refresh() and name() == "second"
-        unverified = ssl.create_default_context()
-        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}/x", data=b"hello", context=unverified) as answer:
-            assert json.loads(answer.read()) == {"got": "hello"}
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_jars_are_found_or_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""The workers' space: what of it is promised to loads, and what must be freed before another fits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from alnair_operator import planning
+from alnair_operator.datasets import Dataset
+from alnair_operator.planning import Survey, Worker
+
+# The word of a wish for a load that names data sets which may be freed for it, such as evict=texts,sounds.
+EVICT = "evict="
+
+
+def evictable(dataset: Dataset) -> list[str]:
+    """Return the names of data sets that may be freed for a load: those of the declaration, and those of the wish for this load alone."""
+    words = [word.removeprefix(EVICT) for word in dataset.reload.split() if word.startswith(EVICT)]
+    return [*dataset.evict, *(name for word in words for name in word.split(",") if name)]
+
+
+class Room:
+    """The space of all workers. Its methods may be called from several threads at once."""
+
+    def __init__(self, alluxio: Any) -> None:
+        """Begin with nothing promised."""
+        self.alluxio = alluxio
+        self.promised: dict[str, int] = {}
+        # Two loads must not both be promised the same space.
+        self.lock = threading.Lock()
+
+    def promise(self, key: str, count: int) -> None:
+        """Keep bytes for a load that has begun."""
+        with self.lock:
+            self.promised[key] = count
+
+    def release(self, key: str) -> None:
+        """Keep nothing for a load any more."""
+        with self.lock:
+            self.promised.pop(key, None)
+
+    def admit(self, dataset: Dataset, needed: int) -> str:
+        """Promise a load the bytes that it needs, or return why they are not there."""
+        workers = self.alluxio.workers()
+        with self.lock:
+            why = self.lacks(dataset, needed, workers)
+            if not why:
+                self.promised[dataset.key] = needed
+        return why
+
+    def fits(self, dataset: Dataset, needed: int, gain: int = 0) -> str:
+        """Return why a load would not fit, or nothing.
+
+        Args:
+            dataset: What would be loaded.
+            needed: Bytes that it would add, all copies counted.
+            gain: Bytes that would be freed before. Blocks are spread by chance, so each worker is taken to hold the same part of them.
+        """
+        workers = self.alluxio.workers()
+        freed = [Worker(worker.name, worker.capacity, max(0, worker.used - gain // len(workers))) for worker in workers]
+        with self.lock:
+            return self.lacks(dataset, needed, freed)
+
+    def lacks(self, dataset: Dataset, needed: int, workers: Sequence[Worker]) -> str:
+        """Return why a load does not fit beside what is promised to others."""
+        return planning.too_large(needed, workers, sum(count for key, count in self.promised.items() if key != dataset.key), dataset.replicas)
+
+    def victims(self, dataset: Dataset, needed: int, others: Sequence[Dataset]) -> list[str]:
+        """Return the names of the data sets that are to be freed for a load, no more than it takes; none where all that may be would not do.
+
+        Args:
+            dataset: What is to be loaded.
+            needed: Bytes that it adds, all copies counted.
+            others: All other data sets.
+        """
+        near = {other.name: other for other in others if other.namespace == dataset.namespace}
+        mounts, found, gain = self.alluxio.mounts(), list[str](), 0
+        for name in evictable(dataset):
+            if name not in near or near[name].path not in mounts or name in found:
+                continue
+            survey = Survey()
+            self.alluxio.each(near[name].path, survey.add, planning.ALL_COPIES)
+            if survey.held:
+                found.append(name)
+                gain += survey.held
+                if not self.fits(dataset, needed, gain):
+                    return found
+        return []

@@ -1,0 +1,42 @@
+"""What a step with a data set brings: its status from now on, and what is to be told and done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Status = dict[str, Any]
+
+
+@dataclass
+class Step:
+    """What came of a step.
+
+    Attributes:
+        status: The status from now on.
+        delay: Seconds until the next step.
+        events: Events to tell: kind (Normal or Warning), reason, sentence.
+        victims: Names of data sets that are to be freed to make room, in the same namespace.
+    """
+
+    status: Status
+    delay: float = 0.0
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+    victims: list[str] = field(default_factory=list)
+
+
+def conditions(status: Mapping[str, Any], generation: int, before: Sequence[Mapping[str, Any]], now: str) -> list[Status]:
+    """Return the conditions of a status: Ready is True when it is Complete.
+
+    Args:
+        status: The status.
+        generation: Of the declaration that it answers to.
+        before: Its conditions until now.
+        now: The time as Kubernetes writes it.
+    """
+    value = "True" if status["phase"] == "Complete" else "False"
+    old = next((item for item in before if item.get("type") == "Ready"), {})
+    since = old.get("lastTransitionTime") if old.get("status") == value else None
+    return [{"type": "Ready", "status": value, "reason": status["phase"], "message": status.get("message") or "", "observedGeneration": generation,
+             "lastTransitionTime": since or now}]  # fmt: skip

@@ -1,0 +1,215 @@
+"""What the handlers do with data sets and pods, on a cluster that is made of dictionaries."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import kopf
+import pytest
+from alnair_operator import handlers
+from alnair_operator.cluster import Cluster
+from alnair_operator.datasets import Dataset
+from alnair_operator.engine import SETTLED, text_of
+from alnair_operator.handlers import Work
+from alnair_operator.planning import Worker
+from alnair_operator.settings import Settings
+
+from tests.unit.operator_tools import Clock, Fake, engine
+
+Item = dict[str, Any]
+
+
+def item(name: str, **spec: Any) -> Item:
+    meta = {"name": name, "namespace": "n", "generation": 1, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {}}
+    return {"metadata": meta, "spec": {"source": f"/srv/{name}", **spec}}
+
+
+class Small:
+    """A cluster of data sets and pods, and the store of them."""
+
+    def __init__(self, *items: Item) -> None:
+        self.items = {f"n/{found['metadata']['name']}": found for found in items}
+        self.held: list[Item] = []
+        self.told: list[tuple[str, str]] = []
+        self.let_go: list[str] = []
+        self.gone: set[str] = set()
+
+    def all(self) -> dict[str, Item]:
+        return dict(self.items)
+
+    def get(self, key: str) -> Item | None:
+        return self.items.get(key)
+
+    def known(self) -> list[Any]:
+        return []
+
+    def put(self, key: str, status: Item) -> None:
+        self.items[key]["status"] = dict(status)
+
+    def write_status(self, dataset: Dataset, before: Item, after: Item) -> None:
+        self.put(dataset.key, after)
+
+    def annotate(self, key: str, annotation: str, text: str) -> None:
+        if key in self.gone:
+            raise OSError("not found")
+        self.items[key]["metadata"]["annotations"][annotation] = text
+
+    def ask_again(self, key: str, text: str) -> None:
+        self.annotate(key, "alnair.io/reload", text)
+
+    def tell(self, found: Item, kind: str, reason: str, message: str) -> None:
+        self.told.append((found["metadata"]["name"], reason))
+
+    def pods(self, label: str = "") -> list[Item]:
+        return self.held
+
+    def patch_pod(self, pod: Item, patch: list[Item]) -> bool:
+        self.let_go.append(pod["metadata"]["name"])
+        return True
+
+
+def work(cluster: Any, fake: Fake, clock: Clock) -> Work:
+    return Work(cluster, cluster, engine(fake, clock), Settings("n"))
+
+
+def settled(one: Work, name: str) -> Item:
+    """Take steps with all data sets, as their threads do, until one stays as it is."""
+    for _ in range(300):
+        for key in one.store.all():
+            one.engine.pause(min(one.step("n", key[2:]), 5))
+        found: Item = one.store.all()[f"n/{name}"]["status"]
+        if found["phase"] in SETTLED:
+            return found
+    raise AssertionError(found)
+
+
+def test_what_is_evicted_is_freed_by_its_own_step_and_says_so() -> None:
+    fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
+    fake.size = [Worker("w0", 5000, 0)]
+    cluster = Small(item("old"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "old")["phase"] == "Complete"
+    fake.size = [Worker("w0", 3000, 2000)]
+    cluster.items["n/x"] = item("x", evict=["old"])
+    assert settled(one, "x")["phase"] == "Complete"
+    old = cluster.items["n/old"]["status"]
+    assert old["phase"] == "Incomplete" and "freed to make room for x" in old["message"] and ("old", "Incomplete") in cluster.told
+
+
+def test_a_data_set_that_goes_before_it_can_be_evicted_does_not_stop_the_load() -> None:
+    fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
+    cluster = Small(item("old"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "old")["phase"] == "Complete"
+    fake.size, cluster.gone = [Worker("w0", 3000, 2000)], {"n/old"}
+    cluster.items["n/x"] = item("x", evict=["old"])
+    while cluster.items["n/x"].get("status", {}).get("phase") != "Syncing" or "evicted" not in cluster.items["n/x"]["status"]:
+        one.step("n", "x")
+    fake.free("/datasets/old")
+    assert settled(one, "x")["phase"] == "Complete"
+
+
+def test_the_first_pod_waits_for_a_fresh_look() -> None:
+    fake, clock = Fake(), Clock()
+    cluster = Small(item("x"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "x")["phase"] == "Complete"
+    clock.pause(40)
+    fake.cached.discard("/datasets/x/f7")
+    annotations = {"alnair.io/datasets": "n/x"}
+    cluster.held = [{"metadata": {"name": "p", "namespace": "n", "uid": "p", "creationTimestamp": text_of(clock.at), "annotations": annotations}, "spec": {}}]
+    one.pods()
+    assert cluster.let_go == [] and one.engine.wanted == {"n/x"}
+    one.step("n", "x")
+    assert cluster.items["n/x"]["status"]["phase"] == "Syncing"
+    one.pods()
+    assert cluster.let_go == []
+    assert settled(one, "x")["phase"] == "Complete"
+    one.pods()
+    assert cluster.let_go == ["p"] and "/datasets/x/f7" in fake.cached
+
+
+def test_a_new_process_keeps_the_space_of_loads_that_have_begun() -> None:
+    cluster = Small({**item("x"), "status": {"phase": "Loading", "neededBytes": 7}}, {**item("y"), "status": {"phase": "Complete", "neededBytes": 7}})
+    one = work(cluster, Fake(), Clock())
+    one.resume()
+    assert one.engine.room.promised == {"n/x": 7}
+
+
+@pytest.mark.timeout(60)
+def test_pods_are_looked_at_while_all_data_sets_wait_for_their_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads of the data sets are taken, all of them, by a source that does not answer."""
+    found: dict[str, Any] = {}
+
+    def kept(word: str) -> Any:
+        return lambda *_words, **_more: lambda call: found.setdefault(word, call)
+
+    monkeypatch.setattr(kopf.on, "startup", kept("startup"))
+    monkeypatch.setattr(kopf, "daemon", kept("daemon"))
+    monkeypatch.setattr(handlers, "THREADS", 2)
+    answers, asked, looked = threading.Event(), threading.Barrier(3), threading.Event()
+
+    class Waiting(Work):
+        def step(self, namespace: str, name: str) -> float:
+            asked.wait(20)
+            answers.wait(40)
+            return 1000.0
+
+        def pods(self) -> None:
+            looked.set()
+
+    cluster: Any = Small(item("a"), item("b"))
+    handlers.register(kopf.OperatorRegistry(), Waiting(cluster, cluster, engine(Fake()), Settings("n")))
+
+    async def both() -> bool:
+        memo = kopf.Memo()
+        daemons = [asyncio.create_task(found["daemon"](stopped=Flag(), name=name, namespace="n")) for name in "ab"]
+        await asyncio.to_thread(asked.wait, 20)
+        await found["startup"](settings=kopf.OperatorSettings(), memo=memo)
+        seen = await asyncio.to_thread(looked.wait, 10)
+        answers.set()
+        for task in (*daemons, *memo.loops):
+            task.cancel()
+        return seen
+
+    assert asyncio.run(both()), "the pods are not looked at"
+
+
+class Flag:
+    """Says that nobody has stopped yet, as kopf tells its daemons."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def test_events_that_are_told_at_once_are_all_remembered() -> None:
+    cluster, made, others = Cluster.__new__(Cluster), list[str](), list[threading.Thread]()
+
+    class Core:
+        def create_namespaced_event(self, _namespace: str, body: Item, **_: Any) -> None:
+            made.append(body["involvedObject"]["name"])
+
+    def tell(name: str) -> None:
+        cluster.tell({"metadata": {"name": name, "namespace": "n", "uid": name}}, "Normal", "r", "m")
+
+    class Told(dict[tuple[str, str, str], float]):
+        """While one thread goes through it, another one tells something."""
+
+        def items(self) -> Any:
+            if not others:
+                others.append(threading.Thread(target=tell, args=("second",)))
+                others[0].start()
+                others[0].join(0.5)
+            return super().items()
+
+    cluster.core, cluster.lock, cluster.told = Core(), threading.Lock(), Told()
+    tell("first")
+    others[0].join()
+    tell("second")
+    tell("first")
+    assert sorted(made) == ["first", "second"]

@@ -1,0 +1,107 @@
+"""How sources get into Alluxio and out of it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from alnair_operator.alluxio import Mount
+from alnair_operator.datasets import Dataset
+from alnair_operator.jvm import AlluxioAway
+from alnair_operator.mounting import MountJob
+
+from tests.unit.operator_tools import Fake, declared, engine, settled
+
+
+def test_a_mount_that_is_refused_fails_with_its_reason() -> None:
+    status = settled(engine(Fake()), declared(source="/refused"))
+    assert status["phase"] == "Failed" and status["message"] == "/refused cannot be mounted: permission denied."
+    assert status["conditions"][0]["status"] == "False"
+
+
+def test_the_mount_of_somebody_else_is_not_touched() -> None:
+    fake = Fake()
+    fake.table["/datasets/x"] = Mount("/other", True, {})
+    status = settled(engine(fake), declared())
+    assert status["phase"] == "Failed" and "/other" in status["message"] and fake.calls == []
+
+
+def test_a_source_that_is_declared_anew_is_mounted_anew() -> None:
+    fake = Fake()
+    one = engine(fake)
+    status = settled(one, declared())
+    status = settled(one, declared(source="/srv/y", generation=2), status)
+    assert status["phase"] == "Complete" and status["observedGeneration"] == 2 and fake.table["/datasets/x"].ufs == "/srv/y"
+    status = settled(one, declared(source="/srv/y", path="/datasets/z", readOnly=False, generation=3), status)
+    assert list(fake.table) == ["/datasets/z"] and not fake.table["/datasets/z"].read_only
+
+
+def test_credentials_are_seen_by_a_job_alone() -> None:
+    fake, answers = Fake(), [MountJob("active", "pulling"), MountJob("done")]
+
+    def mount_job(dataset: Dataset, ufs: str) -> MountJob:
+        answer = answers.pop(0)
+        if answer.state == "done":
+            fake.table[dataset.path] = Mount(ufs, True, {"s3a.secretKey": "******"})
+        return answer
+
+    status = settled(engine(fake, mount_job=mount_job), declared(source="s3://b/p", credentials="keys"))
+    assert status["phase"] == "Complete" and fake.calls == []
+    failing = engine(fake, mount_job=lambda dataset, ufs: MountJob("failed", "403 Forbidden"))
+    status = settled(failing, declared("y", source="s3://b/p", credentials="keys"))
+    assert status["phase"] == "Failed" and "403 Forbidden" in status["message"] and "Secret keys" in status["message"]
+
+
+def test_a_data_set_that_goes_while_a_job_mounts_it_leaves_no_mount() -> None:
+    fake, left = Fake(), [False, True]
+    dataset = declared(source="s3://b/p", credentials="keys")
+    one = engine(fake, mount_job=lambda dataset, ufs: MountJob("active"), end_mounts=lambda dataset: left.pop(0))
+    with pytest.raises(AlluxioAway, match="has not ended yet"):
+        one.remove(dataset, {"phase": "Mounting"})
+    # The Job did it at its last moment.
+    fake.table["/datasets/x"] = Mount("s3://b/p", True, {})
+    one.remove(dataset, {"phase": "Mounting"})
+    assert fake.table == {}
+
+
+def test_a_data_set_that_goes_is_unmounted_and_its_jobs_are_cancelled() -> None:
+    fake = Fake()
+    one, status = engine(fake), dict[str, Any]()
+    while status.get("phase") != "Loading" or not status.get("jobs"):
+        status = one.step(declared(), status).status
+    one.remove(declared(), status)
+    assert fake.table == {} and any(call.startswith("cancel") for call in fake.calls)
+    one.remove(declared(), status)
+
+
+def test_a_path_that_changes_takes_its_sync_interval_along() -> None:
+    fake = Fake()
+    one = engine(fake)
+    status = settled(one, declared(syncInterval="10m"))
+    status = settled(one, declared(path="/datasets/z", syncInterval="10m", generation=2), status)
+    assert fake.intervals == {"/datasets/x": "-1", "/datasets/z": "10m"}
+    # Another one has come to the path that it leaves.
+    status = settled(one, declared(path="/datasets/y", generation=3), status, (declared("heir", path="/datasets/z"),))
+    assert fake.intervals == {"/datasets/x": "-1", "/datasets/z": "10m"}
+    status = settled(one, declared(path="/datasets/y", syncInterval="5m", generation=4), status)
+    assert settled(one, declared(path="/datasets/y", generation=5), status)["interval"] == "-1 /datasets/y" and fake.intervals["/datasets/y"] == "-1"
+
+
+def test_whatever_comes_to_a_path_next_does_not_inherit_its_sync_interval() -> None:
+    fake = Fake()
+    one = engine(fake)
+    status = settled(one, declared(path="/with space", syncInterval="10m"))
+    one.remove(declared(path="/with space", syncInterval="10m"), status)
+    assert fake.intervals == {"/with space": "-1"}
+    plain = Fake()
+    one = engine(plain)
+    one.remove(declared(), settled(one, declared()))
+    assert plain.intervals == {}, "nothing was said, so nothing is taken back"
+
+
+def test_a_status_of_an_operator_that_noted_no_path_is_understood() -> None:
+    fake = Fake()
+    one = engine(fake)
+    status = {**settled(one, declared(syncInterval="10m")), "interval": "10m"}
+    fake.intervals.clear()
+    assert settled(one, declared(syncInterval="10m", reload="1"), status)["interval"] == "10m /datasets/x" and fake.intervals == {}
