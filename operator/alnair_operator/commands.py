@@ -29,9 +29,8 @@ def parser() -> argparse.ArgumentParser:
     words = found.add_subparsers(dest="word", required=True)
     words.add_parser("run", help="run the operator")
     words.add_parser("hold", help="wait until the data sets of this pod are cached")
-    for word, text in {"mount": "mount it with the credentials of its Secret", "free": "take it out of the cache; the source keeps it",
-                       "check": "compare the cache with the source", "repair": "put right what differs",
-                       "checksum": "sum up what the cache hands out"}.items():  # fmt: skip
+    for word, text in {"mount": "mount it with the credentials of its Secret", "check": "compare the cache with the source",
+                       "repair": "put right what differs", "checksum": "sum up what the cache hands out"}.items():  # fmt: skip
         one = words.add_parser(word, help=text)
         one.add_argument("name", help="the data set, or namespace/name")
         if word in ("check", "repair"):
@@ -148,14 +147,9 @@ def work(arguments: argparse.Namespace, environment: Mapping[str, str], secrets:
         mount(dataset, alluxio, environment, secrets)
         print(f"{dataset.name}: {dataset.source} is mounted at {dataset.path}.")
         return 0
-    if arguments.word == "free":
-        for path in dataset.loaded_paths:
-            alluxio.free(path)
-        print(json.dumps({"name": dataset.name, "freed": dataset.loaded_paths}) if arguments.json else f"{dataset.name}: freed; the source keeps it.")
-        return 0
     if arguments.word == "checksum":
         sums = check.checksums(dataset, alluxio, arguments.path)
-        lines = [*(f"{found}  {name}" for name, found in sorted(sums["files"].items())), f"{sums['checksum']}  {sums['path']} ({len(sums['files'])} files)"]
+        lines = [*(f"{found}  {name}" for name, found in sorted(sums["files"].items())), f"{sums['checksum']}  {sums['path']} ({sums['count']} files)"]
         print(json.dumps(sums) if arguments.json else "\n".join(lines))
         return 0
     mounted = alluxio.mounts().get(dataset.path)
