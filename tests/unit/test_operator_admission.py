@@ -1,18 +1,16 @@
-"""What the data set operator answers while a pod comes: the webhook with its data sets, the gates, and what holds a pod that names its node."""
+"""What the data set operator answers while a pod comes: the webhook with its data sets, and the gates."""
 
 from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from alnair_operator import admission, cluster, commands, gates, webhook
+from alnair_operator import admission, cluster, gates, webhook
 from alnair_operator.admission import Admission
 from alnair_operator.cluster import Cluster, Store
 from alnair_operator.settings import Settings
@@ -151,45 +149,6 @@ def test_a_gate_is_lifted_for_the_source_only_where_there_is_a_mount_to_read_thr
 def test_a_data_set_that_nobody_declares_has_no_mount() -> None:
     assert gates.decide(["alluxio/x"], {}, "source", 50, 200, lambda name: False).word == "hold"
     assert gates.decide(["alluxio/x"], {}, "source", 190, 200, lambda name: False).word == "wait"
-
-
-@pytest.fixture
-def waiting() -> Any:
-    """An operator that answers `wait` to whatever holds a pod, and then `go`; yields its answers, of which the last stays."""
-    answers = ["wait"]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            word = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps({"word": word, "message": "it loads"}).encode())
-
-        def log_message(self, *_words: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield answers, {"ALNAIR_HOLD_URL": f"http://127.0.0.1:{server.server_port}/hold", "ALNAIR_HOLD_SECONDS": "0.2"}
-    server.shutdown()
-
-
-def test_a_container_that_holds_a_pod_lets_it_go_after_its_time(waiting: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    _answers, environment = waiting
-    assert commands.hold({**environment, "ALNAIR_ON_FAILURE": "source"}, 0.05) == 0
-    assert "The pod starts all the same" in capsys.readouterr().out
-
-
-def test_a_container_that_shall_hold_a_pod_never_fails_however_long_it_takes(waiting: Any) -> None:
-    answers, environment = waiting
-    ended: list[int] = []
-    thread = threading.Thread(target=lambda: ended.append(commands.hold({**environment, "ALNAIR_ON_FAILURE": "hold"}, 0.05)), daemon=True)
-    thread.start()
-    time.sleep(0.6)
-    assert ended == [], "with restartPolicy Never its end would be the pod's"
-    answers[:] = ["go"]
-    thread.join(5)
-    assert ended == [0]
 
 
 def alluxio_pod(role: str, node: str, *volumes: str) -> dict[str, Any]:
