@@ -121,9 +121,7 @@ class Cluster:
         meta = item["metadata"]
         body = {"preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}}
         try:
-            self.custom.delete_namespaced_custom_object(
-                GROUP, VERSION, meta["namespace"], PLURAL, meta["name"], body=body, _request_timeout=TIMEOUT
-            )
+            self.custom.delete_namespaced_custom_object(GROUP, VERSION, meta["namespace"], PLURAL, meta["name"], body=body, _request_timeout=TIMEOUT)
         except ERRORS as error:
             LOG.warning("Data set %s could not be removed: %s", meta["name"], error)
 
