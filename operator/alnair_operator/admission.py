@@ -7,14 +7,15 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import prometheus_client
 
-from alnair_operator import gates, metrics, webhook
+from alnair_operator import datasets, gates, metrics, webhook
 from alnair_operator.cluster import ERRORS, Cluster, Store
+from alnair_operator.datasets import Dataset
 from alnair_operator.engine import moment_of
 from alnair_operator.server import Reply, json_reply
 from alnair_operator.settings import Settings
@@ -74,8 +75,8 @@ class Admission:
             claims = self.cluster.claims(namespace, {name for name in names if name})
         now, fuse = time.time(), self.fuse()
 
-        def mutate() -> webhook.Answer:
-            return webhook.mutate(item, namespace, self.store.known(), self.settings, claims, fuse, now)
+        def mutate(late: Collection[str] = ()) -> webhook.Answer:
+            return webhook.mutate(item, namespace, self.store.known(), self.settings, claims, fuse, now, late)
 
         answer = mutate()
         if not answer.allowed or request.get("dryRun"):
@@ -83,12 +84,17 @@ class Admission:
         for key, source in answer.missing.items():
             self.cluster.declare(key, source)
         asked = {key: text for key in answer.failed if (text := self.ask_again(key, now))}
+        if asked:
+            answer = mutate()
         # A volume cannot be changed once the pod is there: whether the data set can be mounted should be known before.
         end = time.monotonic() + SETTLE_SECONDS
         while (answer.unsettled or self.unheard(asked)) and answer.allowed and time.monotonic() < end:
             time.sleep(0.2)
             answer = mutate()
-        return answer
+        # The kubelet would wait without end for the folder of a mount that fails: what has failed before, and a pod that waits for its volumes before it
+        # can wait for anything else, stay on the source until there is a mount.
+        late = [key for key in answer.unsettled if item["spec"].get("nodeName") or self.tried_again(key)]
+        return mutate(late) if late else answer
 
     def ask_again(self, key: str, now: float) -> str:
         """Let a data set be tried again that failed a while ago: its source may be there by now. Returns the text by which it was asked for, if it was."""
@@ -96,10 +102,15 @@ class Admission:
         if now - moment_of(status.get("settledAt") or "") < AGAIN_SECONDS:
             return ""
         # Pods that come together ask together.
-        text = f"pod-{int(now // AGAIN_SECONDS)}"
+        text = f"{datasets.AGAIN}{int(now // AGAIN_SECONDS)}"
         if text != (status.get("observedReload") or ""):
             self.cluster.ask_again(key, text)
         return text
+
+    def tried_again(self, key: str) -> bool:
+        """Tell whether a data set is on its way because it had failed and a pod asked for it."""
+        item = self.store.get(key)
+        return item is not None and Dataset.of(item).reload.startswith(datasets.AGAIN)
 
     def unheard(self, asked: Mapping[str, str]) -> bool:
         """Tell whether the operator has not yet looked at what was asked for."""

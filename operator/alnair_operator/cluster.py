@@ -14,8 +14,9 @@ from typing import Any
 import kubernetes
 import urllib3
 
-from alnair_operator import datasets, gates, webhook
+from alnair_operator import datasets, gates, isolation, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
+from alnair_operator.engine import moment_of
 from alnair_operator.mounting import MountJob
 from alnair_operator.settings import Settings
 
@@ -26,6 +27,11 @@ PAGE = 500
 MOUNT_JOB_SECONDS = 180
 MOUNT_ACCOUNT = "alnair-dataset-job"
 CREDENTIALS = "/credentials"
+FUSE_DEVICE = "alluxio-fuse-device"
+# Whoever declares a data set that the operator has made for a pod takes it over by another value of this label, or by another spec.
+MADE_BY, OWN = "app.kubernetes.io/managed-by", "alnair-operator"
+# How long what was made for a pod in vain can be looked at.
+FORGET_SECONDS = 3600
 Object = dict[str, Any]
 # What a call of the API ends in while its server is away, or refuses.
 ERRORS = (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, OSError)
@@ -104,12 +110,22 @@ class Cluster:
     def declare(self, key: str, source: str) -> None:
         """Make the AlnairDatacache of a folder that a pod asks for, unless it is there."""
         namespace, name = key.split("/", 1)
-        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": datasets.KIND, "metadata": {"name": name, "namespace": namespace}, "spec": {"source": source}}
+        meta = {"name": name, "namespace": namespace, "labels": {MADE_BY: OWN}}
+        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": datasets.KIND, "metadata": meta, "spec": {"source": source}}
         try:
             self.custom.create_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, body, _request_timeout=TIMEOUT)
         except kubernetes.client.ApiException as error:
             if error.status != 409:
                 raise
+
+    def forget(self, item: Mapping[str, Any]) -> None:
+        """Remove an AlnairDatacache that was made for a pod, unless it has been changed meanwhile."""
+        meta = item["metadata"]
+        body = {"preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}}
+        try:
+            self.custom.delete_namespaced_custom_object(GROUP, VERSION, meta["namespace"], PLURAL, meta["name"], body=body, _request_timeout=TIMEOUT)
+        except ERRORS as error:
+            LOG.warning("Data set %s could not be removed: %s", meta["name"], error)
 
     def ask_again(self, key: str, text: str) -> None:
         """Ask for another load of a data set."""
@@ -165,7 +181,9 @@ class Cluster:
         found: dict[str, list[Object]] = {"alluxio-fuse": [], "alluxio-worker": []}
         for pod in self.pods("role in (alluxio-fuse,alluxio-worker)", self.settings.namespace):
             found[pod["metadata"]["labels"]["role"]].append(pod)
-        pods = found["alluxio-fuse"] or found["alluxio-worker"]
+        # Of the workers those that mount it themselves: without the device none of them does.
+        own = [pod for pod in found["alluxio-worker"] if any(volume["name"] == FUSE_DEVICE for volume in pod["spec"].get("volumes") or [])]
+        pods = found["alluxio-fuse"] or own
         ready = {
             pod["spec"].get("nodeName")
             for pod in pods
@@ -217,6 +235,14 @@ class Cluster:
                 waiting = state.get("waiting") or {}
                 said = (state.get("terminated") or {}).get("message") or waiting.get("message") or said
         return " ".join(said.split())[:500]
+
+
+def mistyped(item: Mapping[str, Any], now: float) -> bool:
+    """Tell whether a data set was made for a pod whose folder could not be mounted for a while, and nobody has taken it over."""
+    meta, status = item["metadata"], gates.status_of(item)
+    made = (meta.get("labels") or {}).get(MADE_BY) == OWN and meta.get("generation") == 1 and not meta.get("deletionTimestamp")
+    failed = status.get("phase") == "Failed" and not status.get("mounted") and now - moment_of(status.get("settledAt") or "") > FORGET_SECONDS
+    return made and failed
 
 
 def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) -> Object:
@@ -343,7 +369,8 @@ class Store:
             return self.items.get(key)
 
     def known(self) -> list[webhook.Known]:
-        """Return the data sets as the webhook takes them, without those that are being deleted."""
+        """Return the data sets as the webhook takes them, without those that are being deleted or that their namespaces may not have."""
         live = [item for item in self.all().values() if not item["metadata"].get("deletionTimestamp")]
         said = [(Dataset.of(item), gates.status_of(item)) for item in live]
-        return [webhook.Known(dataset, status.get("phase") or "", status.get("message") or "") for dataset, status in said]
+        had = [(dataset, status) for dataset, status in said if not isolation.refusal(dataset, self.cluster.settings)]
+        return [webhook.Known(dataset, status.get("phase") or "", status.get("message") or "") for dataset, status in had]

@@ -105,7 +105,7 @@ def mount(dataset: Dataset, alluxio: Any, environment: Mapping[str, str], secret
 
 
 def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
-    """Wait until the data sets of this pod are cached, or the time is over; returns the exit code.
+    """Wait until the data sets of this pod are cached, or the time of one that shall start all the same is over; returns the exit code.
 
     Args:
         environment: What the webhook has told this container.
@@ -117,7 +117,8 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
     )
     limit = float(environment.get("ALNAIR_HOLD_SECONDS") or 600)
     end, last = time.monotonic() + limit, ""
-    while time.monotonic() < end:
+    # Who shall be held waits here without end: a container that fails is the end of a pod that is never restarted.
+    while on_failure == "hold" or time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"{environment['ALNAIR_HOLD_URL']}?{query}", timeout=5) as answer:
                 verdict = json.loads(answer.read())
@@ -128,13 +129,9 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
             print(f"{verdict['word']}: {last}", flush=True)
         if verdict["word"] in ("go", "source"):
             return 0
-        time.sleep(min(pause, max(0.0, end - time.monotonic())))
-    print(
-        f"After {limit:.0f} s the data sets are not cached: {last}. The pod {'is held' if on_failure == 'hold' else 'starts all the same'} (onFailure: "
-        f"{on_failure})."
-    )
-    # A container that fails is started again by Kubernetes, and so waits on.
-    return 1 if on_failure == "hold" else 0
+        time.sleep(pause)
+    print(f"After {limit:.0f} s the data sets are not cached: {last}. The pod starts all the same (onFailure: {on_failure}).")
+    return 0
 
 
 def work(arguments: argparse.Namespace, environment: Mapping[str, str], secrets: Mapping[str, str]) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 
 GROUP, VERSION, PLURAL, KIND = "centaurusinfra.com", "v1", "alnairdatacaches", "AlnairDatacache"
 RELOAD, CANCEL = "alnair.io/reload", "alnair.io/cancel"
+# How the text of RELOAD begins where a failed data set is tried once more for a pod.
+AGAIN = "pod-"
 FINALIZER = "alnair.io/unmount"
 # Option that says where the pods of Alluxio see an NFS export or a claim: Alluxio itself reads such a source by a path.
 LOCAL_PATH = "alnair.localPath"
@@ -144,6 +146,12 @@ def problem(dataset: Dataset, others: Iterable[Dataset] = ()) -> str:
         if other.key != dataset.key and overlap and (other.created, other.key) < me:
             return f"Path {path} overlaps with {other.path} of data set {other.key}, which is older. Give one of them another path."
     return ""
+
+
+def folder_of(dataset: Dataset) -> str:
+    """Return the folder of the hosts in which a data set lies; nothing where it lies in none, or in that of a claim."""
+    local = dataset.options.get(LOCAL_PATH) or "" if dataset.source.startswith(("nfs://", "pvc://")) else dataset.source
+    return local.rstrip("/") if local.startswith("/") else ""
 
 
 def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:

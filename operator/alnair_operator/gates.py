@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from alnair_operator import webhook
@@ -28,7 +28,8 @@ class Verdict(NamedTuple):
     reload: tuple[str, ...] = ()
 
 
-def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None], on_failure: str, created: float, now: float) -> Verdict:
+def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None], on_failure: str, created: float, now: float,
+           mounted: Callable[[str], bool] = lambda name: True) -> Verdict:  # fmt: skip
     """Judge a pod.
 
     Args:
@@ -37,14 +38,20 @@ def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None
         on_failure: source or hold.
         created: When the pod was made, in seconds since 1970.
         now: Seconds since 1970.
+        mounted: Tells of a data set that failed whether it has a mount. Without one the pod would wait for its volumes for ever: by now they are the
+            cache's.
     """
-    bad: list[str] = []
+    bad: dict[str, str] = {}
     waiting: list[str] = []
     again: list[str] = []
     for name in names:
         status = statuses.get(name)
         if status is None:
-            (waiting if now - created < MISSING_SECONDS else bad).append(f"data set {name} is not declared")
+            said = f"data set {name} is not declared"
+            if now - created < MISSING_SECONDS:
+                waiting.append(said)
+            else:
+                bad[name] = said
             continue
         phase = status.get("phase") or "Pending"
         said = f"data set {name} is {phase}: {status.get('message') or ''}".rstrip(": ")
@@ -57,11 +64,17 @@ def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None
             again.append(name)
             waiting.append(f"data set {name} is tried again")
         else:
-            bad.append(said)
+            bad[name] = said
     if waiting:
         return Verdict("wait", "; ".join(waiting), tuple(again))
+    why = "; ".join(bad.values())
+    if bad and on_failure == "hold":
+        return Verdict("hold", f"{why} (onFailure: hold)")
+    if lacking := [name for name in bad if not mounted(name)]:
+        lost = f"Alluxio has no mount of {', '.join(lacking)}, so there is no folder for this pod's volume."
+        return Verdict("hold", f"{why.rstrip('.')}. {lost} Mend the data set, or make the pod anew: it then starts on its source.")
     if bad:
-        return Verdict("hold" if on_failure == "hold" else "source", "; ".join(bad))
+        return Verdict("source", why)
     return Verdict("go", "all data sets are cached")
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import kopf
 
 from alnair_operator import gates, metrics, webhook
+from alnair_operator.alluxio import Mount
 from alnair_operator.cluster import ERRORS, Cluster, Store
-from alnair_operator.datasets import CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset
+from alnair_operator.datasets import AGAIN, CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset, DatasetError, same_ufs, ufs
 from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine, moment_of, text_of
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
@@ -89,11 +92,13 @@ class Work:
     def pods(self) -> None:
         """Look at all pods that wait."""
         held, oldest, now = 0, 0.0, time.time()
+        # Once for all pods: a master that is away keeps each question waiting.
+        mounts = functools.cache(self.mounts)
         for pod in self.cluster.pods(f"{webhook.HELD}=true"):
             if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                 continue
             try:
-                waits = self.judge(pod, now)
+                waits = self.judge(pod, now, mounts)
             except Exception:
                 LOG.exception("Pod %s could not be judged", pod["metadata"]["name"])
                 waits = True
@@ -103,7 +108,7 @@ class Work:
         metrics.HELD.set(held)
         metrics.OLDEST.set(oldest)
 
-    def judge(self, pod: dict[str, Any], now: float) -> bool:
+    def judge(self, pod: dict[str, Any], now: float, mounts: Callable[[], dict[str, Mount]]) -> bool:
         """Let a pod go, or let it wait; tells whether it waits."""
         names, on_failure = gates.names_of(pod), gates.on_failure_of(pod, self.settings)
         items = self.store.all()
@@ -112,17 +117,17 @@ class Work:
                 self.cluster.declare(key, source)
         created = moment_of(pod["metadata"]["creationTimestamp"])
         statuses = {name: gates.status_of(items[name]) for name in names if name in items}
-        verdict = gates.decide(names, statuses, on_failure, created, now)
+        verdict = gates.decide(names, statuses, on_failure, created, now, lambda name: name in items and self.is_mounted(Dataset.of(items[name]), mounts()))
         for key in verdict.reload:
             # All pods that were made since the failure wait for the same one try.
             if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
                 self.reloaded[key] = moment_of(statuses[key].get("settledAt") or "")
-                self.cluster.ask_again(key, f"pod-{pod['metadata']['uid']}")
+                self.cluster.ask_again(key, f"{AGAIN}{pod['metadata']['uid']}")
         if verdict.word == "wait":
             self.cluster.tell(pod, "Normal", "WaitsForDataset", verdict.message.split(":")[0])
             return True
         if verdict.word == "hold":
-            self.cluster.tell(pod, "Warning", "DatasetNotCached", f"It is held (onFailure: hold): {verdict.message}")
+            self.cluster.tell(pod, "Warning", "DatasetNotCached", f"It is held: {verdict.message}")
             return True
         if verdict.word == "go" and [name for name in names if not self.engine.fresh(Dataset.of(items[name]), created)]:
             return True
@@ -136,6 +141,22 @@ class Work:
         else:
             self.cluster.tell(pod, "Normal", "DatasetCached", f"It starts: {verdict.message}.")
         return False
+
+    def mounts(self) -> dict[str, Mount]:
+        """Return Alluxio's mounts by their paths; none where it does not answer."""
+        try:
+            found: dict[str, Mount] = self.engine.alluxio.mounts()
+            return found
+        except AlluxioError:
+            return {}
+
+    def is_mounted(self, dataset: Dataset, mounts: dict[str, Mount]) -> bool:
+        """Tell whether a data set's source is where pods look for it."""
+        try:
+            found = mounts.get(dataset.path)
+            return found is not None and same_ufs(found.ufs, ufs(dataset, self.engine.mounts.claims(dataset)))
+        except DatasetError:
+            return False
 
     def count_unserved(self) -> None:
         """Count the pods that asked for the cache and did not get it, and tell each once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -15,14 +16,16 @@ import kopf
 from alnair_operator import handlers, metrics
 from alnair_operator.admission import Admission, plain_routes
 from alnair_operator.alluxio import Alluxio
-from alnair_operator.cluster import ERRORS, Cluster, Store
-from alnair_operator.engine import Engine
+from alnair_operator.cluster import ERRORS, Cluster, Store, mistyped
+from alnair_operator.datasets import Dataset
+from alnair_operator.isolation import Guarded
 from alnair_operator.jvm import HOME
 from alnair_operator.leading import RENEW_SECONDS, Leader
 from alnair_operator.server import TLS, Certificate, Server
 from alnair_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
+TIDY_SECONDS = 60
 
 
 def run(settings: Settings) -> int:
@@ -68,7 +71,8 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
     alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
-    engine = Engine(alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, lambda item: claims_of(cluster, item.namespace, item.source))
+    claims = functools.partial(claims_of, cluster)
+    engine = Guarded(settings, alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, claims)
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
 
     def renew() -> None:
@@ -82,7 +86,14 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
                 LOG.error("The Lease is lost; this process ends")
                 os._exit(3)
 
+    def tidy() -> None:
+        while not stop.wait(TIDY_SECONDS):
+            for item in store.all().values():
+                if mistyped(item, time.time()):
+                    cluster.forget(item)
+
     threading.Thread(target=renew, name="lease", daemon=True).start()
+    threading.Thread(target=tidy, name="tidy", daemon=True).start()
 
     async def main() -> None:
         flag = asyncio.Event()
@@ -107,6 +118,6 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
         os._exit(code)
 
 
-def claims_of(cluster: Cluster, namespace: str, source: str) -> dict[str, str]:
-    """Return the host path of the claim that a source names."""
-    return cluster.claims(namespace, {source.removeprefix("pvc://")}) if source.startswith("pvc://") else {}
+def claims_of(cluster: Cluster, dataset: Dataset) -> dict[str, str]:
+    """Return the host path of the claim that a data set's source names."""
+    return cluster.claims(dataset.namespace, {dataset.source.removeprefix("pvc://")}) if dataset.source.startswith("pvc://") else {}

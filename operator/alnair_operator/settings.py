@@ -22,10 +22,12 @@ class Settings:
         job_masters: Alluxio's job masters, as host:port.
         fuse: Where Alluxio's FUSE file system is mounted on each host.
         roots: Host paths below which data sets lie.
-        prefixes: Namespaces that are limited, each with the paths in Alluxio that its pods may ask for.
+        prefixes: Namespaces that are limited, each with the paths in Alluxio that its pods and data sets may have.
+        credentials: Namespaces other than the operator's own, each with the Secrets of the operator's that data sets declared there may name.
         on_failure: What a pod does whose data set cannot be loaded: start on the ``source``, or ``hold``.
         hold_seconds: How long an init container waits at most.
         image: Image of the operator, for Jobs and init containers.
+        pull_secrets: Whether nodes need a Secret to fetch that image.
         webhook_port: Port of the webhook.
         metrics_port: Port of metrics, health and of what init containers ask.
         user: Who the operator is to Alluxio.
@@ -40,9 +42,11 @@ class Settings:
     fuse: str = "/mnt/alluxio-fuse"
     roots: tuple[str, ...] = ()
     prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    credentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_failure: str = "source"
     hold_seconds: int = 600
     image: str = ""
+    pull_secrets: bool = False
     webhook_port: int = 9443
     metrics_port: int = 8002
     user: str = "alluxio"
@@ -66,16 +70,18 @@ class Settings:
                 raise SettingsError(f"{name} is {text!r}; it must be a whole number, such as {default}")
             return int(text)
 
+        def lists(name: str, example: str) -> dict[str, tuple[str, ...]]:
+            try:
+                return {str(key): tuple(map(str, values)) for key, values in json.loads(environment.get(name) or "{}").items()}
+            except (ValueError, AttributeError, TypeError):
+                raise SettingsError(f"{name} is no JSON of namespaces with lists, such as {example}") from None
+
         namespace = environment.get("ALNAIR_NAMESPACE", "")
         if not namespace:
             raise SettingsError("ALNAIR_NAMESPACE is not set; it must name the operator's own namespace")
         on_failure = environment.get("ALNAIR_ON_FAILURE") or "source"
         if on_failure not in ("source", "hold"):
             raise SettingsError(f"ALNAIR_ON_FAILURE is {on_failure!r}; it must be source or hold")
-        try:
-            prefixes = {str(name): tuple(map(str, paths)) for name, paths in json.loads(environment.get("ALNAIR_PREFIXES") or "{}").items()}
-        except (ValueError, AttributeError, TypeError):
-            raise SettingsError('ALNAIR_PREFIXES is no JSON of namespaces with lists of paths, such as {"team-a": ["/datasets/team-a"]}') from None
         metrics_port = number("ALNAIR_METRICS_PORT", 8002)
         # Kubernetes tells each pod the addresses of the services that were there before it; pods on the host's network know no names.
         host = environment.get("ALNAIR_OPERATOR_SERVICE_HOST") or f"alnair-operator.{namespace}.svc"
@@ -83,7 +89,9 @@ class Settings:
         return cls(
             namespace=namespace, watch=words("ALNAIR_WATCH"), masters=words("ALNAIR_MASTERS"), job_masters=words("ALNAIR_JOB_MASTERS"),
             fuse=(environment.get("ALNAIR_FUSE") or "/mnt/alluxio-fuse").rstrip("/"), roots=tuple(root.rstrip("/") for root in words("ALNAIR_ROOTS", ":")),
-            prefixes=prefixes, on_failure=on_failure, hold_seconds=number("ALNAIR_HOLD_SECONDS", 600), image=environment.get("ALNAIR_IMAGE", ""),
+            prefixes=lists("ALNAIR_PREFIXES", '{"team-a": ["/datasets/team-a"]}'), credentials=lists("ALNAIR_CREDENTIALS", '{"team-a": ["team-a-s3"]}'),
+            on_failure=on_failure, hold_seconds=number("ALNAIR_HOLD_SECONDS", 600), image=environment.get("ALNAIR_IMAGE", ""),
+            pull_secrets=environment.get("ALNAIR_PULL_SECRETS") == "true",
             webhook_port=number("ALNAIR_WEBHOOK_PORT", 9443), metrics_port=metrics_port, user=environment.get("ALNAIR_USER") or "alluxio",
             service=f"{host}:{metrics_port}", jobs_per_worker=number("ALNAIR_JOBS_PER_WORKER", 8),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -95,7 +95,7 @@ class Refusal(Exception):
 
 
 def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Settings, claims: Mapping[str, str] | None = None,
-           fuse: Fuse | None = None, now: float = 0) -> Answer:  # fmt: skip
+           fuse: Fuse | None = None, now: float = 0, late: Collection[str] = ()) -> Answer:  # fmt: skip
     """Return what becomes of an object that asks for the cache.
 
     Args:
@@ -106,6 +106,7 @@ def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Setti
         claims: Host paths of the claims in the namespace, by their names.
         fuse: Where the FUSE mount is; None where that is not known.
         now: Seconds since 1970.
+        late: Data sets that were waited for in vain.
     """
     if item.get("kind") != "Pod":
         return Answer(patch_template(item))
@@ -119,7 +120,7 @@ def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Setti
     if not uses:
         roots = ", ".join(settings.roots) or "none"
         return Answer(warnings=[f"cacheDataset is yes, but no volume of this pod is a data set (data set roots: {roots}): it runs as it is."])
-    return patch_pod(item, uses, declared, settings, fuse, now)
+    return patch_pod(item, uses, declared, settings, fuse, now, late)
 
 
 def patch_template(item: Object) -> Patch:
@@ -185,11 +186,14 @@ def use_of(index: int, volume: Object, namespace: str, declared: Sequence[Known]
     if namespace in settings.prefixes and any(within(root, path) for root in (*settings.roots, settings.fuse)):
         allowed = ", ".join(settings.prefixes[namespace]) or "nothing"
         raise Refusal(f"Volume {volume['name']} ({path}) holds the data sets of others; namespace {namespace} is limited to {allowed} in Alluxio.")
-    # The longest source is meant: a data set may be a folder of a larger one's.
-    sources = [(entry.dataset.options.get(datasets.LOCAL_PATH) or entry.dataset.source, entry) for entry in declared]
-    fitting = [(source.rstrip("/"), entry) for source, entry in sources if source.startswith("/") and within(path, source.rstrip("/"))]
+    near = (namespace, settings.namespace)
+    # What a third namespace declares must not get in the way of its neighbours.
+    counting = [entry for entry in declared if entry.dataset.namespace in near or entry.dataset.may_be_used_by(namespace)]
+    fitting = [(source, entry) for entry in counting if (source := datasets.folder_of(entry.dataset)) and within(path, source)]
     if fitting:
-        source, entry = max(fitting, key=lambda pair: (len(pair[0]), pair[1].dataset.may_be_used_by(namespace), pair[1].phase == "Complete"))
+        # The longest source is meant: a data set may be a folder of a larger one's.
+        source, entry = max(fitting, key=lambda pair: (pair[1].dataset.namespace in near, len(pair[0]), pair[1].dataset.may_be_used_by(namespace),
+                                                       pair[1].phase == "Complete"))  # fmt: skip
         return of_known(index, entry, entry.dataset.path + path[len(source) :], source)
     for root in sorted(settings.roots, key=len, reverse=True):
         if within(path, root) and path != root:
@@ -217,7 +221,8 @@ def of_fuse(index: int, path: str, namespace: str, declared: Sequence[Known], se
     inside = path[len(settings.fuse) :] or "/"
     fitting = [entry for entry in declared if within(inside, entry.dataset.path)]
     if fitting:
-        entry = max(fitting, key=lambda entry: len(entry.dataset.path))
+        # Of two whose paths lie in each other the elder is served.
+        entry = min(fitting, key=lambda entry: (entry.dataset.created, entry.dataset.key))
         return Use(index, entry.dataset.key, "", inside, entry.dataset.read_only, True, through_fuse=True)
     return Use(index, "", "", inside, True, True, through_fuse=True) if namespace in settings.prefixes else None
 
@@ -252,17 +257,18 @@ def allow(use: Use, namespace: str, declared: Sequence[Known], settings: Setting
         raise Refusal(f"Data set {owner.key} is for pods of {', '.join(owner.namespaces)} (namespaces) and may not be used from namespace {namespace}.")
 
 
-def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], settings: Settings, fuse: Fuse | None, now: float) -> Answer:
+def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], settings: Settings, fuse: Fuse | None, now: float,
+              late: Collection[str]) -> Answer:  # fmt: skip
     """Return how a pod reads its data sets from the cache, or why it stays on the source."""
     annotations, spec = pod["metadata"].get("annotations") or {}, pod["spec"]
     on_failure = annotations.get(ON_FAILURE) if annotations.get(ON_FAILURE) in ("source", "hold") else settings.on_failure
     node = spec.get("nodeName")
     answer = Answer()
-    unready = out_of_reach(spec, fuse) if fuse else ""
+    unready = (out_of_reach(spec, fuse) if fuse else "") or cannot_pull(spec, settings)
     served, left = list[Use](), list[str]()
     for use in uses:
-        why = unready or use.why_not
-        if why and on_failure == "source" and not use.through_fuse and use.source:
+        why = unready or use.why_not or (f"data set {use.key} is not mounted yet" if use.key in late else "")
+        if why and on_failure == "source" and not use.through_fuse:
             left.append(f"Volume {spec['volumes'][use.index]['name']} stays on its source: {why.rstrip('.')}.")
         elif use.key:
             served.append(use)
@@ -303,6 +309,12 @@ def out_of_reach(spec: Object, fuse: Fuse) -> str:
     own = spec.get("nodeSelector") or {}
     others = [f"{key}={own[key]}" for key, value in fuse.selector.items() if own.get(key, value) != value]
     return f"the pod's nodeSelector {', '.join(others)} keeps it from the nodes on which Alluxio's file system is mounted" if others else ""
+
+
+def cannot_pull(spec: Object, settings: Settings) -> str:
+    """Return why the container that holds a pod would not get its image; nothing where it would, as far as can be told."""
+    lacking = settings.pull_secrets and spec.get("nodeName") and not spec.get("imagePullSecrets")
+    return "the pod names its node and no imagePullSecrets, by which that node would fetch the image of what holds it" if lacking else ""
 
 
 def select(spec: Object, selector: Mapping[str, str]) -> Patch:

@@ -28,11 +28,12 @@ def title(item: Mapping[str, Any]) -> str:
 
 
 def path(item: Mapping[str, Any], *, collection: bool = False) -> str:
-    """Return where the API has an object: all kinds that are used here make their plural by an s."""
+    """Return where the API has an object, whose kind makes its plural as English does."""
     version, namespace = item["apiVersion"], item["metadata"].get("namespace")
     base = f"/apis/{version}" if "/" in version else f"/api/{version}"
     where = f"/namespaces/{namespace}" if namespace else ""
-    plural = f"{base}{where}/{item['kind'].lower()}s"
+    kind = item["kind"].lower()
+    plural = f"{base}{where}/{kind[:-1]}ies" if kind.endswith("y") else f"{base}{where}/{kind}s"
     return plural if collection else f"{plural}/{item['metadata']['name']}"
 
 

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import kubernetes
@@ -22,6 +22,8 @@ IMAGE = "localhost/alnair-client:1"
 ROOT = "/mnt/fuse3/datasets"
 ENDED = ("Complete", "Incomplete", "Failed", "TooLarge")
 OPERATOR = "app.kubernetes.io/name=alnair-operator"
+# Prints the checksums of all files that a pod finds.
+SUMS = "cd /data && find . -type f -exec md5sum {} +"
 # A line of `alluxio fs ls -R` of a file: mode, owner and group, which objects of a bucket lack, size, state, date, time, share in the cache, path.
 LINE = re.compile(r"^-\S+\s+(?:\S+\s+){0,2}?(\d+)\s+[A-Z_]+\s+\S+\s+\S+\s+(\d+)%\s+(/.*)$")
 Spec = dict[str, Any]
@@ -221,6 +223,29 @@ class Pods:
         return [f"{item.type} {item.reason} {item.message}" for item in found]
 
 
+def namespace(core: Any, name: str) -> Iterator[Pods]:
+    """A namespace for the time of a test."""
+    core.create_namespace({"metadata": {"name": name}})
+    yield Pods(core, name)
+    core.delete_namespace(name)
+    until(f"namespace {name} is gone", lambda: name not in [item.metadata.name for item in core.list_namespace().items], 120)
+
+
+def everywhere(objects: Objects) -> list[Any]:
+    """Return the data sets of all namespaces."""
+    return objects.api.list_cluster_custom_object("centaurusinfra.com", "v1", "alnairdatacaches")["items"]
+
+
+def sums_in(text: str) -> dict[str, str]:
+    """Return the checksums that a pod printed, by name."""
+    return {line[34:].removeprefix("./"): line[:32] for line in text.splitlines() if re.match(r"[0-9a-f]{32}  ", line)}
+
+
+def served_from(found: Any) -> list[str]:
+    """Return the host paths of a pod's volumes."""
+    return [volume.host_path.path for volume in found.spec.volumes if volume.host_path]
+
+
 def gates(found: Any) -> list[str]:
     """Return the names of a pod's scheduling gates."""
     return [gate.name for gate in found.spec.scheduling_gates or []]
@@ -239,3 +264,22 @@ def kill_operator(core: Any) -> None:
             core.delete_namespaced_pod(item.metadata.name, NAMESPACE, grace_period_seconds=0)
         except kubernetes.client.ApiException as error:
             assert error.status == 404, error
+
+
+def scale_operator(core: Any, replicas: int) -> None:
+    """Run so many replicas of the operator, and wait until that is so."""
+    apps = kubernetes.client.AppsV1Api(core.api_client)
+    apps.patch_namespaced_deployment_scale("alnair-operator", NAMESPACE, {"spec": {"replicas": replicas}})
+
+    def there() -> bool:
+        found = operator_pods(core)
+        return len(found) == replicas and all(item.status.container_statuses and item.status.container_statuses[0].ready for item in found)
+
+    until(f"{replicas} replicas run", there, 180)
+
+
+def metrics(core: Any) -> str:
+    """Return the metrics of all replicas of the operator."""
+    answers = [core.connect_get_namespaced_pod_proxy_with_path(f"{item.metadata.name}:8002", NAMESPACE, "metrics", _preload_content=False)
+               for item in operator_pods(core)]  # fmt: skip
+    return "\n".join(answer.data.decode() for answer in answers)

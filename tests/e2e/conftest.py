@@ -11,7 +11,7 @@ import kubernetes
 import pytest
 import s3
 from ansible.plugins.loader import init_plugin_loader
-from caching import BUCKET, SECRET, Objects
+from caching import BUCKET, SECRET, Objects, Pods, everywhere, namespace, scale_operator
 from fault_hosts import INVENTORY, NODES, playbook, strip
 from kubernetes.stream import stream
 from reading import data_set, nodes
@@ -118,3 +118,24 @@ def objects(served: Alnair) -> Iterator[Objects]:
     found = Objects(served.variables()["alluxio_kubeconfig"])
     yield found
     found.end()
+
+
+@pytest.fixture
+def team(core: Any, served: Alnair) -> Iterator[Pods]:
+    """A namespace for pods, with nothing in it."""
+    yield from namespace(core, "e2e-team")
+
+
+@pytest.fixture
+def forget(objects: Objects) -> Iterator[None]:
+    """Removes the data sets that the operator declares for folders by itself."""
+    before = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in everywhere(objects)}
+    yield
+    objects.made += [key for item in everywhere(objects) if (key := (item["metadata"]["namespace"], item["metadata"]["name"])) not in before]
+
+
+@pytest.fixture
+def away(core: Any, served: Alnair) -> Iterator[Any]:
+    """Takes the operator away where it is called; it is back after the test."""
+    yield lambda: scale_operator(core, 0)
+    scale_operator(core, 2)

@@ -30,9 +30,9 @@ def panels() -> dict[str, str]:
 
 
 def alerts() -> dict[str, str]:
-    """Return the queries of the alert rules by name."""
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    """Return the queries of the alert rules of releases by name."""
+    releases, _operator = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return {rule["alert"]: rule["expr"] for rule in releases["rules"]}
 
 
 def ports(core: Any, namespace: str) -> dict[str, tuple[Any, int]]:
@@ -100,7 +100,7 @@ def configuration(core: Any, namespace: str) -> dict[str, Any]:
     Debian's Prometheus is built without the discovery of pods, and runs outside the cluster: what that would find is given, and the way leads through the API
     server.
     """
-    (job,) = yaml.safe_load((CHART / "prometheus" / "scrape.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    job, _operator = yaml.safe_load((CHART / "prometheus" / "scrape.yml").read_text(encoding="utf-8"))["scrape_configs"]
     del job["kubernetes_sd_configs"]
     access = core.api_client.configuration
     job["scheme"], server = access.host.split("://")

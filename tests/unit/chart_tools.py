@@ -21,7 +21,7 @@ HELM = os.environ.get("HELM", str(TOOLS / "helm"))
 KUBERNETES = "v1.34.4"
 QUANTITY = re.compile(r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|[eE][-+]?[0-9]+)?$")
 # Kinds that a group of their own defines: the schema comes with that group's operator, not with Kubernetes.
-FOREIGN = {"PrometheusRule", "ServiceMonitor"}
+FOREIGN = {"PodMonitor", "PrometheusRule", "ServiceMonitor"}
 
 Manifest = dict[str, Any]
 

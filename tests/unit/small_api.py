@@ -21,14 +21,20 @@ KINDS = {
     "batch/v1": ["Job"],
     "policy/v1": ["PodDisruptionBudget"],
     "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
-    "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration"],
+    "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
 }
-CLUSTER = ("Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "CustomResourceDefinition")
+CLUSTER = ("Namespace", "Node", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$"
 )
+
+
+def plural(kind: str) -> str:
+    """Return a kind as paths name it."""
+    name = kind.lower()
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
 
 
 class Refused(Exception):
@@ -66,7 +72,7 @@ class Api:
         """Put an object there as it is."""
         space = item["metadata"].get("namespace")
         base = "/api/v1" if item["apiVersion"] == "v1" else f"/apis/{item['apiVersion']}"
-        self.items[f"{base}{f'/namespaces/{space}' if space else ''}/{item['kind'].lower()}s/{item['metadata']['name']}"] = item
+        self.items[f"{base}{f'/namespaces/{space}' if space else ''}/{plural(item['kind'])}/{item['metadata']['name']}"] = item
 
     def known(self, kind: str) -> list[Item]:
         """Return all objects of a kind."""
@@ -89,7 +95,7 @@ class Api:
         if version not in self.kinds:
             return None
         resources = [
-            {"name": f"{kind.lower()}s", "singularName": "", "namespaced": kind not in CLUSTER, "kind": kind, "verbs": VERBS} for kind in self.kinds[version]
+            {"name": plural(kind), "singularName": "", "namespaced": kind not in CLUSTER, "kind": kind, "verbs": VERBS} for kind in self.kinds[version]
         ]
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}
 
@@ -103,7 +109,7 @@ class Api:
             return found
         parts = PATH.match(path)
         version = (parts["core"] or parts["group"]) if parts else ""
-        kind = next((kind for kind in self.kinds.get(version, []) if parts and f"{kind.lower()}s" == parts["plural"]), "")
+        kind = next((kind for kind in self.kinds.get(version, []) if parts and plural(kind) == parts["plural"]), "")
         if not parts or not kind:
             raise Refused(404, f"{path}: the server could not find the requested resource")
         if parts["sub"] == "log":

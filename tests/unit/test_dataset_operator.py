@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -17,33 +18,37 @@ CERTIFICATE = {"dataset_operator_certificate": {"ca_bundle": "LS0=", "ends": "20
 
 # Each right by hand: one that is added here is one that somebody thought about.
 EVERYWHERE = {
-    ("centaurusinfra.com", "alnairdatacaches"): {"get", "list", "watch", "patch", "create"},
+    ("centaurusinfra.com", "alnairdatacaches"): {"get", "list", "watch", "patch"},
     ("centaurusinfra.com", "alnairdatacaches/status"): {"patch"},
-    ("", "pods"): {"get", "list", "watch", "patch"},
-    ("", "events"): {"create", "patch"},
-    ("", "persistentvolumeclaims"): {"get", "list"},
+    ("", "pods"): {"list", "patch"},
+    ("", "events"): {"create"},
+    ("", "persistentvolumeclaims"): {"get"},
 }
-CLUSTER = {("", "namespaces"): {"get", "list", "watch"}, ("", "persistentvolumes"): {"get", "list"}}
+CLUSTER = {("", "persistentvolumes"): {"get"}}
 OWN = {
-    ("batch", "jobs"): {"create", "get", "list", "watch", "delete"},
+    ("centaurusinfra.com", "alnairdatacaches"): {"create", "delete"},
+    ("batch", "jobs"): {"create", "get", "list", "delete"},
     ("coordination.k8s.io", "leases"): {"get", "create", "update", "patch"},
 }
+# Elsewhere Pod Security would refuse the pod that the webhook has made of one with a claim.
+HOST_PATHS = {"key": "pod-security.kubernetes.io/enforce", "operator": "NotIn", "values": ["baseline", "restricted"]}
 
 
 def rights(items: list[dict[str, Any]]) -> dict[tuple[str, str], dict[tuple[str, str], set[str]]]:
     """Return what each Role and ClusterRole grants, by kind and namespace."""
-    return {
-        (item["kind"], item["metadata"].get("namespace", "")): {
-            (group, resource): set(rule["verbs"]) for rule in item["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
-        }
-        for item in items
-        if item["kind"] in ("Role", "ClusterRole")
-    }
+    found: dict[tuple[str, str], dict[tuple[str, str], set[str]]] = {}
+    for item in items:
+        if item["kind"] in ("Role", "ClusterRole"):
+            granted = found.setdefault((item["kind"], item["metadata"].get("namespace", "")), {})
+            for rule in item["rules"]:
+                for key in itertools.product(rule["apiGroups"], rule["resources"]):
+                    granted.setdefault(key, set()).update(rule["verbs"])
+    return found
 
 
 def everything(**given: Any) -> list[dict[str, Any]]:
     given = {**IMAGE, **CERTIFICATE, **given}
-    return [item for name in ("access.yml.j2", "operator.yml.j2", "webhook.yml.j2") for item in rendered("dataset_operator", name, **given)]
+    return [item for name in ("access.yml.j2", "operator.yml.j2", "policy.yml.j2", "webhook.yml.j2") for item in rendered("dataset_operator", name, **given)]
 
 
 def environment(**given: Any) -> dict[str, str]:
@@ -60,7 +65,8 @@ def test_in_the_cluster_it_may_do_just_this() -> None:
 
 def test_in_namespaces_it_may_do_just_this_and_nothing_in_the_cluster() -> None:
     items = rendered("dataset_operator", "access.yml.j2", dataset_operator_namespaces=["train"])
-    assert rights(items) == {("Role", "train"): EVERYWHERE, ("Role", "alluxio"): {**EVERYWHERE, **OWN}}
+    kind = ("centaurusinfra.com", "alnairdatacaches")
+    assert rights(items) == {("Role", "train"): EVERYWHERE, ("Role", "alluxio"): {**EVERYWHERE, **OWN, kind: EVERYWHERE[kind] | OWN[kind]}}
     assert not [item for item in items if item["kind"].startswith("Cluster")]
 
 
@@ -113,7 +119,7 @@ def test_who_does_not_ask_for_the_cache_never_waits_for_the_webhook() -> None:
     for hook in configuration["webhooks"]:
         assert (hook["failurePolicy"], hook["timeoutSeconds"], hook["clientConfig"]["service"]["path"]) == ("Ignore", 5, "/mutate")
         assert hook["matchConditions"][0]["expression"].endswith("object.metadata.annotations['cacheDataset'] == 'yes'")
-        assert hook["namespaceSelector"] == {}
+        assert hook["namespaceSelector"] == {"matchExpressions": [HOST_PATHS]}
     pods, _workloads = configuration["webhooks"]
     assert [(rule["resources"], rule["operations"]) for rule in pods["rules"]] == [(["pods"], ["CREATE"])]
 
@@ -121,7 +127,7 @@ def test_who_does_not_ask_for_the_cache_never_waits_for_the_webhook() -> None:
 def test_where_it_watches_namespaces_only_these_are_asked_about() -> None:
     (configuration,) = rendered("dataset_operator", "webhook.yml.j2", **CERTIFICATE, dataset_operator_namespaces=["train"])
     expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["alluxio", "train"]}
-    assert all(hook["namespaceSelector"] == {"matchExpressions": [expression]} for hook in configuration["webhooks"])
+    assert all(hook["namespaceSelector"] == {"matchExpressions": [HOST_PATHS, expression]} for hook in configuration["webhooks"])
 
 
 def test_two_operators_in_a_cluster_do_not_take_each_others_objects() -> None:
@@ -141,9 +147,11 @@ def test_the_environment_says_what_the_role_was_told() -> None:
         "ALNAIR_FUSE": "/mnt/alluxio-fuse",
         "ALNAIR_ROOTS": "/mnt/fuse3/datasets:/mnt/fuse/alluxio-journal/datasets:/mnt/fuse3/alluxio-journal/datasets",
         "ALNAIR_PREFIXES": "{}",
+        "ALNAIR_CREDENTIALS": "{}",
         "ALNAIR_ON_FAILURE": "source",
         "ALNAIR_HOLD_SECONDS": "600",
         "ALNAIR_IMAGE": "registry.example/alnair-operator:0.1.0",
+        "ALNAIR_PULL_SECRETS": "false",
         "ALNAIR_WEBHOOK_PORT": "9443",
         "ALNAIR_METRICS_PORT": "8002",
         "ALNAIR_USER": "alluxio",
@@ -159,6 +167,8 @@ def test_masters_follow_the_inventory_and_prefixes_are_json() -> None:
     assert environment(dataset_operator_masters=["m:1", "n:1"])["ALNAIR_MASTERS"] == "m:1,n:1"
     assert environment(alluxio_chart_values={"master": {"count": 1}}, groups={})["ALNAIR_MASTERS"] == "alluxio-master-0.alluxio.svc:19998"
     assert environment(dataset_operator_namespaces=["train"])["ALNAIR_WATCH"] == "alluxio,train"
+    assert json.loads(environment(dataset_operator_namespace_credentials={"team": ["s3"]})["ALNAIR_CREDENTIALS"]) == {"team": ["s3"]}
+    assert environment(dataset_operator_pull_secrets=["pull"])["ALNAIR_PULL_SECRETS"] == "true"
 
 
 def test_the_certificate_holds_the_name_that_the_api_server_asks_for() -> None:

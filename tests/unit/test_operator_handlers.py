@@ -9,6 +9,7 @@ from typing import Any
 import kopf
 import pytest
 from alnair_operator import handlers
+from alnair_operator.alluxio import Mount
 from alnair_operator.cluster import Cluster
 from alnair_operator.datasets import Dataset
 from alnair_operator.engine import SETTLED, text_of
@@ -129,6 +130,26 @@ def test_the_first_pod_waits_for_a_fresh_look() -> None:
     assert settled(one, "x")["phase"] == "Complete"
     one.pods()
     assert cluster.let_go == ["p"] and "/datasets/x/f7" in fake.cached
+
+
+def test_a_gate_is_lifted_for_the_source_only_where_the_data_set_has_its_mount() -> None:
+    fake, clock = Fake({}), Clock()
+    cluster = Small(item("x"))
+    one = work(cluster, fake, clock)
+    settled_at = text_of(clock.at)
+    cluster.items["n/x"]["status"] = {"phase": "Failed", "message": "refused.", "observedGeneration": 1, "settledAt": settled_at}
+    meta = {"name": "p", "namespace": "n", "uid": "p", "creationTimestamp": text_of(clock.at - 60), "annotations": {"alnair.io/datasets": "n/x"}}
+    cluster.held = [{"metadata": meta, "spec": {}}]
+    one.pods()
+    assert cluster.let_go == [] and cluster.told == [("p", "DatasetNotCached")]
+    fake.away = True
+    one.pods()
+    fake.away, fake.table["/datasets/x"] = False, Mount("/srv/other", True, {})
+    one.pods()
+    assert cluster.let_go == []
+    fake.table["/datasets/x"] = Mount("/srv/x", True, {})
+    one.pods()
+    assert cluster.let_go == ["p"]
 
 
 def test_a_new_process_keeps_the_space_of_loads_that_have_begun() -> None:

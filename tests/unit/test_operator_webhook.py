@@ -205,6 +205,17 @@ def test_what_cannot_be_served_stays_on_the_source_or_is_held(fuse: Fuse | None,
     assert after["spec"]["schedulingGates"]
 
 
+@pytest.mark.parametrize(("fuse", "phase"), [(Fuse(frozenset()), "Complete"), (None, "Failed")])
+def test_a_claim_whose_volume_has_no_path_on_the_hosts_stays_on_it_alike(fuse: Fuse | None, phase: str) -> None:
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "images"}}
+    after, _ = mutated(pod(claim), dataset("images", "pvc://images", namespace="default", phase=phase), fuse=fuse)
+    assert after["spec"] == pod(claim)["spec"] and "stays on its source" in after["metadata"]["annotations"]["alnair.io/onSource"]
+    # What names the mount itself has no other source.
+    through = host("/mnt/alluxio-fuse/datasets/images")
+    after, _ = mutated(pod(through), dataset("images", "/srv/images", phase=phase), fuse=fuse)
+    assert after["spec"]["schedulingGates"]
+
+
 def test_the_mount_on_another_node_helps_no_pod_that_is_bound_to_one() -> None:
     after, _ = mutated(pod(host("/mnt/fuse3/datasets/a"), node="n1"), fuse=Fuse(frozenset({"n2"})))
     assert "initContainers" not in after["spec"] and "node n1" in after["metadata"]["annotations"]["alnair.io/onSource"]
