@@ -173,7 +173,7 @@ class Work:
                     uses = webhook.uses_of(volumes, pod["metadata"]["namespace"], self.store.known(), self.settings, {})
                 except webhook.Refusal as error:
                     uses, why = [], f"{error} The webhook was away when it was made."
-                why = "the webhook did not answer when it was made" if uses else why
+                why = "the webhook did not answer when it was made, or is not asked there (Pod Security baseline or restricted)" if uses else why
             if why:
                 found.add(pod["metadata"]["uid"])
                 reading += not over
