@@ -91,7 +91,7 @@ def test_a_first_deploy_of_a_chart_that_formats_at_every_start(
     """The role formats the new journal, also after a cut, and then nobody does."""
     template = HOME / "charts/alluxio/templates/master/statefulset.yaml"
     (line,) = [line for line in template.read_text(encoding="utf-8").splitlines() if "exec alluxio formatJournal" in line]
-    chart = variant(tmp_path, ("master/statefulset.yaml", line.strip(), "- '{{ if $v.journal.format.runFormat }}exec alluxio formatJournal{{ end }}'"))
+    chart = variant(tmp_path, ("master/statefulset.yaml", line.strip(), "{{ if $v.journal.format.runFormat }}exec alluxio formatJournal{{ end }}"))
     values = merged([knob("alluxio_chart_values"), {"journal": {"format": {"runFormat": True}}}])
     variables = {"alluxio_chart_ref": chart, "alluxio_chart_values": values, **place}
     assert cluster.teardown(purge=True).status == "successful"

@@ -105,6 +105,12 @@ def test_a_journal_is_formatted_when_it_is_new_and_never_again(tmp_path: Path, r
     assert not format_journal(journal, values)
 
 
+def test_a_journal_that_cannot_be_read_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        format_journal(tmp_path / "not-there", {})
+    assert not (tmp_path / "bin" / "called").exists()
+
+
 def test_several_masters_never_format(tmp_path: Path) -> None:
     manifests = render(MATRIX["three-masters"])
     assert "formatJournal" not in json.dumps(manifests)
