@@ -110,9 +110,9 @@ def test_a_node_is_lost_and_back(cluster: Alnair, content: set[str], core: Any) 
 @pytest.mark.long
 def test_a_worker_runs_out_of_memory(cluster: Alnair, content: set[str], core: Any, execute: Callable[..., str]) -> None:
     pod = pod_of(core, "worker")
-    # The kernel is told whom to end, and then the memory of the container is filled.
+    # The kernel is told whom to end, and then the memory of the container is filled by processes each of which has less than the worker.
     line = ("for entry in /proc/[0-9]*; do grep -qs alluxio.worker.AlluxioWorker $entry/cmdline && echo 1000 > $entry/oom_score_adj; done; "
-            "text=$(head -c 3G /dev/zero | tr '\\0' x); true")  # fmt: skip
+            "for number in $(seq 60); do (text=$(head -c 50M /dev/zero | tr '\\0' x); sleep 20) & done; wait")  # fmt: skip
     with readers(FOLDER, FILES[1:]) as seen:
         with contextlib.suppress(Exception):
             execute(pod.metadata.name, line, "alluxio-worker")
