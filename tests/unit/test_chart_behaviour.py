@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import os
 import re
 import shutil
-import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -78,37 +74,6 @@ def test_no_pod_restarts_for_what_only_prometheus_and_grafana_read() -> None:
 
 def test_a_second_rendering_is_the_same() -> None:
     assert changed(EVERY, {**EVERY, "master": {"count": 1}}) == set()
-
-
-def format_journal(folder: Path, values: dict[str, Any]) -> bool:
-    """Run the init container's own command on a folder; whether it formatted."""
-    init = container(render(values), "StatefulSet", "alluxio-master", "journal-format")
-    tools = folder.parent / "bin"
-    tools.mkdir(exist_ok=True)
-    (tools / "alluxio").write_text(f'#!/bin/sh\necho "$@" > {tools}/called\n')
-    (tools / "alluxio").chmod(0o755)
-    (tools / "called").unlink(missing_ok=True)
-    script = [word if word != "/journal" else str(folder) for word in [*init["command"], *init["args"]]]
-    subprocess.run(script, check=True, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
-    return (tools / "called").exists() and (tools / "called").read_text() == "formatJournal\n"
-
-
-@pytest.mark.parametrize("run_format", [False, True])
-def test_a_journal_is_formatted_when_it_is_new_and_never_again(tmp_path: Path, run_format: bool) -> None:
-    values = {"journal": {"format": {"runFormat": run_format}}}
-    journal = tmp_path / "journal"
-    journal.mkdir()
-    (journal / "lost+found").mkdir()
-    (journal / ".before-2.9.3").mkdir()
-    assert format_journal(journal, values)
-    (journal / "BlockMaster").mkdir()
-    assert not format_journal(journal, values)
-
-
-def test_a_journal_that_cannot_be_read_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
-    with pytest.raises(subprocess.CalledProcessError):
-        format_journal(tmp_path / "not-there", {})
-    assert not (tmp_path / "bin" / "called").exists()
 
 
 def test_several_masters_never_format(tmp_path: Path) -> None:
@@ -261,45 +226,6 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
             assert {"name": "alluxio-domain", "mountPath": "/opt/domain"} in item["volumeMounts"]
 
 
-MOUNTING = pytest.mark.parametrize(("row", "part"), [("fuse", "fuse"), ("worker-fuse", "worker")])
-# Tools that see the folders of mounts below the current one, the last on top; without -f stat is answered by the kernel's cache, as on a mount of a dead process.
-SEEN = {"grep": "ls mounts/* >/dev/null 2>&1", "umount": "rm -r \"$(ls -d mounts/* | tail -1)\"; echo unmounted >> said", "sleep": "rm -rf mounts/*; echo waited >> said",
-        "stat": "[ \"$1\" != -f ] || [ -e \"$(ls -d mounts/* | tail -1)/answers\" ]", "entry": "echo \"$@\" >> said"}  # fmt: skip
-
-
-def shell(folder: Path, words: list[str]) -> list[str]:
-    """Run a container's command in a folder that stands for its host; what was done."""
-    for name, line in SEEN.items():
-        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
-        (folder / name).chmod(0o755)
-    places = {"/entrypoint.sh": str(folder / "entry"), "/mnt/alluxio-fuse": str(folder / "mount")}
-    script = [places.get(word, word).replace("/tmp/mounting", str(folder / "mounting")) for word in words if word not in ("tini", "--")]
-    subprocess.run(script, check=True, cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, timeout=20)
-    return (folder / "said").read_text().split("\n") if (folder / "said").exists() else []
-
-
-@MOUNTING
-def test_a_container_that_is_started_again_unmounts_what_a_killed_fuse_left(tmp_path: Path, row: str, part: str) -> None:
-    item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
-    for name in ("1", "2"):
-        (tmp_path / "mounts" / name).mkdir(parents=True)
-    assert shell(tmp_path, [*item["command"], "begin"]) == ["unmounted", "unmounted", "begin", ""]
-    (tmp_path / "mounts" / "own" / "answers").mkdir(parents=True)
-    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"])[3:] == ["unmounted", ""]
-
-
-@MOUNTING
-def test_a_mount_of_a_process_that_runs_is_waited_for_and_never_unmounted(tmp_path: Path, row: str, part: str) -> None:
-    item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
-    (tmp_path / "mounts" / "other" / "answers").mkdir(parents=True)
-    # Ended before its turn came, it takes nothing away; nor is it started while the other's mount is there.
-    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"]) == []
-    if part == "fuse":
-        with pytest.raises(subprocess.CalledProcessError):
-            shell(tmp_path, item["startupProbe"]["exec"]["command"])
-    assert shell(tmp_path, [*item["command"], "begin"]) == ["waited", "begin", ""]
-
-
 def test_fuse_in_the_worker_works_without_further_values() -> None:
     manifests = render(MATRIX["worker-fuse"])
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
@@ -315,30 +241,6 @@ def test_pods_restart_one_at_a_time() -> None:
             assert manifest["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
     budget = find(render(), "PodDisruptionBudget", "alluxio-master")["spec"]
     assert budget["maxUnavailable"] == 1
-
-
-@pytest.mark.parametrize(("own", "master", "waits"), [("2.9.4", "2.9.4", False), ("2.9.4", "2.9.3", True), ("2.9.4", "2.9.41", True), ("", "2.9.3", False)])
-def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str, master: str, waits: bool) -> None:
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(f'{{"version":"{master}","revision":"1"}}'.encode())
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
-    (tmp_path / "alluxio").write_text(f"#!/bin/sh\necho {own}\n", encoding="utf-8")
-    (tmp_path / "alluxio").chmod(0o755)
-    (spec,) = [item for kind, item in pod_specs(render({})) if kind == "DaemonSet/alluxio-worker"]
-    (line,) = next(item for item in spec["initContainers"] if item["name"] == "wait-for-master")["args"]
-    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        line = line.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{server.server_port}")
-        words = ["timeout", "2", "bash", "-c", line]
-        ended = subprocess.run(words, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False).returncode
-        server.shutdown()
-    assert ended == (124 if waits else 0)
 
 
 def test_a_network_policy_lets_the_namespaces_in_that_are_named() -> None:
