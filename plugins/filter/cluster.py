@@ -136,7 +136,8 @@ def cache_consumers(pods: Iterable[Mapping[str, Any]], mount_point: str, namespa
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             continue
         mounts = [item for container in spec["containers"] for item in container.get("volumeMounts") or []]
-        propagating = {item["name"] for item in mounts if item.get("mountPropagation", "None") != "None"}
+        # Who has it Bidirectional mounts there itself, as another release's FUSE does.
+        propagating = {item["name"] for item in mounts if item.get("mountPropagation") == "HostToContainer"}
         paths = {volume["name"]: folder(volume, metadata["namespace"]) for volume in spec.get("volumes") or []}
         if any(f"{path}/".startswith(f"{mount_point}/") or (path == above and name in propagating) for name, path in paths.items()):
             found.append(f"{metadata['namespace']}/{metadata['name']}")

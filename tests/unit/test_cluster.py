@@ -42,7 +42,8 @@ def test_only_living_pods_below_the_mount_are_consumers() -> None:
 
 def test_a_pod_that_has_the_folder_above_is_a_consumer_where_it_sees_mounts_come() -> None:
     # Monitoring agents mount the root of the node, which is no use of the cache.
-    pods = [pod("a", "/mnt/", propagation="HostToContainer"), pod("b", "/mnt"), pod("agent", "/", propagation="HostToContainer")]
+    pods = [pod("a", "/mnt/", propagation="HostToContainer"), pod("b", "/mnt"), pod("agent", "/", propagation="HostToContainer"),
+            pod("other-fuse", "/mnt", propagation="Bidirectional")]  # fmt: skip
     assert cache_consumers(pods, "/mnt/alluxio-fuse", "alluxio", "alluxio") == ["train/a"]
 
 
