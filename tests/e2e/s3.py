@@ -71,9 +71,9 @@ class Endpoint:
         return json.loads(line)
 
     @contextlib.contextmanager
-    def errors(self, share: float) -> Iterator[None]:
-        """Answer a share of the requests with 503."""
-        self.order(errors=share)
+    def errors(self, share: float, *of: str) -> Iterator[None]:
+        """Answer a share of the requests with 503; where ends of paths are given, of those for these paths."""
+        self.order(errors=share, of=of)
         try:
             yield
         finally:

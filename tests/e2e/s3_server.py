@@ -20,7 +20,7 @@ import slow_proxy
 async def obey(front: slow_proxy.Front, order: dict[str, Any]) -> dict[str, Any]:
     """Do what an order says and return the answer."""
     if "errors" in order:
-        front.errors = float(order["errors"])
+        front.errors, front.of = float(order["errors"]), list(order.get("of", []))
     if "delay" in order:
         front.delay = float(order["delay"])
     if "gone" in order:

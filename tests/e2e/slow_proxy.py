@@ -96,6 +96,7 @@ class Front:
 
     Attributes:
         errors: Share of the requests that are answered with 503.
+        of: What a path of those has at its end, whichever of them; none for all paths.
         requests: Number of requests since the last :meth:`forget`.
         failed: Number of those that were answered with 503.
         reads: How often each path was asked for with GET and handed on.
@@ -104,6 +105,7 @@ class Front:
     def __init__(self, server: str, port: int, delay: float) -> None:
         self.server, self.port, self.delay = server, port, delay
         self.errors = 0.0
+        self.of: list[str] = []
         self.listener: asyncio.Server | None = None
         self.open: set[asyncio.StreamWriter] = set()
         self.forget()
@@ -135,7 +137,8 @@ class Front:
                 await up.put(b"")
                 return
             self.requests += 1
-            if random.random() < self.errors:
+            method, path = head.split(b" ", 2)[:2]
+            if random.random() < self.errors and (not self.of or path.decode().partition("?")[0].endswith(tuple(self.of))):
                 self.failed += 1
                 if b"\r\nexpect:" not in head.lower():
                     async for _piece in body(reader, head):
@@ -143,7 +146,6 @@ class Front:
                 await down.put(HEAD + (b"" if head.startswith(b"HEAD ") else ANSWER))
                 await down.put(b"")
                 return
-            method, path = head.split(b" ", 2)[:2]
             if method == b"GET":
                 self.reads[path.decode()] += 1
             await up.put(head)

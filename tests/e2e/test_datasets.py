@@ -16,7 +16,7 @@ from typing import Any
 import kubernetes
 import pytest
 import s3
-from caching import BUCKET, ENDED, NAMESPACE, SECRET, Objects, folder, fuse_sums, numbered, on_node, put, runner, shares, until
+from caching import BUCKET, ENDED, NAMESPACE, SECRET, Objects, folder, fuse_sums, numbered, on_node, operator_pods, put, runner, shares, until
 from reading import HOME, MOUNT, nodes
 
 from alnair_runner import Alnair
@@ -307,22 +307,27 @@ def test_an_interrupt_cancels_the_load_on_demand(objects: Objects, store: s3.End
     assert shares(execute, "/datasets/given-up") == dict.fromkeys(sums, 100)
 
 
-def test_each_file_that_cannot_be_loaded_is_named_with_its_reason(objects: Objects, store: s3.Endpoint) -> None:
-    put(store, "holey", numbered(8))
+def test_each_file_that_cannot_be_loaded_is_named_with_its_reason(objects: Objects, store: s3.Endpoint, core: Any) -> None:
+    sums = put(store, "holey", numbered(30))
     objects.stored("holey", store, preload="metadata")
     objects.reach("holey", "Complete")
-    lost = ["class 0/0003.jpg", "class 1/0004.jpg"]
+    # More than the status has room for.
+    lost = sorted(sums)[:25]
+    with store.errors(1.0, *(name.rpartition("/")[2] for name in lost)):
+        objects.change("holey", preload="all")
+        status = objects.reach("holey", "Incomplete", "Complete", seconds=600)
+    assert status["phase"] == "Incomplete"
+    assert status["failedCount"] == len(lost)
+    named = {item["path"].split("holey/")[1]: item["reason"] for item in status["failedFiles"]}
+    assert len(named) == 20
+    assert set(named) < set(lost)
+    assert all(named.values())
+    # All of them are in the log, and check names them too.
+    said = "".join(core.read_namespaced_pod_log(pod.metadata.name, NAMESPACE) for pod in operator_pods(core))
+    differs = json.loads(runner("dataset", "check", "holey", "--json").stdout)["datasets"][0]
     for name in lost:
-        store.door.delete(BUCKET, f"holey/{name}")
-    objects.change("holey", preload="all")
-    status = objects.reach("holey", "Incomplete", "Complete")
-    if status["phase"] == "Incomplete":
-        assert sorted(item["path"].split("holey/")[1] for item in status["failedFiles"]) == lost
-        assert status["failedCount"] == 2
-        assert all(item["reason"] for item in status["failedFiles"])
-    else:
-        # Found out by the sync before the load: then they are no files of it any more.
-        assert status["files"] == 6
+        assert f"holey/{name}" in said
+        assert name in json.dumps(differs, ensure_ascii=False)
 
 
 def test_check_finds_what_differs_and_repair_puts_it_right(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
