@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
@@ -14,6 +15,8 @@ except ImportError:
 # What a container waits for in vain, and how often one may end before that is no matter of waiting.
 HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
 ENDS = 4
+# What a line says that tells more than the traces and the farewell after it.
+ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[Ee]rror:|Caused by:|Exception\b|denied|No space left|OutOfMemory")
 
 
 def shortfall(item: dict[str, Any]) -> str | None:
@@ -71,19 +74,25 @@ def hopeless(pod: dict[str, Any]) -> bool:
     return False
 
 
+def telling(text: str) -> str:
+    """Return the lines of a log that say what went wrong: the last three that name an error, or else the last five."""
+    lines = [line.strip()[:400] for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    return " | ".join([line for line in lines if ERROR.search(line)][-3:] or lines[-5:])
+
+
 def last_lines(core: Any, pod: dict[str, Any]) -> str:
-    """Return the last lines that the failing container of a pod printed, or nothing."""
+    """Return what the failing container of a pod printed of its end, or nothing."""
     status = pod.get("status") or {}
     for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
         if (container_reason(container) or "").startswith(f"container {container['name']} ended"):
             for previous in (False, True):
                 try:
                     text = kube.retried(core.read_namespaced_pod_log, pod["metadata"]["name"], pod["metadata"]["namespace"], container=container["name"],
-                                        tail_lines=5, previous=previous)  # fmt: skip
+                                        tail_lines=100, previous=previous)  # fmt: skip
                 except kubernetes.client.ApiException:
                     continue
                 if text.strip():
-                    return "; it last printed: " + " | ".join(text.strip().splitlines())
+                    return f"; it last printed: {telling(text)}"
     return ""
 
 

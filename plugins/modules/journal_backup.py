@@ -72,7 +72,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.alnair.alluxio.plugins.module_utils import backups, kube, pods
+from ansible_collections.alnair.alluxio.plugins.module_utils import backups, kube, pods, readiness
 from ansible_collections.alnair.alluxio.plugins.module_utils import masters as about
 
 try:
@@ -135,8 +135,8 @@ def prove(masters: about.Masters, backup: Path, image: str, timeout: int) -> int
                 return served.paths
             status = kube.retried(masters.core.read_namespaced_pod_status, pod["name"], masters.namespace).status
             if status.phase != "Running":
-                text = kube.retried(masters.core.read_namespaced_pod_log, pod["name"], masters.namespace, tail_lines=5)
-                said = "it ended: " + " | ".join(text.strip().splitlines())[-1000:]
+                text = kube.retried(masters.core.read_namespaced_pod_log, pod["name"], masters.namespace, tail_lines=100)
+                said = f"it ended: {readiness.telling(text)}"
                 ends = [item.state.terminated for item in status.container_statuses or [] if item.state.terminated]
                 if [item.exit_code for item in ends] == [GAVE_UP]:
                     return said

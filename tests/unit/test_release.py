@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, readiness
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
 from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, missing_workers, newest
@@ -136,6 +136,13 @@ def pod(reason: str = "", restarts: int = 0, labels: dict[str, str] | None = Non
 )
 def test_waiting_ends_where_it_is_in_vain(reason: str, restarts: int, *, expected: bool) -> None:
     assert hopeless(pod(reason, restarts)) is expected
+
+
+def test_what_a_container_printed_last_is_what_went_wrong() -> None:
+    trace = "2026 ERROR AlluxioMaster - Fatal error\njava.lang.RuntimeException: no\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException: why\n\tat d.E\n"
+    said = readiness.telling(f"2026 INFO begin\n{trace}\n2026 INFO ProcessUtils - Dumped jstack of current process\n2026 INFO ProcessUtils - Bye\n")
+    assert said == "2026 ERROR AlluxioMaster - Fatal error | java.lang.RuntimeException: no | Caused by: java.io.IOException: why"
+    assert readiness.telling("\n".join("abcdefg")) == "c | d | e | f | g"
 
 
 def test_pods_that_are_about_to_be_replaced_do_not_count() -> None:
