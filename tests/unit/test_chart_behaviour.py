@@ -243,9 +243,10 @@ def test_pods_restart_one_at_a_time() -> None:
     assert budget["maxUnavailable"] == 1
 
 
-def test_a_network_policy_lets_the_namespaces_in_that_are_named() -> None:
+def test_a_network_policy_lets_the_namespaces_and_addresses_in_that_are_named() -> None:
     rule = find(render(MATRIX["network-policy"]), "NetworkPolicy", "alluxio")["spec"]["ingress"][0]["from"]
-    assert rule == [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"team": "training", "tier": "gpu"}}}]
+    blocks = [{"ipBlock": {"cidr": cidr}} for cidr in ("10.0.0.0/24", "fd00::/64")]
+    assert rule == [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"team": "training", "tier": "gpu"}}}, *blocks]
 
 
 def test_daily_backups_are_the_masters_own() -> None:

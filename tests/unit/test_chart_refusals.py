@@ -46,6 +46,7 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"logserver": {"enabled": True}}, "logserver.enabled is true, but this chart has none: set it to false; kubectl logs"),
         ({"metrics": {"jmxSink": {"enabled": True}}}, "metrics.jmxSink.enabled is true, but this chart has the Prometheus servlet only"),
         ({"networkPolicy": {"enabled": True, "namespaces": [{}]}}, "networkPolicy/namespaces/0"),
+        ({"networkPolicy": {"enabled": True, "cidrs": ["10.0.0.1"]}}, "networkPolicy/cidrs/0"),
         ({"properties": {"s3a.secretKey": "hush"}}, "s3a.secretKey in properties or jvmOptions would stand in a ConfigMap"),
         ({"master": {"properties": {"aws.secretKey": "hush"}}}, "aws.secretKey in master.properties or master.jvmOptions would stand in a ConfigMap"),
         ({"jvmOptions": ["-Xmx1g", "-Ds3a.secretKey=hush"]}, "s3a.secretKey in properties or jvmOptions would"),
