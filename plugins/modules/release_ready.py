@@ -168,7 +168,7 @@ def fail(module: AnsibleModule, core: Any, short: dict[str, str | None], *, give
         reason = pod_reason(pod)
         if reason:
             lines.append(f"pod {pod['metadata']['name']}: {reason}{last_lines(core, pod)}{events_of(core, pod)}")
-    what = "cannot become Ready" if given_up else f"was not Ready after {params['timeout']} s (alluxio_chart_wait_seconds)"
+    what = "cannot become Ready" if given_up else f"was not Ready after {params['timeout']} s (alluxio_chart_timeout)"
     module.fail_json(msg=f"Release {params['release']} {what}:\n" + "\n".join(lines))
 
 

@@ -198,11 +198,11 @@ def test_what_fits_on_no_node_is_named_before_anything_changes(cluster: Alnair, 
 def test_what_is_stuck_is_named_and_freed_only_by_force(cluster: Alnair, core: Any) -> None:
     held = "alluxio-journal-0"
     core.patch_persistent_volume(held, {"metadata": {"finalizers": ["example.org/held"]}})
-    result = cluster.teardown(extra_vars={"persistent_volumes_wait_seconds": 5})
+    result = cluster.teardown(extra_vars={"persistent_volumes_timeout": 5})
     assert result.status == "failed"
     assert held in result.failures[0].message
     assert "example.org/held" in result.failures[0].message
-    forced = cluster.teardown(force=True, extra_vars={"persistent_volumes_wait_seconds": 5})
+    forced = cluster.teardown(force=True, extra_vars={"persistent_volumes_timeout": 5})
     assert forced.status == "successful", forced.failures
     assert any("Finalizers were taken off" in message and held in message for message in forced.messages)
     result = cluster.deploy()

@@ -60,7 +60,7 @@ def test_another_version_and_back_loses_nothing(cluster: Alnair, content: set[st
 @pytest.mark.long
 def test_an_upgrade_that_cannot_succeed_is_put_back(cluster: Alnair, content: set[str], tmp_path: Path) -> None:
     cluster.deploy()
-    result = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_wait_seconds": 90, "alluxio_chart_backup_directory": str(tmp_path)})
+    result = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_timeout": 90, "alluxio_chart_backup_directory": str(tmp_path)})
     assert result.status == "failed"
     assert len(result.failures) == 1, result.failures
     assert "not-there" in result.failures[0].message
@@ -164,7 +164,7 @@ def test_a_backup_restores_into_a_new_cluster(cluster: Alnair, content: set[str]
 def test_a_backup_that_is_not_whole_is_refused_before_anything_stops(cluster: Alnair, tmp_path: Path) -> None:
     broken = tmp_path / "broken.gz"
     broken.write_bytes(b"no backup")
-    result = cluster.restore(broken, extra_vars={"alluxio_chart_wait_seconds": 120})
+    result = cluster.restore(broken, extra_vars={"alluxio_chart_timeout": 120})
     assert result.status == "failed"
     assert "broken.gz cannot be restored" in result.failures[0].message
     assert all(item["ready"] for item in cluster.status()["masters"])

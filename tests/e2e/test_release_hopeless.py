@@ -43,7 +43,7 @@ def names(execute: Callable[..., str]) -> list[str]:
 def put_back(cluster: Alnair, variables: dict[str, Any], reason: str) -> None:
     """Upgrade in vain."""
     began = time.monotonic()
-    result = cluster.upgrade(extra_vars={"alluxio_chart_wait_seconds": 75, **variables})
+    result = cluster.upgrade(extra_vars={"alluxio_chart_timeout": 75, **variables})
     assert result.status == "failed"
     message = result.failures[-1].message
     assert any(word in message for word in reason.split("|")), message

@@ -92,7 +92,7 @@ def test_a_node_is_lost_and_back(cluster: Alnair, content: set[str], core: Any) 
     try:
         # A worker's silence is noticed by the time-out of its reads; nothing else may fail on the nodes that are there.
         assert all(seconds < 60 for other, seconds in seen.outages().items() if other != name)
-        lost = cluster.deploy(extra_vars={"alluxio_chart_wait_seconds": 30})
+        lost = cluster.deploy(extra_vars={"alluxio_chart_timeout": 30})
         assert lost.status in ("failed", "unreachable")
         assert name in f"{lost.unreachable} {lost.failures}"
     finally:
@@ -145,7 +145,7 @@ def test_a_journal_of_somebody_else_is_given_back(cluster: Alnair, content: set[
     on(address, f"chown -R 0:0 {JOURNAL}")
     core.delete_namespaced_pod("alluxio-master-0", "alluxio", grace_period_seconds=0)
     # Without the hosts' part the reason is told …
-    alone = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_wait_seconds": 60})
+    alone = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_timeout": 60})
     assert alone.status == "failed"
     assert "ermission denied" in alone.failures[0].message, alone.failures
     # … with it the owner is put right, and the master starts.
@@ -177,7 +177,7 @@ def full_journal(cluster: Alnair, content: set[str], core: Any) -> Iterator[str]
 
 @pytest.mark.long
 def test_a_journal_disk_that_is_full(cluster: Alnair, content: set[str], execute: Callable[..., str], full_journal: str) -> None:
-    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_wait_seconds": 90})
+    result = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_timeout": 90})
     if result.status == "failed":
         assert "No space left" in result.failures[0].message, result.failures
     else:

@@ -168,7 +168,7 @@ def test_claims_that_do_not_fit_are_named_before_anything_is_changed(play: Play,
 
 def test_a_claim_that_stays_unbound_is_named_with_the_reason(play: Play, core: Any) -> None:
     ask(core, "3Gi")
-    code, output = play("bound", persistent_volumes_wait_seconds=5)
+    code, output = play("bound", persistent_volumes_timeout=5)
     assert code == 2
     assert f"claim {CLAIM} is Pending" in output
     # In the cluster's own words.
