@@ -61,6 +61,9 @@ def pod_reason(pod: dict[str, Any]) -> str | None:
         reason = container_reason(container)
         if reason:
             return reason
+    for container in status.get("initContainerStatuses") or []:
+        if (container.get("state") or {}).get("running"):
+            return f"its init container {container['name']} has not ended yet"
     return f"phase {status.get('phase', 'unknown')}: {conditions.get('Ready', {}).get('message', 'no reason given')}"
 
 

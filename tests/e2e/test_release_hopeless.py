@@ -71,7 +71,7 @@ def test_an_upgrade_onto_a_corrupt_journal(cluster: Alnair, content: set[str], e
     address = next(iter(nodes("alluxio_masters").values()))
     line = "for file in $(find /mnt/fuse/alluxio-journal/FileSystemMaster -type f); do head -c 4096 /dev/urandom > $file; done"
     subprocess.run(ssh(address, line), check=True)
-    put_back(cluster, {"alluxio_chart_backup_directory": str(tmp_path), "alluxio_chart_image_tag": "2.9.3"}, "alluxio-master")
+    put_back(cluster, {"alluxio_chart_backup_directory": str(tmp_path), "alluxio_chart_image_tag": "2.9.3"}, "alluxio-master|wait-for-master")
     assert names(execute) == before
     assert sums() == dict.fromkeys(nodes(), content)
     SEEN.append("a corrupt journal")

@@ -145,6 +145,11 @@ def test_what_a_container_printed_last_is_what_went_wrong() -> None:
     assert readiness.telling("\n".join("abcdefg")) == "c | d | e | f | g"
 
 
+def test_a_pod_that_waits_says_by_which_container() -> None:
+    waits = {"initContainerStatuses": [{"name": "first", "state": {"terminated": {"exitCode": 0}}}, {"name": "wait-for-master", "state": {"running": {}}}]}
+    assert readiness.pod_reason({"status": {"phase": "Pending", **waits}}) == "its init container wait-for-master has not ended yet"
+
+
 def test_pods_that_are_about_to_be_replaced_do_not_count() -> None:
     sets = [{"metadata": {"name": "a", "annotations": {}}, "status": {"updateRevision": "a-2"}}]
     daemons = [{"metadata": {"name": "a", "annotations": {"deprecated.daemonset.template.generation": "2"}}}]
