@@ -62,7 +62,7 @@ def pod_reason(pod: dict[str, Any]) -> str | None:
         if reason:
             return reason
     for container in status.get("initContainerStatuses") or []:
-        if (container.get("state") or {}).get("running"):
+        if (container.get("state") or {}).get("running") is not None:
             return f"its init container {container['name']} has not ended yet"
     return f"phase {status.get('phase', 'unknown')}: {conditions.get('Ready', {}).get('message', 'no reason given')}"
 
