@@ -86,6 +86,8 @@ that in an upgrade masters come first and workers do not register with an older 
   command: [/bin/bash, -c]
   args:
     - |
+      # The first process of a container dies of no signal that it does not take: without this a pod that waits would last its whole grace period.
+      trap 'exit 143' TERM
       own=$(timeout 60 alluxio version 2>/dev/null | tail -n 1)
       leads() {
         (exec 3<>"/dev/tcp/$1/{{ int .Values.master.ports.web }}" && printf 'GET /api/v1/master/info HTTP/1.0\r\n\r\n' >&3 && grep -qF '"version":"'"$own${own:+\"}" <&3) 2>/dev/null
