@@ -20,7 +20,7 @@ options:
   digest: {description: "SHA-256 of the chart's tarball, in hex; anything else is refused. Empty for any.", type: str, default: ""}
   values: {description: Layers of values that are meant for the chart; later ones win., type: list, elements: dict, default: []}
   cache: {description: Folder that keeps fetched tarballs., type: path, default: ~/.cache/alnair/charts}
-  helm: {description: The program helm., type: str, default: helm}
+  helm: {description: The program helm., type: path, default: helm}
   timeout: {description: Seconds that fetching may take in all., type: int, default: 60}
 attributes:
   check_mode: {description: Changes nothing but the cache., support: full}
@@ -206,7 +206,7 @@ def main() -> None:
             "digest": {"type": "str", "default": ""},
             "values": {"type": "list", "elements": "dict", "default": []},
             "cache": {"type": "path", "default": "~/.cache/alnair/charts"},
-            "helm": {"type": "str", "default": "helm"},
+            "helm": {"type": "path", "default": "helm"},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

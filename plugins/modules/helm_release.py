@@ -35,7 +35,7 @@ options:
   values_files: {description: Values files in order; later ones win., type: list, elements: path, default: []}
   defaults: {description: Values below those of the files., type: dict, default: {}}
   values: {description: Values above those of the files., type: dict, default: {}}
-  helm: {description: The program helm., type: str, default: helm}
+  helm: {description: The program helm., type: path, default: helm}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
   timeout: {description: Seconds that one call of helm may take., type: int, default: 300}
@@ -204,7 +204,7 @@ def main() -> None:
             "values_files": {"type": "list", "elements": "path", "default": []},
             "defaults": {"type": "dict", "default": {}},
             "values": {"type": "dict", "default": {}},
-            "helm": {"type": "str", "default": "helm"},
+            "helm": {"type": "path", "default": "helm"},
             "kubeconfig": {"type": "path", "required": True},
             "context": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 300},

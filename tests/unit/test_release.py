@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,6 +91,20 @@ def test_a_helm_that_never_ends_is_ended(tmp_path: Path) -> None:
     (tmp_path / "helm").unlink()
     with pytest.raises(RuntimeError, match="There is no helm. Install it with"):
         Slow()("history", "a")
+
+
+def test_helm_may_lie_in_the_users_home(tmp_path: Path) -> None:
+    (tmp_path / "helm").write_text(f"#!/bin/sh\necho called >> {tmp_path}/called\necho '[]'\n", encoding="utf-8")
+    (tmp_path / "helm").chmod(0o755)
+    cluster = {"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "u", "user": {}}],
+               "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}], "current-context": "x"}  # fmt: skip
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(cluster), encoding="utf-8")
+    words = {"state": "absent", "name": "a", "namespace": "a", "helm": "~/helm", "kubeconfig": str(tmp_path / "kubeconfig")}
+    program = str(Path(sys.executable).with_name("ansible"))
+    done = subprocess.run([program, "localhost", "-m", "alnair.alluxio.helm_release", "-a", json.dumps(words)], cwd=Path(__file__).parents[2],
+                          env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "called").read_text() == "called\n"
 
 
 def stateful_set() -> dict[str, Any]:
