@@ -99,7 +99,8 @@ that in an upgrade masters come first and workers do not register with an older 
   {{- include "alluxio.containerSecurity" . | nindent 2 }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
-    limits: {memory: 128Mi}
+    # Alluxio tells its version by a JVM; with too little for one, the kernel would end the whole container.
+    limits: {memory: 512Mi}
 {{- end -}}
 
 {{/*
