@@ -201,6 +201,9 @@ class Cluster:
         except kubernetes.client.ApiException as error:
             if error.status != 404:
                 raise
+            # Two that mount at once would be in each other's way, and the older one has what is declared no more.
+            if not self.end_mounts(dataset):
+                return MountJob("active", "A Job that mounts what was declared before ends first.")
             try:
                 self.batch.create_namespaced_job(own, mount_manifest(name, dataset, ufs, self.settings), _request_timeout=TIMEOUT)
             except kubernetes.client.ApiException as clash:
@@ -270,6 +273,7 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
     }
     pod = {
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 5,
         "serviceAccountName": MOUNT_ACCOUNT,
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}},

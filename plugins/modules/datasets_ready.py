@@ -72,8 +72,11 @@ def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> d
         )
     found = {}
     for name in params["names"]:
-        found[name] = {key: value for key, value in (there[name].get("status") or {}).items() if key in datasets.MEASURES}
-        if params["reload"] and not check and there[name]["spec"].get("preload") != "none":
+        status = there[name].get("status") or {}
+        found[name] = {key: value for key, value in status.items() if key in datasets.MEASURES}
+        # What was declared a moment ago is loaded without being asked for.
+        seen = (status.get("observedGeneration") or 0) >= there[name]["metadata"].get("generation", 0)
+        if params["reload"] and (seen or params["evict"]) and not check and there[name]["spec"].get("preload") != "none":
             found[name]["asked"] = " ".join([uuid.uuid4().hex, *([f"evict={','.join(params['evict'])}"] if params["evict"] else [])])
             cluster.patch(reference(params, name), {"metadata": {"annotations": {datasets.RELOAD: found[name]["asked"]}}})
     return found

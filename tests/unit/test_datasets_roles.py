@@ -180,6 +180,16 @@ def test_data_sets_are_declared_loaded_and_left_alone(cluster: Cluster) -> None:
     assert "still so after 1 s, datasets_timeout; the load goes on" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_timeout=1)
 
 
+def test_what_was_declared_a_moment_ago_is_loaded_once(cluster: Cluster) -> None:
+    cluster.answering = False
+    cluster.deploy(*SETS)
+    assert "no operator has taken it up" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_timeout=1)
+    assert cluster.annotation("images", "reload") == ""
+    cluster.answering = True
+    assert cluster.run("datasets", tasks="load", datasets_only=["texts"], datasets_evict=["images"])[0] == 0
+    assert cluster.annotation("texts", "reload").endswith("evict=images")
+
+
 def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
     cluster.deploy(*SETS)
     before = {*cluster.api.items}

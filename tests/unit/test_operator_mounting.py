@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import kubernetes
 import pytest
 from alnair_operator.alluxio import Mount
+from alnair_operator.cluster import Cluster
 from alnair_operator.datasets import Dataset
 from alnair_operator.jvm import AlluxioAway
 from alnair_operator.mounting import MountJob
+from alnair_operator.settings import Settings
 
 from tests.unit.operator_tools import Fake, declared, engine, settled
 
@@ -50,6 +53,43 @@ def test_credentials_are_seen_by_a_job_alone() -> None:
     failing = engine(fake, mount_job=lambda dataset, ufs: MountJob("failed", "403 Forbidden"))
     status = settled(failing, declared("y", source="s3://b/p", credentials="keys"))
     assert status["phase"] == "Failed" and "403 Forbidden" in status["message"] and "Secret keys" in status["message"]
+
+
+class Batch:
+    """Jobs of an API server; what is deleted goes when the test says so."""
+
+    def __init__(self) -> None:
+        self.jobs, self.deleted = dict[str, Any](), list[str]()
+
+    def read_namespaced_job(self, name: str, namespace: str, **_options: Any) -> Any:
+        if name not in self.jobs:
+            raise kubernetes.client.ApiException(status=404)
+        return self.jobs[name]
+
+    def create_namespaced_job(self, namespace: str, body: Any, **_options: Any) -> None:
+        self.jobs[body["metadata"]["name"]] = body
+
+    def list_namespaced_job(self, namespace: str, **_options: Any) -> Any:
+        return {"items": list(self.jobs.values())}
+
+    def delete_namespaced_job(self, name: str, namespace: str, **_options: Any) -> None:
+        self.deleted.append(name)
+
+
+def test_what_is_declared_anew_is_mounted_when_the_job_before_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, batch = Cluster.__new__(Cluster), Batch()
+    cluster.settings, cluster.batch = Settings("alluxio", image="operator:1"), batch
+    monkeypatch.setattr(cluster, "plain", lambda item: item, raising=False)
+    monkeypatch.setattr(cluster, "pods", lambda *_words: [], raising=False)
+    first, second = declared(source="s3://b/p", credentials="keys"), declared(source="s3://b/p", credentials="keys", generation=2)
+    assert cluster.mount_job(first, "s3://b/p").state == "active"
+    (old,) = batch.jobs
+    assert cluster.mount_job(second, "s3://b/p").state == "active"
+    assert batch.deleted == [old] and list(batch.jobs) == [old]
+    del batch.jobs[old]
+    assert cluster.mount_job(second, "s3://b/p").state == "active"
+    (new,) = batch.jobs
+    assert new != old
 
 
 def test_a_data_set_that_goes_while_a_job_mounts_it_leaves_no_mount() -> None:
