@@ -1,0 +1,76 @@
+"""What a data set may be told beside its source: copies, age of what is known, and a claim in place of an address."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import s3
+from caching import NAMESPACE, ROOT, Objects, folder, fuse_sums, numbered, put, shares, until
+
+# They need the lab with LAB_DATASETS=1, as make test-all raises it.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+
+def locations(execute: Callable[..., str], path: str) -> set[str]:
+    """Return the workers that have blocks of a file, as Alluxio's own shell tells it."""
+    said = execute("alluxio-master-0", f"alluxio fs location {shlex.quote(path)}", "alluxio-master")
+    return set(said.splitlines()[1:])
+
+
+def settings(execute: Callable[..., str], path: str) -> str:
+    """Return what Alluxio's masters say of a path alone."""
+    return execute("alluxio-master-0", f"alluxio fsadmin pathConf show {shlex.quote(path)}", "alluxio-master").strip()
+
+
+def test_as_many_copies_are_made_as_are_said(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    names = put(store, "copied", numbered(4))
+    objects.stored("copied", store, replicas=2)
+    objects.reach("copied", "Complete")
+    found = {name: locations(execute, f"/datasets/copied/{name}") for name in names}
+    assert {len(hosts) for hosts in found.values()} == {2}, found
+
+
+def test_what_is_known_of_the_source_is_as_old_as_is_said_and_what_was_said_goes_with_the_data_set(
+    objects: Objects, store: s3.Endpoint, execute: Callable[..., str]
+) -> None:
+    put(store, "fresh-enough", numbered(2))
+    objects.stored("fresh-enough", store, syncInterval="5s")
+    objects.reach("fresh-enough", "Complete")
+    assert "alluxio.user.file.metadata.sync.interval=5" in settings(execute, "/datasets/fresh-enough")
+    put(store, "fresh-enough", ["added.jpg"])
+    # Nobody asks for a load; whoever lists it sees the file.
+    until("the new file is seen", lambda: "added.jpg" in shares(execute, "/datasets/fresh-enough"), 60, 2)
+    objects.change("fresh-enough", syncInterval="-1")
+    objects.reach("fresh-enough", "Complete")
+    assert settings(execute, "/datasets/fresh-enough") == ""
+    objects.change("fresh-enough", syncInterval="10m")
+    objects.reach("fresh-enough", "Complete")
+    assert settings(execute, "/datasets/fresh-enough")
+    objects.remove("fresh-enough")
+    assert "/datasets/fresh-enough" not in execute("alluxio-master-0", "alluxio fsadmin pathConf list", "alluxio-master").splitlines()
+
+
+@pytest.fixture
+def claim(core: Any) -> Iterator[str]:
+    """A claim in the release's namespace on a folder that all nodes see."""
+    name, size = "e2e-source", {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    volume = {**size, "capacity": {"storage": "1Gi"}, "hostPath": {"path": f"{ROOT}/of-claim"}, "claimRef": {"namespace": NAMESPACE, "name": name}}
+    core.create_persistent_volume({"metadata": {"name": name}, "spec": volume})
+    wanted = {**size, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": name}
+    core.create_namespaced_persistent_volume_claim(NAMESPACE, {"metadata": {"name": name}, "spec": wanted})
+    until("the claim is bound", lambda: core.read_namespaced_persistent_volume_claim(name, NAMESPACE).status.phase == "Bound")
+    yield name
+    core.delete_namespaced_persistent_volume_claim(name, NAMESPACE)
+    core.delete_persistent_volume(name)
+
+
+def test_a_claim_is_a_source(objects: Objects, claim: str, execute: Callable[..., str]) -> None:
+    sums = folder("of-claim", numbered(3))
+    objects.make("of-claim", f"pvc://{claim}")
+    objects.reach("of-claim", "Complete")
+    assert shares(execute, "/datasets/of-claim") == dict.fromkeys(sums, 100)
+    assert fuse_sums("/datasets/of-claim") == sums
+    objects.remove("of-claim")
