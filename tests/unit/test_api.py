@@ -87,8 +87,8 @@ def test_what_a_callback_raises_ends_the_run_and_is_raised(cluster: Alnair) -> N
     assert patiently(0)
 
 
-@pytest.mark.parametrize(("times", "pause"), [(1, 0.0), (2, 0.1), (2, 0.02)])
-def test_one_interrupt_ends_a_run_in_order_and_two_at_once(cluster: Alnair, times: int, pause: float) -> None:
+def started(cluster: Alnair) -> subprocess.Popen[str]:
+    """Deploy in a process of its own, as the command line does."""
     script = """
 import io, pathlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,7 +100,12 @@ cluster.home = pathlib.Path(sys.argv[2])
 sys.exit(cluster.deploy(progress=Progress(rich.console.Console(width=200))).exit_code)
 """
     words = [sys.executable, "-c", script, str(cluster.inventory), str(cluster.home)]
-    with subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, text=True) as run:
+    return subprocess.Popen(words, cwd=HOME, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("times", "pause"), [(1, 0.0), (2, 0.1), (2, 0.02)])
+def test_one_interrupt_ends_a_run_in_order_and_two_at_once(cluster: Alnair, times: int, pause: float) -> None:
+    with started(cluster) as run:
         assert patiently(1)
         for _ in range(times):
             run.send_signal(signal.SIGINT)
@@ -112,6 +117,20 @@ sys.exit(cluster.deploy(progress=Progress(rich.console.Console(width=200))).exit
     assert run.returncode == 130
     assert "Interrupted in task 2, all: ansible.builtin.command (0 hosts done). It ends in order; ^C again ends it at once." in told
     assert sleepers() == 0
+
+
+def test_a_runner_that_is_killed_leaves_no_run_that_holds_the_lock(cluster: Alnair) -> None:
+    def playbooks() -> list[str]:
+        return subprocess.run(["pgrep", "-f", f"ansible-playbook.*{cluster.home}"], capture_output=True, text=True, check=False).stdout.split()
+
+    with started(cluster) as run:
+        assert patiently(1) and playbooks()
+        run.kill()
+    assert patiently(0)
+    deadline = time.monotonic() + 10
+    while playbooks():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_another_thread_may_end_a_run(cluster: Alnair) -> None:
