@@ -168,7 +168,8 @@ def read_by_workers(core: Any) -> float:
             name = f"{pod.metadata.name}:{ports[0]}"
             answer = core.connect_get_namespaced_pod_proxy_with_path(name, NAMESPACE, "metrics/prometheus/", _preload_content=False)
             for line in answer.data.decode().splitlines():
-                if re.match(r"(Worker|Client)_BytesRead(Local|Domain|Direct|Remote|PerUfs)?(_total)?[ {]", line) and "Ufs" not in line:
+                # Alluxio appends its process's name.
+                if re.match(r"(Worker|Client)_BytesRead(Local|Domain|Direct|Remote)(_\w+)? ", line):
                     total += float(line.rsplit(" ", 1)[1])
     return total
 
