@@ -167,11 +167,11 @@ class Engine:
 
     def mounting(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Mount the source, unless it is."""
-        old, waited = (before.get("mounted") or {}).get("path") or "", self.now() - moment_of(before.get("mountingSince") or "")
-        waits = self.mounts.mount(dataset, old, others, waited)
-        after = {**before, "mounted": {"path": dataset.path, "source": dataset.source}}
+        waited = self.now() - moment_of(before.get("mountingSince") or "")
+        waits = self.mounts.mount(dataset, before.get("mounted") or {}, others, waited)
         if waits:
-            return Step({**after, "message": waits}, 2)
+            return Step({**before, "mounted": {"path": dataset.path, "source": dataset.source}, "message": waits}, 2)
+        after: Status = {**before, "mounted": self.mounts.mounted(dataset)}
         after["interval"] = self.mounts.keep_fresh(dataset, before.get("interval") or "", others)
         if dataset.preload == "none":
             return self.settle(dataset, after, "Complete", "It is mounted. Nothing is loaded before it is read (preload: none).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +30,12 @@ class Mounting:
         """Begin; the arguments are those of the engine."""
         self.alluxio, self.mount_job, self.end_mounts, self.claims = alluxio, mount_job, end_mounts, claims
 
-    def mount(self, dataset: Dataset, old: str, others: Sequence[Dataset], waited: float) -> str:
+    def mount(self, dataset: Dataset, before: Mapping[str, str], others: Sequence[Dataset], waited: float) -> str:
         """Mount the source, unless it is; returns what is waited for, or nothing where it is mounted.
 
         Args:
             dataset: The data set.
-            old: Where it was mounted by an earlier declaration; empty for nowhere.
+            before: What an earlier declaration has mounted, as ``mounted`` returns it; empty for nothing.
             others: All other data sets.
             waited: Seconds since the mount was begun.
 
@@ -43,7 +44,7 @@ class Mounting:
             AlluxioError: Alluxio refused.
         """
         ufs, mounts = datasets.ufs(dataset, self.claims(dataset)), self.alluxio.mounts()
-        found, options = mounts.get(dataset.path), datasets.mount_options(dataset)
+        found, options, old = mounts.get(dataset.path), datasets.mount_options(dataset), before.get("path") or ""
         if old and old != dataset.path and old in mounts and not any(other.path == old for other in others):
             self.alluxio.unmount(old)
         if found and not datasets.same_ufs(found.ufs, ufs):
@@ -52,13 +53,20 @@ class Mounting:
             self.alluxio.unmount(dataset.path)
             found = None
         if dataset.credentials:
-            return self.by_job(dataset, ufs, waited)
+            # What does not concern the mount, such as what is loaded, takes no Job.
+            return "" if found and before.get("mark") == self.mounted(dataset)["mark"] else self.by_job(dataset, ufs, waited)
         # Alluxio's own answer holds the masks of credentials of an earlier declaration, too: those must go.
         if found and (found.read_only != dataset.read_only or found.options != options):
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options, update=True)
         elif not found:
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options)
         return ""
+
+    def mounted(self, dataset: Dataset) -> dict[str, str]:
+        """Return what tells later that this was mounted; the credentials are read anew when somebody asks for another load."""
+        options = datasets.mount_options(dataset)
+        told = [dataset.uid, dataset.reload, datasets.ufs(dataset, self.claims(dataset)), dataset.path, dataset.read_only, dataset.credentials, options]
+        return {"path": dataset.path, "source": dataset.source, "mark": datasets.mark(json.dumps(told))}
 
     def by_job(self, dataset: Dataset, ufs: str, waited: float) -> str:
         """Let a Job mount that sees the credentials, which the operator does not; returns what is waited for."""

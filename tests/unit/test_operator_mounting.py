@@ -50,6 +50,12 @@ def test_credentials_are_seen_by_a_job_alone() -> None:
 
     status = settled(engine(fake, mount_job=mount_job), declared(source="s3://b/p", credentials="keys"))
     assert status["phase"] == "Complete" and fake.calls == []
+    # What is loaded is no matter of the mount; another load asked for may have other credentials.
+    status = settled(engine(fake, mount_job=mount_job), declared(source="s3://b/p", credentials="keys", preload="metadata", generation=2), status)
+    assert status["phase"] == "Complete" and answers == []
+    answers.append(MountJob("done"))
+    settled(engine(fake, mount_job=mount_job), declared(source="s3://b/p", credentials="keys", generation=3, reload="again"), status)
+    assert answers == []
     failing = engine(fake, mount_job=lambda dataset, ufs: MountJob("failed", "403 Forbidden"))
     status = settled(failing, declared("y", source="s3://b/p", credentials="keys"))
     assert status["phase"] == "Failed" and "403 Forbidden" in status["message"] and "Secret keys" in status["message"]
