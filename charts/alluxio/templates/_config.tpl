@@ -115,6 +115,8 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- /* As long as the kernel's own times in fuse.mountOptions: what it has forgotten shall not be answered from here. */ -}}
 {{- $_ := set $p "alluxio.user.metadata.cache.expiration.time" "1min" -}}
 {{- $_ := set $p "alluxio.user.update.file.accesstime.disabled" true -}}
+{{- /* A copy of each block that another worker holds would cost the first epoch half its speed and evict what is loaded. */ -}}
+{{- $_ := set $p "alluxio.user.file.passive.cache.enabled" false -}}
 {{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
 {{- include "alluxio.options" (list (merge (dict) .Values.fuse.properties $p) .Values.fuse.jvmOptions) -}}
 {{- end -}}
