@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,50 @@ from alnair.errors import UsageError
 KNOBS = {"alluxio_kubeconfig": "", "alluxio_kube_context": "", "alluxio_namespace": "alluxio", "alluxio_release": "alluxio"}
 
 
+def loader() -> Any:
+    """Return Ansible's reader of files, which knows the passwords of vaults as ansible-playbook does that asks nobody.
+
+    Raises:
+        AnsibleError: a file of a password cannot be read.
+    """
+    from ansible import constants
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.parsing.vault import VaultSecretsContext, get_file_vault_secret
+
+    found, known_secrets = DataLoader(), []
+    single = [constants.DEFAULT_VAULT_PASSWORD_FILE] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
+    for words in (*constants.DEFAULT_VAULT_IDENTITY_LIST, *single):
+        name, at, path = words.partition("@")
+        name, path = (name, path) if at else ("", words)
+        if path in ("prompt", "prompt_ask_vault_pass"):
+            continue
+        secret = get_file_vault_secret(filename=path, vault_id=name or None, loader=found)
+        secret.load()
+        known_secrets.append((name or constants.DEFAULT_VAULT_IDENTITY, secret))
+        found.set_vault_secrets(known_secrets)
+    # Single values that are encrypted ask this; a process may say it once.
+    if not VaultSecretsContext.current(optional=True):
+        VaultSecretsContext.initialize(VaultSecretsContext(known_secrets))
+    return found
+
+
+@contextlib.contextmanager
+def readable(inventory: Path) -> Iterator[None]:
+    """Turn what Ansible cannot read into a sentence.
+
+    Raises:
+        UsageError: the inventory cannot be read.
+    """
+    from ansible.errors import AnsibleError
+
+    try:
+        yield
+    except AnsibleError as error:
+        text = str(error).rstrip(".")
+        remedy = " Name the file with the vault's password by ANSIBLE_VAULT_PASSWORD_FILE." if "decrypt" in text else ""
+        raise UsageError(f"The inventory {inventory} cannot be read: {text}.{remedy}") from error
+
+
 def managed(inventory: Path) -> Any:
     """Return Ansible's manager of an inventory, a dynamic one asked by the plugin that it names.
 
@@ -22,7 +67,6 @@ def managed(inventory: Path) -> Any:
     """
     from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
-    from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader
     from ansible.utils.collection_loader import AnsibleCollectionConfig
 
@@ -39,7 +83,8 @@ def managed(inventory: Path) -> Any:
 
     if not AnsibleCollectionConfig.collection_finder:
         init_plugin_loader(home.collections())
-    return Manager(loader=DataLoader(), sources=[str(inventory)])
+    with readable(inventory):
+        return Manager(loader=loader(), sources=[str(inventory)])
 
 
 def hosts(inventory: Path, pattern: str) -> list[str]:
@@ -62,12 +107,12 @@ def known(inventory: Path) -> dict[str, Any]:
     Raises:
         UsageError: the inventory cannot be read.
     """
-    from ansible.parsing.dataloader import DataLoader
     from ansible.vars.manager import VariableManager
 
     manager = managed(inventory)
     controller = manager.list_hosts("alluxio_controller" if "alluxio_controller" in manager.groups else "all")
-    return VariableManager(loader=DataLoader(), inventory=manager).get_vars(host=controller[0]) if controller else {}
+    with readable(inventory):
+        return VariableManager(loader=loader(), inventory=manager).get_vars(host=controller[0]) if controller else {}
 
 
 def variables(inventory: Path) -> dict[str, Any]:
@@ -76,9 +121,9 @@ def variables(inventory: Path) -> dict[str, Any]:
     Raises:
         UsageError: the inventory cannot be read.
     """
-    from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar
 
     found = known(inventory)
-    templar = Templar(loader=DataLoader(), variables=found)
-    return {name: str(templar.template(found[name])) if name in found else default for name, default in KNOBS.items()}
+    with readable(inventory):
+        templar = Templar(loader=loader(), variables=found)
+        return {name: str(templar.template(found[name])) if name in found else default for name, default in KNOBS.items()}

@@ -82,6 +82,14 @@ def said() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
+class Variables(yaml.SafeLoader):
+    """Reads what -e gives; a value that is encrypted, or no template, stays so until ansible-playbook has it."""
+
+
+Variables.add_constructor("!vault", lambda _loader, node: {"__ansible_vault": str(node.value)})
+Variables.add_constructor("!unsafe", lambda _loader, node: {"__ansible_unsafe": str(node.value)})
+
+
 def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
     """Return variables from words as ansible-playbook's -e takes them: key=value, YAML or JSON, or @file.
 
@@ -90,14 +98,21 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for item in items:
-        if item.startswith("@") and not Path(item[1:]).is_file():
+        if item.startswith("@") and not Path(item[1:]).expanduser().is_file():
             raise UsageError(f"-e {item}: there is no file {item[1:]}.")
         if not item.startswith(("@", "{")) and "=" in item:
             key, _equals, value = item.partition("=")
             found[key] = yaml.safe_load(value) if value in ("true", "false") else value
             continue
-        text = Path(item[1:]).read_text(encoding="utf-8") if item.startswith("@") else item
-        values = yaml.safe_load(text)
+        try:
+            text = Path(item[1:]).expanduser().read_text(encoding="utf-8") if item.startswith("@") else item
+            values = yaml.load(text, Variables)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UsageError(f"-e {item} cannot be read: {' '.join(str(error).split())}") from error
+        if text.startswith("$ANSIBLE_VAULT"):
+            raise UsageError(
+                f"-e {item} is encrypted as a whole. Encrypt its values instead (ansible-vault encrypt_string), or put it among the inventory's group_vars."
+            )
         if not isinstance(values, dict):
             raise UsageError(f'-e "{item}" is neither key=value nor a mapping in YAML or JSON nor @file.')
         found.update(values)

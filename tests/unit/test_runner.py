@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +81,43 @@ def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inve
     assert call("bench", "--inventory", str(inventory)).exit_code == 2
 
 
-@pytest.mark.parametrize(("word", "sentence"), [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor")])
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor"), ("{a: ", "-e {a:  cannot be read: while parsing")],
+)
 def test_extra_variables_that_are_none_are_refused(word: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         common.extra_variables((word,))
+
+
+def test_a_file_of_variables_may_have_encrypted_values_which_stay_so(tmp_path: Path) -> None:
+    path = tmp_path / "more.yml"
+    path.write_text("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\nb: !unsafe '{{'\n", encoding="utf-8")
+    assert common.extra_variables((f"@{path}",)) == {"a": {"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n00\n"}, "b": {"__ansible_unsafe": "{{"}}
+    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="is encrypted as a whole"):
+        common.extra_variables((f"@{path}",))
+
+
+def test_an_inventory_with_a_vault_is_read_by_the_password_that_the_environment_names(tmp_path: Path, inventory: Path) -> None:
+    password, secret = tmp_path / "password", "hidden-release"
+    password.write_text("correct-horse\n", encoding="utf-8")
+    for form, name in (("encrypt_string", "alluxio_release"), ("encrypt", "")):
+        group = inventory.parent / "group_vars" / "all.yml"
+        group.parent.mkdir(exist_ok=True)
+        group.write_text(f"alluxio_release: {secret}\n", encoding="utf-8")
+        words = ["--name", name, secret] if name else [str(group)]
+        vault = Path(sys.executable).with_name("ansible-vault")
+        done = subprocess.run([vault, form, "--vault-password-file", password, *words], capture_output=True, text=True, check=True)
+        group.write_text(done.stdout if name else group.read_text(encoding="utf-8"), encoding="utf-8")
+        assert secret not in group.read_text(encoding="utf-8")
+        # A process of its own, because Ansible reads its settings once.
+        script = "import sys; from alnair import Alnair; print(Alnair(sys.argv[1]).variables()['alluxio_release'])"
+        for environment, told in (({"ANSIBLE_VAULT_PASSWORD_FILE": str(password)}, secret), ({}, "by ANSIBLE_VAULT_PASSWORD_FILE.")):
+            read = subprocess.run(
+                [sys.executable, "-c", script, inventory], cwd=HOME, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+            )
+            assert (read.stdout or read.stderr).strip().endswith(told), read.stderr
 
 
 def test_a_missing_kubeconfig_is_answered_with_the_remedy(inventory: Path) -> None:
