@@ -101,6 +101,9 @@ def kept(verb: str, inventory: Path, home: Path, result: Result, **options: Any)
         LOG.warning("This run leaves no record in %s: %s", folder(), error)
     try:
         yield
+    except KeyboardInterrupt:
+        result.status = "interrupted"
+        raise
     finally:
         result.duration = time.monotonic() - started
         if record:
@@ -190,14 +193,18 @@ def all_of_them() -> list[Record]:
 
 
 def user() -> str:
-    """Return who runs this; behind sudo, who called it."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+    """Return who runs this; behind sudo, who called it. In a container the user may have a number, but no name."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def digest(inventory: Path) -> str:
-    """Return the SHA-256 of an inventory's files with their names."""
+    """Return the SHA-256 of an inventory's files with their names; a file has its variables beside it."""
+    parts = [inventory] if inventory.is_dir() else [inventory, inventory.parent / "group_vars", inventory.parent / "host_vars"]
     found = hashlib.sha256()
-    for path in sorted(inventory.rglob("*")) if inventory.is_dir() else [inventory]:
+    for path in sorted(item for part in parts for item in (part, *part.rglob("*"))):
         if path.is_file():
             found.update(f"{path.relative_to(inventory.parent)}\0".encode())
             found.update(hashlib.sha256(path.read_bytes()).digest())

@@ -53,6 +53,29 @@ def test_an_inventory_that_changed_has_another_digest(inventory: Path) -> None:
     assert records.digest(inventory.parent) != before
 
 
+def test_variables_beside_an_inventory_of_one_file_count_for_its_digest(inventory: Path) -> None:
+    before = records.digest(inventory)
+    (inventory.parent / "group_vars").mkdir()
+    (inventory.parent / "group_vars" / "all.yml").write_text("a: 1\n", encoding="utf-8")
+    assert records.digest(inventory) != before
+
+
+@pytest.mark.parametrize("error", [KeyError("uid"), OSError("uid")])
+def test_a_user_without_a_name_is_known_by_the_number(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert records.user() == str(os.getuid())
+
+
+def test_an_interrupt_before_the_playbook_has_begun_is_told_as_one(inventory: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), records.kept("deploy", inventory, Path(__file__).parents[2], Result()):
+        raise KeyboardInterrupt
+    assert [record.status for record in records.all_of_them()] == ["interrupted"]
+
+
 def test_the_newest_hundred_are_kept_and_keep_their_numbers(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "versions", lambda _home: {})
     for _ in range(records.KEPT + 3):
