@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +25,7 @@ def kubeconfig(knobs: dict[str, Any]) -> str:
     """
     path = os.path.expanduser(knobs["alluxio_kubeconfig"] or os.environ.get("KUBECONFIG", "") or "~/.kube/config")
     if not os.path.exists(path):
-        raise ClusterError(f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment.")
+        raise ClusterError(f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory (init: --kubeconfig), or KUBECONFIG in the environment.")
     return path
 
 
@@ -40,13 +41,29 @@ def asked(knobs: dict[str, Any]) -> Iterator[Any]:
     """
     import kubernetes
     import urllib3
+    import yaml
 
     path = kubeconfig(knobs)
     try:
-        yield kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)
+        client = kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)
+    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split()).rstrip(".")
+        raise ClusterError(
+            f"The kubeconfig {path} cannot be used: {text}. Name another with alluxio_kubeconfig or alluxio_kube_context (init: --kubeconfig, --context)."
+        ) from error
+    try:
+        yield client
     except kubernetes.client.ApiException as error:
-        raise ClusterError(f"The Kubernetes API server that {path} names refused: {error.status} {error.reason}") from error
-    except kubernetes.config.ConfigException as error:
-        raise ClusterError(f"The kubeconfig {path} cannot be used: {error}. Name another with alluxio_kubeconfig or alluxio_kube_context.") from error
+        raise ClusterError(f"The Kubernetes API server that {path} names refused: {error.status} {reason(error)}") from error
     except urllib3.exceptions.HTTPError as error:
-        raise ClusterError(f"The Kubernetes API server that {path} names does not answer: {str(error)[:300]}") from error
+        # That it was tried again and again stands around the reason.
+        text = str(getattr(error, "reason", None) or error)[:300].rstrip(".")
+        raise ClusterError(f"The Kubernetes API server that {path} names does not answer: {text}. Try: kubectl --kubeconfig {path} get nodes") from error
+
+
+def reason(error: Any) -> str:
+    """Return what the API says in an error."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)

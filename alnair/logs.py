@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import datetime
 import heapq
-import json
 import queue
 import threading
 import time
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from alnair import secrets
+from alnair import cluster, secrets
 
 PARTS = ("master", "worker", "fuse", "proxy", "operator")
 # While it follows: how long lines are gathered before they are sorted, and how often pods that are new are looked for; seconds.
@@ -99,7 +98,7 @@ class Release:
                                                        _preload_content=False, _request_timeout=ANSWERS, **options)  # fmt: skip
         except kubernetes.client.ApiException as error:
             # A container that has not started yet has no log, a pod that was just removed neither.
-            yield Line(datetime.datetime.now(datetime.UTC), source, f"(no log: {reason(error)})")
+            yield Line(datetime.datetime.now(datetime.UTC), source, f"(no log: {cluster.reason(error)})")
             return
         with contextlib.closing(answer):
             for raw in lines(answer.stream(65536)):
@@ -180,11 +179,3 @@ def line(source: Source, raw: str) -> Line:
     except ValueError:
         moment, text = datetime.datetime.now(datetime.UTC), raw
     return Line(moment, source, secrets.hide_in_log(text))
-
-
-def reason(error: Any) -> str:
-    """Return what the API says in an error."""
-    try:
-        return str(json.loads(error.body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(error.reason)

@@ -103,7 +103,7 @@ def write(folder: Path, found: list[Node], *, kubeconfig: str, context: str, nam
         masters: How many of the nodes become masters.
 
     Raises:
-        UsageError: there is something in the folder already, or there are too few nodes.
+        UsageError: there is something in the folder already, it cannot be written, or there are too few nodes.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already, and nothing is overwritten. Name a folder that is not there yet.")
@@ -114,9 +114,12 @@ def write(folder: Path, found: list[Node], *, kubeconfig: str, context: str, nam
     environment.filters["plain"] = plain
     knobs = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace, "memory": f"{min(item.memory for item in rest) / 2**30:.1f} GiB"}
     paths = {"hosts.yml.j2": folder / "hosts.yml", "all.yml.j2": folder / "group_vars" / "all.yml"}
-    for name, path in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(environment.get_template(name).render(masters=first, workers=rest, source=kubeconfig, **knobs), encoding="utf-8")
+    try:
+        for name, path in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(environment.get_template(name).render(masters=first, workers=rest, source=kubeconfig, **knobs), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder} cannot be written: {error.strerror}. Name another folder.") from error
     return list(paths.values())
 
 

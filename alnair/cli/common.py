@@ -20,7 +20,7 @@ from alnair.api import Alnair
 from alnair.errors import ClusterError, UsageError
 from alnair.events import Event
 from alnair.progress import Progress
-from alnair.result import Result
+from alnair.result import EXIT_INTERRUPTED, Result
 
 
 class Verb(click.Command):
@@ -44,8 +44,18 @@ class Verbs(Verb, click.Group):
 
     command_class = Verb
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; an interrupt that it does not take itself ends it with the exit code of one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
-INVENTORY = click.option("-i", "--inventory", help="Inventory folder or file; inventory/lab where it exists.")
+
+# What may be cut off in the middle of helm's work.
+BY_HELM = ("deploy", "upgrade", "rollback", "scale", "restore", "teardown")
+INVENTORY = click.option("-i", "--inventory", type=click.Path(), help="Inventory folder or file; inventory/lab where it exists.")
 READING = [INVENTORY, click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")]
 RUNNING = [
     INVENTORY,
@@ -107,8 +117,13 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
         try:
             text = Path(item[1:]).expanduser().read_text(encoding="utf-8") if item.startswith("@") else item
             values = yaml.load(text, Variables)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"-e {item} cannot be read: {' '.join(str(error).split())}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"-e {item} cannot be read: {error}") from error
+        except yaml.YAMLError as error:
+            # All that it tells would show the line, which may hold a secret.
+            mark = getattr(error, "problem_mark", None)
+            where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            raise UsageError(f"-e {item} cannot be read: {getattr(error, 'problem', None) or 'it is no YAML'}{where}.") from error
         if text.startswith("$ANSIBLE_VAULT"):
             raise UsageError(
                 f"-e {item} is encrypted as a whole. Encrypt its values instead (ansible-vault encrypt_string), or put it among the inventory's group_vars."
@@ -120,8 +135,9 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
 
 
 def console_of(options: dict[str, Any]) -> rich.console.Console:
-    """Return where people read: not where programs do."""
-    return rich.console.Console(stderr=bool(options["form"]))
+    """Return where people read: not where programs do; in a file or a pipe names stay whole."""
+    stream = sys.stderr if options["form"] else sys.stdout
+    return rich.console.Console(stderr=bool(options["form"]), width=None if stream.isatty() else 160)
 
 
 def report(console: rich.console.Console, verb: str, result: Result, form: str | None, **more: Any) -> None:
@@ -138,7 +154,7 @@ def report(console: rich.console.Console, verb: str, result: Result, form: str |
     if form:
         click.echo(json.dumps(document, indent=2) if form == "json" else json.dumps({"event": "result", **document}))
         return
-    table = rich.table.Table("host", "ok", "changed", "failed", "unreachable")
+    table = rich.table.Table(rich.table.Column("host", overflow="fold"), "ok", "changed", "failed", "unreachable")
     for host, counts in sorted(result.hosts.items()):
         table.add_row(host, *(str(counts[key]) for key in ("ok", "changed", "failures", "unreachable")))
     if result.hosts:
@@ -148,8 +164,9 @@ def report(console: rich.console.Console, verb: str, result: Result, form: str |
     for host, reason in result.unreachable.items():
         console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if result.status == "interrupted":
-        console.print("What was done so far stays. The same command goes on from there; a helm that was cut off is repaired by it first.")
-    console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold")
+        helm = "; a helm that was cut off is repaired by it first" if verb in BY_HELM else ""
+        console.print(f"What was done so far stays. The same command goes on from there{helm}.", soft_wrap=True)
+    console.print(f"{verb}: {result.status}, {result.changed} changed, {result.duration:.0f} s", style="bold", soft_wrap=True)
 
 
 def emit(event: Event) -> None:

@@ -27,13 +27,14 @@ def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: d
     if (shown := datasets.findings(watch.reports)) and not options["form"]:
         console.print(shown)
     report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)
-    if result.status == "interrupted" and cancels:
+    if result.status == "interrupted" and cancels and not options["check"]:
         ended = run(inventory, options, datasets.Watch(console), lambda cluster, **given: cluster.dataset("cancel", *names, **given))
         report(console, "dataset cancel", ended, None)
-    elif result.status == "interrupted" and verb in ("mount", "load"):
+    elif result.status == "interrupted" and not options["check"] and verb in ("mount", "load"):
         console.print(
-            "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset cancel NAME ends it.", markup=False
-        )
+            "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset cancel NAME ends it.",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
     sys.exit(result.exit_code)
 
 

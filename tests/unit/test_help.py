@@ -73,6 +73,17 @@ def test_a_shell_is_given_the_script_that_asks_the_runner(shell: str) -> None:
     assert "_ALNAIR_RUNNER_PY_COMPLETE" in done.stdout
 
 
+def test_an_inventory_is_completed_as_a_path() -> None:
+    for words in verbs():
+        command: click.Command = main
+        for word in words:
+            assert isinstance(command, click.Group)
+            command = command.commands[word]
+        for option in command.params:
+            if option.name == "inventory":
+                assert [item.type for item in option.type.shell_complete(click.Context(command), option, "")] == ["file"], words
+
+
 def test_bash_completes_a_verb_without_loading_what_the_verbs_need() -> None:
     script = call("completion", "bash").stdout
     ask = f"{script}\nCOMP_WORDS=(./alnair_runner.py upg) COMP_CWORD=1; _alnair_runnerpy_completion ./alnair_runner.py; echo ${{COMPREPLY[@]}}"

@@ -10,15 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 import rich.console
+import urllib3
 import yaml
 
-from alnair import Alnair, ClusterError, Result, UsageError, counting, datasets
+from alnair import Alnair, ClusterError, Result, UsageError, cluster, counting, datasets
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
 from tests.unit.runner_tools import call
+from tests.unit.small_api import Api, serve
 
 HOME = Path(__file__).parents[2]
 
@@ -83,7 +86,7 @@ def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inve
 
 @pytest.mark.parametrize(
     ("word", "sentence"),
-    [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor"), ("{a: ", "-e {a:  cannot be read: while parsing")],
+    [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor"), ("{a: ", "-e {a:  cannot be read: expected the node content")],
 )
 def test_extra_variables_that_are_none_are_refused(word: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
@@ -97,6 +100,13 @@ def test_a_file_of_variables_may_have_encrypted_values_which_stay_so(tmp_path: P
     path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
     with pytest.raises(UsageError, match="is encrypted as a whole"):
         common.extra_variables((f"@{path}",))
+
+
+def test_a_file_of_variables_that_is_no_yaml_is_told_without_its_text(tmp_path: Path) -> None:
+    (tmp_path / "more.yml").write_text("a: 1\npassword: [correct-horse\nb: 1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"cannot be read: .* in line 3, column 2") as refused:
+        common.extra_variables((f"@{tmp_path}/more.yml",))
+    assert "correct-horse" not in str(refused.value)
 
 
 def test_an_inventory_with_a_vault_is_read_by_the_password_that_the_environment_names(tmp_path: Path, inventory: Path) -> None:
@@ -125,6 +135,63 @@ def test_a_missing_kubeconfig_is_answered_with_the_remedy(inventory: Path) -> No
     done = call("status", "--inventory", str(inventory))
     assert done.exit_code == 1
     assert "There is no kubeconfig at /nowhere/config. Set alluxio_kubeconfig" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(("text", "reason"), [("a: [\n", "while parsing"), ("", "is empty"), (None, "Is a directory")])
+def test_a_kubeconfig_that_is_none_is_a_sentence(inventory: Path, tmp_path: Path, text: str | None, reason: str) -> None:
+    path = tmp_path if text is None else tmp_path / "config"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    inventory.write_text(inventory.read_text(encoding="utf-8") + f"all: {{vars: {{alluxio_kubeconfig: {path}}}}}\n", encoding="utf-8")
+    done = call("status", "--inventory", str(inventory))
+    assert done.exit_code == 1
+    assert f"Error: The kubeconfig {path} cannot be used: " in done.output and reason in done.output
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (kubernetes.client.ApiException(status=403, reason="Forbidden"), "refused: 403 pods is forbidden"),
+        (urllib3.exceptions.MaxRetryError(None, "/api", OSError("no route")), "does not answer: no route. Try: kubectl --kubeconfig"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_the_api_server_says_is_told_and_nothing_around_it(tmp_path: Path, error: Exception, sentence: str) -> None:
+    path = tmp_path / "config"
+    serve(Api(), path).shutdown()
+    if isinstance(error, kubernetes.client.ApiException):
+        error.body = json.dumps({"message": "pods is forbidden"})
+    with pytest.raises(ClusterError, match=sentence), cluster.asked({"alluxio_kubeconfig": str(path), "alluxio_kube_context": ""}):
+        raise error
+
+
+def interrupted(*_words: Any, **_options: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("words", [("status",), ("dataset", "status"), ("report",), ("deploy",)])
+def test_every_verb_that_is_interrupted_ends_with_130(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.setattr(Alnair, "__init__", interrupted)
+    done = call(*words, "--inventory", str(inventory))
+    assert (done.exit_code, done.output) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize(("words", "helm"), [(("upgrade",), True), (("teardown",), True), (("verify",), False), (("dataset", "load", "a"), False)])
+def test_only_what_helm_does_is_repaired_by_the_next_run_and_a_sentence_is_a_line(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], helm: bool
+) -> None:
+    monkeypatch.setattr(Alnair, "run", lambda *_words, **_options: Result(status="interrupted"))
+    lines = call(*words, "--inventory", str(inventory)).output.splitlines()
+    assert lines[0].startswith("What was done so far stays. The same command goes on from there")
+    assert lines[0].endswith("a helm that was cut off is repaired by it first." if helm else "from there.")
+    assert lines[1] == f"{' '.join(words[:2])}: interrupted, 0 changed, 0 s"
+    assert [line.endswith("dataset cancel NAME ends it.") for line in lines[2:]] == [True] * (words[0] == "dataset")
+
+
+def test_names_stay_whole_where_standard_output_is_no_terminal(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "ip-192-0-2-1." + "long." * 12 + "example"
+    counts = {"ok": 1, "changed": 0, "failures": 0, "unreachable": 0}
+    monkeypatch.setattr(Alnair, "run", lambda *_words, **_options: Result(status="successful", hosts={name: counts}))
+    assert name in call("deploy", "--inventory", str(inventory)).output
 
 
 @pytest.mark.parametrize(("status", "code"), [("successful", 0), ("failed", 1), ("unreachable", 3), ("interrupted", 130)])

@@ -118,6 +118,13 @@ def test_nothing_is_overwritten(config: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "hosts.yml").read_text(encoding="utf-8") == "precious"
 
 
+def test_a_folder_that_cannot_be_made_is_wrong_usage(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = call("init", str(tmp_path / "file" / "mine"), "--kubeconfig", str(config))
+    assert done.exit_code == 2
+    assert "cannot be written: Not a directory" in done.output
+
+
 def test_a_label_that_no_node_has_is_said(config: Path, tmp_path: Path) -> None:
     done = call("init", str(tmp_path / "mine"), "--kubeconfig", str(config), "--from-nodes", "cache=no")
     assert done.exit_code == 1
