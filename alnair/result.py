@@ -109,4 +109,6 @@ def collect(result: Result, event: dict[str, Any]) -> None:
             if result.hosts[host]["changed"] <= seen:
                 # All changes of this host are known, so none of the secret ones is one.
                 result.changes = [change for change in result.changes if change.host != host or not change.hidden]
+        # What a rescue put right is no failure.
+        result.failures = [item for item in result.failures if result.hosts.get(item.host, {"failures": 1})["failures"]]
         result.changed = sum(counts["changed"] for counts in result.hosts.values())

@@ -226,6 +226,16 @@ def test_the_end_of_the_chain_is_no_failure_beside_its_reason() -> None:
     assert f"- name: {GATE}\n" in (HOME / "playbooks" / "prepare_hosts.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("failures", "told"), [({}, []), ({"localhost": 1}, ["Start anew"])])
+def test_a_failure_that_was_rescued_fails_no_run(failures: dict[str, int], told: list[str]) -> None:
+    result = Result()
+    data = {"host": "localhost", "task": "Start anew", "res": {"msg": "not Ready"}, "ignore_errors": None}
+    collect(result, {"event": "runner_on_failed", "event_data": data})
+    stats = {"processed": {"localhost": 1}, "failures": failures, "rescued": {"localhost": 1}}
+    collect(result, {"event": "playbook_on_stats", "event_data": stats})
+    assert [item.task for item in result.failures] == told
+
+
 def test_a_loop_that_failed_is_told_by_its_items() -> None:
     result = Result()
     items = [{"msg": "fine"}, {"failed": True, "msg": "a.yaml is no mapping"}]
