@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import rich.table
 
 from alnair import cluster, masters
+
+# Of a kind, where not all fit on a screen.
+MOST = 3
 
 
 def mib(count: float) -> str:
@@ -125,8 +129,18 @@ def hit_ratio(reads: dict[str, int] | None) -> float | None:
     return reads["cache"] / total if reads and (total := sum(reads.values())) else None
 
 
-def table(found: dict[str, Any]) -> rich.table.Table:
-    """Return the state as a table."""
+def counted(states: list[str]) -> str:
+    """Return how many are in each state, in words."""
+    return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
+
+
+def table(found: dict[str, Any], *, brief: bool = False) -> rich.table.Table:
+    """Return the state as a table.
+
+    Args:
+        found: What :func:`read` returned.
+        brief: Whether what is as it should be is only counted, and of the rest of a kind no more than :data:`MOST` are named.
+    """
     wide = [rich.table.Column(name, overflow="fold") for name in ("name", "where")]
     result = rich.table.Table("what", *wide, "state", title=f"Alluxio in namespace {found['namespace']}")
     release = found["release"]
@@ -136,7 +150,11 @@ def table(found: dict[str, Any]) -> rich.table.Table:
     else:
         result.add_row("release", "", "", "not there")
     for kind, key in (("master", "masters"), ("worker", "workers"), ("FUSE mount", "fuse"), ("operator", "operator")):
-        for item in found[key]:
+        listed = found[key]
+        if brief and listed:
+            result.add_row(kind, "", "", counted(["Ready" if item["ready"] else "not Ready" for item in listed]))
+            listed = [item for item in listed if not item["ready"]][:MOST]
+        for item in listed:
             state = "Ready" if item["ready"] else "not Ready"
             result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
     use = found["capacity"]
@@ -145,9 +163,15 @@ def table(found: dict[str, Any]) -> rich.table.Table:
     unknown = "nothing was read yet" if found["reads"] else "no master answers"
     result.add_row("hit ratio", "", "", unknown if ratio is None else f"{ratio:.0%} since the master leads")
     for kind, key in (("claim", "claims"), ("volume", "volumes")):
-        for item in found[key]:
+        listed = found[key]
+        if brief and listed:
+            result.add_row(kind, "", "", counted([item["phase"] for item in listed]))
+            listed = [item for item in listed if item["phase"] != "Bound"][:MOST]
+        for item in listed:
             result.add_row(kind, item["name"], "", item["phase"])
-    for name in found["held"]:
-        waits = "for its data sets" if any(item["ready"] for item in found["operator"]) else "for the operator, none of whose pods is Ready"
+    waits = "for its data sets" if any(item["ready"] for item in found["operator"]) else "for the operator, none of whose pods is Ready"
+    if brief and found["held"]:
+        result.add_row("held pod", "", "", f"{len(found['held'])} held")
+    for name in found["held"][: MOST if brief else None]:
         result.add_row("held pod", name, "", f"waits {waits}")
     return result

@@ -65,7 +65,9 @@ def show_anew(console: rich.console.Console, found: dict[str, Any], look: Callab
     try:
         with rich.live.Live(console=console, auto_refresh=False) as live:
             while True:
-                table = state.table(found)
+                # What does not fit is cut off below, where capacity and data sets stand.
+                whole = state.table(found)
+                table = state.table(found, brief=True) if len(console.render_lines(whole)) >= console.height else whole
                 table.caption = rich.text.Text(caption or f"{time.strftime('%H:%M:%S')}, every {ANEW:.0f} s until ^C")
                 live.update(table, refresh=True)
                 time.sleep(ANEW)

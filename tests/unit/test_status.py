@@ -54,6 +54,23 @@ def test_it_is_shown_anew_outlasts_a_restart_of_the_api_server_and_ends_in_order
     assert printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
 
 
+def test_a_large_cluster_that_is_watched_fits_the_screen_with_all_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ANEW", 0.0)
+    pods = [{"pod": f"alluxio-worker-{number}", "node": f"node-{number}", "ready": number != 300, "restarts": 0} for number in range(500)]
+    volumes = [{"name": f"volume-{number}", "phase": "Bound"} for number in range(30)]
+    found = {**FOUND, "workers": pods, "fuse": pods[:300], "volumes": [*volumes, {"name": "lost", "phase": "Failed"}], "held": ["a/b"] * 100}
+
+    def look() -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    console = rich.console.Console(file=io.StringIO(), width=110, height=40, force_terminal=True)
+    reading.show_anew(console, found, look)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())  # type: ignore[attr-defined]
+    for word in ("499 Ready, 1 not Ready", "alluxio-worker-300", "300 Ready", "no master answers", "30 Bound, 1 Failed", "lost", "100 held", "until ^C"):
+        assert word in text
+    assert len(text.splitlines()) < 40
+
+
 @pytest.mark.parametrize("words", [[], ["--json"]])
 def test_a_pipe_is_not_watched(inventory: Path, words: list[str]) -> None:
     done = call("status", "--watch", *words, "--inventory", str(inventory))
