@@ -64,7 +64,8 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         knobs: alluxio_kubeconfig, alluxio_kube_context, alluxio_namespace and alluxio_release.
 
     Returns:
-        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), capacity (total and used)
+        release (name, revision, status, chart with its version, image), masters, workers, fuse (pods with node and readiness), leader (name of the pod of
+        the master that leads, None when none answers), capacity (total and used)
         and reads (from cache and under storage since the master leads; both in bytes, and None when no master answers), claims and volumes (name and
         phase), operator (its pods) and held (pods that wait for their data sets).
 
@@ -98,6 +99,7 @@ def read(knobs: dict[str, Any]) -> dict[str, Any]:
         "masters": ready(pods, "master"),
         "workers": ready(pods, "worker"),
         "fuse": ready(pods, "fuse"),
+        "leader": measured and measured["leader"],
         "capacity": measured and measured["capacity"],
         "reads": measured and measured["reads"],
         "claims": [{"name": claim.metadata.name, "phase": claim.status.phase} for claim in claims],
@@ -119,9 +121,9 @@ def image(pods: Iterable[Any]) -> str | None:
     return next((pod.spec.containers[0].image for pod in pods), None)
 
 
-def measures(core: Any, pods: Iterable[Any]) -> dict[str, dict[str, int]] | None:
-    """Return what the first master measures that leads, None where none does."""
-    return next((found for pod in pods if (found := masters.measures(core, pod))), None)
+def measures(core: Any, pods: Iterable[Any]) -> dict[str, Any] | None:
+    """Return what the first master measures that leads, and the name of its pod as leader; None where none does."""
+    return next(({**found, "leader": pod.metadata.name} for pod in pods if (found := masters.measures(core, pod))), None)
 
 
 def hit_ratio(reads: dict[str, int] | None) -> float | None:
@@ -153,9 +155,9 @@ def table(found: dict[str, Any], *, brief: bool = False) -> rich.table.Table:
         listed = found[key]
         if brief and listed:
             result.add_row(kind, "", "", counted(["Ready" if item["ready"] else "not Ready" for item in listed]))
-            listed = [item for item in listed if not item["ready"]][:MOST]
+            listed = [item for item in listed if not item["ready"] or item["pod"] == found["leader"]][: MOST + 1]
         for item in listed:
-            state = "Ready" if item["ready"] else "not Ready"
+            state = ("Ready" if item["ready"] else "not Ready") + (", leads" if item["pod"] == found["leader"] else "")
             result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
     use = found["capacity"]
     result.add_row("capacity", "", "", f"{mib(use['used'])} of {mib(use['total'])} used" if use else "no master answers")

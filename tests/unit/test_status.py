@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ FOUND: dict[str, Any] = {
     "masters": [],
     "workers": [],
     "fuse": [],
+    "leader": None,
     "capacity": None,
     "reads": None,
     "claims": [],
@@ -52,6 +54,15 @@ def test_it_is_shown_anew_outlasts_a_restart_of_the_api_server_and_ends_in_order
     assert printed.rindex("Ready") > printed.rindex("The API server does not answer")
     # The cursor was hidden and is shown again.
     assert printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("brief", [True, False])
+def test_the_master_that_leads_is_named(brief: bool) -> None:
+    pods = [{"pod": f"m-{number}", "node": "node-1", "ready": True, "restarts": 0} for number in range(3)]
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    console.print(status.table({**FOUND, "masters": pods, "leader": "m-1"}, brief=brief))
+    lines = [line for line in console.file.getvalue().splitlines() if "leads" in line]  # type: ignore[attr-defined]
+    assert len(lines) == 1 and "m-1" in lines[0]
 
 
 def test_a_large_cluster_that_is_watched_fits_the_screen_with_all_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +116,9 @@ def test_the_hit_ratio_is_what_the_master_that_leads_has_counted(
     gauges = {"Master.LastGainPrimacyTime": 2, "Master.LastLosePrimacyTime": lost, "Cluster.CapacityTotal": 8, "Cluster.CapacityUsed": 3}
     answer = {"gauges": {name: {"value": value} for name, value in gauges.items()},
               "counters": {f"Cluster.BytesRead{word}": {"count": count} for word, count in read.items()}}  # fmt: skip
-    monkeypatch.setattr(masters, "ask", lambda _core, pod, _path: answer if pod == "m-1" else None)
-    found = status.measures(None, ["m-0", "m-1"])
+    monkeypatch.setattr(masters, "ask", lambda _core, pod, _path: answer if pod.metadata.name == "m-1" else None)
+    found = status.measures(None, [SimpleNamespace(metadata=SimpleNamespace(name=name)) for name in ("m-0", "m-1")])
+    assert (found and found["leader"]) == (None if text == "no master answers" else "m-1")
     reads = found["reads"] if found else None
     assert (found and found["capacity"]) == (None if text == "no master answers" else {"total": 8, "used": 3})
     assert status.hit_ratio(reads) == ratio
