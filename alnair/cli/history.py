@@ -56,11 +56,14 @@ def table(found: list[records.Record]) -> rich.table.Table:
     """Return runs as a table."""
     right = [rich.table.Column(name, justify="right") for name in ("run", "changed", "seconds")]
     wide = rich.table.Column("inventory", overflow="fold")
-    result = rich.table.Table(right[0], "started", "who", "verb", wide, "status", right[1], right[2])
+    # On 80 columns, too, when, what and how it ended stay whole; `history show` tells the rest.
+    started, status = (rich.table.Column(name, no_wrap=True) for name in ("started (UTC)", "status"))
+    verb = rich.table.Column("verb", min_width=len("teardown"))
+    result = rich.table.Table(right[0], started, "who", verb, wide, status, right[1], right[2])
     for record in found:
-        verb = record.verb + (" --check" if record.options.get("check") else "")
+        asked = record.verb + (" --check" if record.options.get("check") else "")
         colour = COLOURS.get(record.status, "yellow")
-        cells = [rich.markup.escape(text) for text in (str(record.number), record.started, record.who, verb, record.inventory)]
+        cells = [rich.markup.escape(text) for text in (str(record.number), record.started[:16].replace("T", " "), record.who, asked, record.inventory)]
         result.add_row(*cells, f"[{colour}]{record.status}[/]", str(record.changed), f"{record.duration:.0f}")
     return result
 

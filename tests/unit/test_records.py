@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.console
 
 from alnair import Alnair, Failure, Result, records, running, secrets
 from alnair.changes import Change
+from alnair.cli.history import table
 from tests.unit.runner_tools import call
 
 PASSWORD = "correct-horse"
@@ -124,6 +127,17 @@ def test_a_secret_is_hidden_in_what_a_failure_says(inventory: Path) -> None:
     text = records.written()[0].read_text(encoding="utf-8")
     assert PASSWORD not in text and "u:p" not in text
     assert PASSWORD in failed.failures[0].message
+
+
+def test_on_80_columns_history_tells_when_what_and_how_it_ended(inventory: Path) -> None:
+    leave(inventory, Result("interrupted"))
+    (record,) = records.all_of_them()
+    record.who, record.verb, record.inventory = "somebody@controller-1.example.org", "dataset checksum", "/home/somebody/projects/cache/inventory/production"
+    console = rich.console.Console(file=io.StringIO(), width=80)
+    console.print(table([record]))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for word in (record.started[:16].replace("T", " "), "dataset", "checksum", "interrupted"):
+        assert word in text, text
 
 
 def test_history_lists_and_tells(inventory: Path) -> None:

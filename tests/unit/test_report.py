@@ -87,8 +87,8 @@ def rows(tmp_path: Path) -> Path:
 
 def test_the_page_tells_state_data_sets_hit_ratio_and_bench(rows: Path) -> None:
     page = seen(bench=report.bench(rows, "s3://bucket/images"))
-    for text in ("Release alluxio , revision 7", "2 of 3 Ready", "alluxio-master-0 node-1 Ready, leads 0", "alluxio-worker-y node-2 not Ready 3", "2.0 GiB of 8.0 GiB", "75 %", "1 of 2 cached",
-                 "no <bucket> & no key", "train/job-1", "Reading s3://bucket/images, measured on", "small files, files/s", "cache, loaded, later",
+    for text in ("Release alluxio , revision 7", "2 of 3 Ready", "alluxio-master-0 node-1 Ready, leads 0", "alluxio-worker-y node-2 not Ready 3",
+                 "2.0 GiB of 8.0 GiB", "75 %", "1 of 2 cached", "no <bucket> & no key", "train/job-1", "Reading s3://bucket/images, measured on", "small files, files/s", "cache, loaded, later",
                  "Loads into the cache: 1.00 s"):  # fmt: skip
         assert text.replace(" ,", ",") in page.text, text
     bars = {attributes["class"]: float(attributes["width"] or 0) for attributes in page.of("rect") if attributes.get("class") not in ("track", "fill")}
