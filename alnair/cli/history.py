@@ -54,11 +54,11 @@ def show(number: int | None, *, as_json: bool) -> None:
 
 def table(found: list[records.Record]) -> rich.table.Table:
     """Return runs as a table."""
-    right = [rich.table.Column(name, justify="right") for name in ("run", "changed", "seconds")]
+    right = [rich.table.Column(name, justify="right") for name in ("run", "changed", "s")]
     wide = rich.table.Column("inventory", overflow="fold")
     # On 80 columns, too, when, what and how it ended stay whole; `history show` tells the rest.
     started, status = (rich.table.Column(name, no_wrap=True) for name in ("started (UTC)", "status"))
-    verb = rich.table.Column("verb", min_width=len("teardown"))
+    verb = rich.table.Column("verb", no_wrap=True)
     result = rich.table.Table(right[0], started, "who", verb, wide, status, right[1], right[2])
     for record in found:
         asked = record.verb + (" --check" if record.options.get("check") else "")

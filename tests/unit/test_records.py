@@ -138,6 +138,7 @@ def test_on_80_columns_history_tells_when_what_and_how_it_ended(inventory: Path)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for word in (record.started[:16].replace("T", " "), "dataset", "checksum", "interrupted"):
         assert word in text, text
+    assert {len(line) for line in text.splitlines()} == {80} and {line[-1] for line in text.splitlines()} <= set("┓┃┩│┘")
 
 
 def test_history_lists_and_tells(inventory: Path) -> None:
