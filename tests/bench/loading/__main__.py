@@ -134,7 +134,8 @@ def run(files: int, size: int, large_files: int, large_size: int, tiny_files: in
             cases = {"images": ["remote", "cold", "loaded", "disk"], "shards": ["loaded"], "tiny": ["copy", "loaded"]}
             with tempfile.TemporaryDirectory(prefix="alnair-bench-") as folder:
                 say("Warm up, for JVMs that started a moment ago compile what they run; nothing of that counts")
-                bench.measure(chosen[0], Path(folder), ["cold", "loaded"], loading_bench_epochs=1, loading_bench_rounds=1)
+                smallest = min(chosen, key=lambda name: sum(count * bytes_each for count, bytes_each in kinds[name]))
+                bench.measure(smallest, Path(folder), ["cold", "loaded"], loading_bench_epochs=1, loading_bench_rounds=1)
                 for name in chosen:
                     rows += bench.measure(name, Path(folder), cases[name], **({} if name == "images" else {"loading_bench_epochs": 1}))
         finally:
