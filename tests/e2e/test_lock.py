@@ -48,7 +48,7 @@ def test_the_second_run_says_who_has_the_lock_and_ends(cluster: Alnair, limit: t
     assert second.returncode == 2
     assert f"Another run on this inventory goes on: site.yml, process {first.pid} of" in " ".join(output.split())
     assert "changed=0" in output
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert first.returncode == 0
     idle = start_up()
     assert took < max(2, 4 * idle), f"this took {took:.1f} s; ansible-playbook alone starts in {idle:.1f} s"
@@ -59,7 +59,7 @@ def test_the_lock_of_a_killed_run_frees_itself(how: signal.Signals) -> None:
     first = start("prepare_hosts")
     until_locked(first)
     os.kill(first.pid, how)
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     second = start("prepare_hosts")
     output, _ = second.communicate(timeout=120)
     assert second.returncode == 0, output
