@@ -8,7 +8,7 @@ short_description: Wait until data sets are loaded
 description:
   - Waits until the operator says Complete of each data set, and tells every quarter of a minute how far each is.
   - Fails with the operator's own message and the files that could not be loaded where one is Failed, TooLarge or Incomplete.
-  - With O(reload), asks for another load first, which finds new files at the source and loads what was evicted.
+  - With O(reload), asks for another load first where none is under way, which finds new files at the source and loads what was evicted.
   - A wait that ends, however it does, leaves the load going.
 version_added: 0.3.0
 author: The Alnair authors (@CentaurusInfra)
@@ -74,9 +74,10 @@ def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> d
     for name in params["names"]:
         status = there[name].get("status") or {}
         found[name] = {key: value for key, value in status.items() if key in datasets.MEASURES}
-        # What was declared a moment ago is loaded without being asked for.
+        # What was declared a moment ago is loaded without being asked for, and a load that is under way is joined.
         seen = (status.get("observedGeneration") or 0) >= there[name]["metadata"].get("generation", 0)
-        if params["reload"] and (seen or params["evict"]) and not check and there[name]["spec"].get("preload") != "none":
+        settled = seen and status.get("phase") in datasets.DONE + datasets.FAILED
+        if params["reload"] and (settled or params["evict"]) and not check and there[name]["spec"].get("preload") != "none":
             found[name]["asked"] = " ".join([uuid.uuid4().hex, *([f"evict={','.join(params['evict'])}"] if params["evict"] else [])])
             cluster.patch(reference(params, name), {"metadata": {"annotations": {datasets.RELOAD: found[name]["asked"]}}})
     return found

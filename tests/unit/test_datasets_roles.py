@@ -188,6 +188,11 @@ def test_what_was_declared_a_moment_ago_is_loaded_once(cluster: Cluster) -> None
     cluster.answering = True
     assert cluster.run("datasets", tasks="load", datasets_only=["texts"], datasets_evict=["images"])[0] == 0
     assert cluster.annotation("texts", "reload").endswith("evict=images")
+    # What is under way is joined.
+    cluster.answers["images"] = {"phase": "Loading"}
+    cluster.deploy(*SETS)
+    assert "the load goes on" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_timeout=1)
+    assert cluster.annotation("images", "reload") == ""
 
 
 def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
