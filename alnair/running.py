@@ -74,7 +74,8 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
                 "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
                 processes.MARK: str(sockets),
-                "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callback")),
+                # Beside those of the user.
+                "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, [os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), str(Path(__file__).with_name("callback"))])),
                 "ALNAIR_RUNNER": str(os.getpid()),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 **({"ANSIBLE_COLLECTIONS_PATH": path} if path else {}),

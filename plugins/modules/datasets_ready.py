@@ -8,7 +8,7 @@ short_description: Wait until data sets are loaded
 description:
   - Waits until the operator says Complete of each data set, and tells every quarter of a minute how far each is.
   - Fails with the operator's own message and the files that could not be loaded where one is Failed, TooLarge or Incomplete.
-  - With O(reload), asks for another load first where none is under way, which finds new files at the source and loads what was evicted.
+  - With O(reload), asks for another load first, which finds new files at the source and loads what was evicted. One that is under way is joined instead.
   - A wait that ends, however it does, leaves the load going.
 version_added: 0.3.0
 author: The Alnair authors (@CentaurusInfra)

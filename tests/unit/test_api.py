@@ -62,6 +62,17 @@ def test_a_run_is_awaited_and_its_events_come_in_the_loops_thread(cluster: Alnai
     assert {thread for _kind, thread in heard} == {threading.main_thread()}
 
 
+def test_callbacks_of_the_user_are_heard_too(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    lines = ["from ansible.plugins.callback import CallbackBase", "class CallbackModule(CallbackBase):", "    CALLBACK_VERSION = 2.0",
+             "    CALLBACK_TYPE = 'aggregate'", "    CALLBACK_NAME = 'mine'", "    def v2_playbook_on_stats(self, stats):",
+             f"        open({str(tmp_path / 'heard')!r}, 'w').close()", ""]  # fmt: skip
+    (tmp_path / "mine" / "mine.py").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(tmp_path / "mine"))
+    assert cluster.run("short").status == "successful"
+    assert (tmp_path / "heard").exists()
+
+
 def test_a_cancelled_task_ends_its_run_and_nothing_else(cluster: Alnair) -> None:
     async def go() -> None:
         run = asyncio.create_task(cluster.arun(cluster.deploy))
