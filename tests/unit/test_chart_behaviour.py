@@ -307,3 +307,9 @@ def test_names_beyond_ascii_are_read_unless_the_user_says_otherwise() -> None:
 
     assert locale({}) == {"C.UTF-8"}
     assert locale({"worker": {"env": {"LC_ALL": "de_DE.UTF-8"}}}) == {"de_DE.UTF-8", "C.UTF-8"}
+
+
+def test_reading_through_fuse_copies_nothing_unless_it_is_said_to() -> None:
+    name, copying = "alluxio.user.file.passive.cache.enabled", {"fuse": {"enabled": True, "properties": {"alluxio.user.file.passive.cache.enabled": True}}}
+    assert options(render({"fuse": {"enabled": True}}), "ALLUXIO_FUSE_JAVA_OPTS")[name] == "false"
+    assert options(render(copying), "ALLUXIO_FUSE_JAVA_OPTS")[name] == "true"
