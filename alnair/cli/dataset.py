@@ -84,7 +84,7 @@ def mount(inventory: str | None, names: tuple[str, ...], *, cancels: bool, **opt
 def load(inventory: str | None, names: tuple[str, ...], *, evict: tuple[str, ...], cancels: bool, **options: Any) -> None:
     """Load what is new at the source or not cached.
 
-    ^C leaves the load going.
+    A load that is under way is joined; ^C leaves it going.
     """
     perform("load", inventory, names, options, cancels=cancels, evict=list(evict))
 
