@@ -236,21 +236,21 @@ def main() -> None:
     host = product("node", digest(NODE_PACKAGES, HOST_SUITE), rootfs(NODE_PACKAGES, HOST_SUITE))
     alluxio = {v: product(f"alluxio-{v}", digest(LAB / "images/alluxio/pom.xml", v), jars(v)) for v in ALLUXIO}
     key = digest(*(LAB / "images" / name for name in ("pause", "coredns", "client", "alluxio")), tools.name, client.name)
-    s3, operator, packages = Path(), "", Path()
+    links, operator, packages = {"tools": tools, "prometheus": product("prometheus", digest("prometheus", SUITE), prometheus)}, "", Path()
     if DATASETS:
-        s3 = product("s3", digest(LAB / "s3"), s3_server)
+        links["s3"] = product("s3", digest(LAB / "s3"), s3_server)
         packages = product("wheels", digest(OPERATOR / "requirements.txt"), wheels)
         # A tag of its own for each content: what runs is made anew when that changes.
         operator = f"localhost/alnair-operator:{digest(*(OPERATOR / name for name in OPERATOR_FILES), key)}"
         key = digest(key, operator)
     archive = product("images", key, images(tools, client, alluxio, operator, packages))
     made = {
-        "tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "host_image": node_image(host), "s3": str(s3),
+        "tools": str(tools), "images": str(archive / "images.tar"), "node_image": node_image(node), "host_image": node_image(host),
         "operator_image": operator,
     }  # fmt: skip
     (CACHE / "products.json").write_text(json.dumps(made, indent=2))
-    # Not keyed, for those who type and for tests: helm and kubectl as the lab has them, promtool and Prometheus.
-    for name, folder in (("tools", tools), ("prometheus", product("prometheus", digest("prometheus", SUITE), prometheus))):
+    # Not keyed, for those who type and for tests: helm and kubectl as the lab has them, promtool and Prometheus, the S3 server of a lab with data sets.
+    for name, folder in links.items():
         link = CACHE / name
         link.unlink(missing_ok=True)
         link.symlink_to(folder)
