@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
+import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from chart_tools import container, pod_specs, render
 
 MOUNTING = pytest.mark.parametrize(("row", "part"), [("fuse", "fuse"), ("worker-fuse", "worker")])
 # Tools that see the folders of mounts below the current one, the last on top; without -f stat is answered by the kernel's cache, as on a mount of a dead process.
-SEEN = {"grep": "ls mounts/* >/dev/null 2>&1", "umount": "rm -r \"$(ls -d mounts/* | tail -1)\"; echo unmounted >> said", "sleep": "rm -rf mounts/*; echo waited >> said",
-        "stat": "[ \"$1\" != -f ] || [ -e \"$(ls -d mounts/* | tail -1)/answers\" ]", "entry": "echo \"$@\" >> said"}  # fmt: skip
+SEEN = {"grep": 'case "$*" in *" fuse"*) ls mounts/* >/dev/null 2>&1 ;; *) exec /bin/grep "$@" ;; esac',
+        "umount": 'rm -r "$(ls -d mounts/* | tail -1)"; echo unmounted >> said', "sleep": "rm -rf mounts/*; echo waited >> said",
+        "stat": '[ "$1" != -f ] || [ -e "$(ls -d mounts/* | tail -1)/answers" ]', "entry": 'echo "$@" >> said'}  # fmt: skip
 
 
 def format_journal(folder: Path, values: dict[str, Any]) -> bool:
@@ -68,8 +71,25 @@ def test_a_container_that_is_started_again_unmounts_what_a_killed_fuse_left(tmp_
     for name in ("1", "2"):
         (tmp_path / "mounts" / name).mkdir(parents=True)
     assert shell(tmp_path, [*item["command"], "begin"]) == ["unmounted", "unmounted", "begin", ""]
-    (tmp_path / "mounts" / "own" / "answers").mkdir(parents=True)
-    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"])[3:] == ["unmounted", ""]
+    (tmp_path / "mounts" / "own").mkdir(parents=True)
+    with sleeping(tmp_path) as process:
+        assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"])[3:] == ["unmounted", *(["waited"] if part == "fuse" else []), ""]
+        # What FUSE would wait for in vain when it is told to end is over; a worker has more to end.
+        assert (process.poll() == -signal.SIGKILL) == (part == "fuse")
+
+
+@contextlib.contextmanager
+def sleeping(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that stands for the one that mounts."""
+    process = subprocess.Popen(["/bin/sleep", "60"])
+    (folder / "mounting").write_text(str(process.pid), encoding="utf-8")
+    try:
+        yield process
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @MOUNTING
@@ -84,29 +104,58 @@ def test_a_mount_of_a_process_that_runs_is_waited_for_and_never_unmounted(tmp_pa
     assert shell(tmp_path, [*item["command"], "begin"]) == ["waited", "begin", ""]
 
 
-@pytest.mark.parametrize(("own", "master", "waits"), [("2.9.4", "2.9.4", False), ("2.9.4", "2.9.3", True), ("2.9.4", "2.9.41", True), ("", "2.9.3", False)])
-def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str, master: str, waits: bool) -> None:
+@pytest.mark.parametrize(
+    ("leads", "named", "seconds"), [(True, True, 0), (False, False, 8), (False, True, 20)], ids=["a master leads", "the release is removed", "no master leads"]
+)
+def test_fuse_serves_until_a_master_leads_again(tmp_path: Path, leads: bool, named: bool, seconds: int) -> None:
+    item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
+    (tmp_path / "mounts" / "own" / "answers").mkdir(parents=True)
+    (tmp_path / "getent").write_text(f"#!/bin/sh\nexit {0 if named else 2}\n", encoding="utf-8")
+    (tmp_path / "getent").chmod(0o755)
+    words = item["lifecycle"]["preStop"]["exec"]["command"]
+    with masters("2.9.4") as port, sleeping(tmp_path) as process:
+        words = [word.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{port if leads else 1}").replace("timeout 60", "timeout 1") for word in words]
+        said = shell(tmp_path, words)
+        assert process.wait(2) == -signal.SIGKILL
+    first, *waited, unmounted, last, _ = said
+    # Five seconds in which the master is told to stop, too; then it waits; two seconds for what is read.
+    assert (first, unmounted, last) == ("waited", "unmounted", "waited")
+    assert len(waited) == seconds if seconds < 20 else len(waited) > seconds
+
+
+@contextlib.contextmanager
+def masters(version: str) -> Iterator[int]:
+    """Serve a leading master's page; its port."""
+
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(f'{{"version":"{master}","revision":"1"}}'.encode())
+            self.wfile.write(f'{{"version":"{version}","revision":"1"}}'.encode())
 
         def log_message(self, *_args: object) -> None:
             pass
 
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(("own", "master", "waits"), [("2.9.4", "2.9.4", False), ("2.9.4", "2.9.3", True), ("2.9.4", "2.9.41", True), ("", "2.9.3", False)])
+def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str, master: str, waits: bool) -> None:
     (tmp_path / "alluxio").write_text(f"#!/bin/sh\necho {own}\n", encoding="utf-8")
     (tmp_path / "alluxio").chmod(0o755)
     (spec,) = [item for kind, item in pod_specs(render({})) if kind == "DaemonSet/alluxio-worker"]
     (line,) = next(item for item in spec["initContainers"] if item["name"] == "wait-for-master")["args"]
-    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        line = line.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{server.server_port}")
+    with masters(master) as port:
+        line = line.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{port}")
         process = subprocess.Popen(["bash", "-c", line], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(2)
         process.terminate()
         ended = process.wait(5)
-        server.shutdown()
     # One that waits ends when it is told to, of its own accord.
     assert ended == (143 if waits else 0)

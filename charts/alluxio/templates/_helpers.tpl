@@ -76,9 +76,20 @@ role: alluxio-{{ index . 1 }}
   {{- end }}
 {{- end -}}
 
+{{/* A shell function: whether a master on a host leads and says what is given. Standby masters answer only where metrics.enabled opens their web port. */}}
+{{- define "alluxio.leads" -}}
+leads() {
+  (exec 3<>"/dev/tcp/$1/{{ int .Values.master.ports.web }}" && printf 'GET /api/v1/master/info HTTP/1.0\r\n\r\n' >&3 && grep -qF '"version":"'"$2" <&3) 2>/dev/null
+}
+{{- end -}}
+
+{{- define "alluxio.masterHosts" -}}
+{{- range $i := until (int .Values.master.count) }}{{ if $i }} {{ end }}{{ include "alluxio.name" $ }}-master-{{ $i }}{{ end }}
+{{- end -}}
+
 {{/*
 Workers and FUSE end themselves when no master answers: waiting here costs no restart and no back-off. It waits for a master of their own version, so
-that in an upgrade masters come first and workers do not register with an older one. Standby masters answer only where metrics.enabled opens their web port.
+that in an upgrade masters come first and workers do not register with an older one.
 */}}
 {{- define "alluxio.waitForMaster" -}}
 - name: wait-for-master
@@ -89,11 +100,9 @@ that in an upgrade masters come first and workers do not register with an older 
       # The first process of a container dies of no signal that it does not take: without this a pod that waits would last its whole grace period.
       trap 'exit 143' TERM
       own=$(timeout 60 alluxio version 2>/dev/null | tail -n 1)
-      leads() {
-        (exec 3<>"/dev/tcp/$1/{{ int .Values.master.ports.web }}" && printf 'GET /api/v1/master/info HTTP/1.0\r\n\r\n' >&3 && grep -qF '"version":"'"$own${own:+\"}" <&3) 2>/dev/null
-      }
+      {{- include "alluxio.leads" . | nindent 6 }}
       while :; do
-        for host in{{ range $i := until (int .Values.master.count) }} {{ include "alluxio.name" $ }}-master-{{ $i }}{{ end }}; do leads "$host" && exit 0; done
+        for host in {{ include "alluxio.masterHosts" . }}; do leads "$host" "$own${own:+\"}" && exit 0; done
         sleep 1
       done
   {{- include "alluxio.containerSecurity" . | nindent 2 }}
@@ -104,7 +113,7 @@ that in an upgrade masters come first and workers do not register with an older 
 {{- end -}}
 
 {{/*
-How a container that mounts begins and ends. What a killed process left is cleaned up here, for init containers do not run again when a container does: it
+How a container that mounts begins. What a killed process left is cleaned up here, for init containers do not run again when a container does: it
 answers nothing but "not connected" and would hide the new mount. One that answers is another release's, or of a pod that is just ending, and stays.
 The process answers stat -f; stat is answered by the kernel, out of its cache, when there is no process any more.
 */}}
@@ -123,11 +132,9 @@ command:
         umount -l "$0" || exit
       fi
     done
-    mkdir -p "$0" && touch /tmp/mounting && exec "$@"
+    mkdir -p "$0" && echo "$BASHPID" > /tmp/mounting && exec "$@"
   - {{ .Values.fuse.mountPoint | quote }}
   - /entrypoint.sh
-lifecycle:
-  preStop: {exec: {command: [/bin/bash, -c, '[ ! -e /tmp/mounting ] || umount -l "$0" || true', {{ .Values.fuse.mountPoint | quote }}]}}
 {{- end -}}
 
 {{/* Whether the mount answers: that the folder exists would prove nothing. */}}
