@@ -233,9 +233,11 @@ def test_only_a_backup_of_the_same_life_is_one_of_a_revision() -> None:
 def stops(given: dict[str, Any]) -> str:
     """Return the sentence with which the way back stops, or nothing."""
     for task in yaml.safe_load((TASKS / "go_back.yml").read_text(encoding="utf-8")):
-        words = task.get("ansible.builtin.assert")
-        if words and not role_tools.value("alluxio_chart", "{{ " + words["that"] + " }}", **given):
-            return str(role_tools.value("alluxio_chart", words["fail_msg"], **given))
+        if words := task.get("ansible.builtin.assert"):
+            # Ansible renders the sentence of what holds, too, and fails where it cannot.
+            sentence = str(role_tools.value("alluxio_chart", words["fail_msg"], **given))
+            if not role_tools.value("alluxio_chart", "{{ " + words["that"] + " }}", **given):
+                return sentence
     return ""
 
 
