@@ -7,7 +7,7 @@ module: release_ready
 short_description: Wait until all pods of a release are Ready
 description:
   - Waits until every StatefulSet, DaemonSet and Deployment of a release runs what it was last told to, with all pods Ready, and until the leading master
-    counts as many live workers as there shall be.
+    counts as many live workers as there shall be. Pods on nodes that lost the label for them have left; where the node is lost, they are not waited for.
   - At the end of its time it fails with each pod's own reason, such as the scheduler's sentence, the image that cannot be pulled, or the last lines of the log.
     A pod that cannot become Ready without a change, because it ended for the fourth time or its image's name is none, ends the wait at once.
   - A pod that waits to be started again after it ended is made anew at once, because the reason may have been mended; Kubernetes would wait up to five minutes.
@@ -94,6 +94,20 @@ def missing_workers(found: masters.Leader | None, pods: list[dict[str, Any]], *,
     return None
 
 
+def leaving(pods: list[dict[str, Any]], listed: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> str | None:
+    """Return which pods of DaemonSets are to leave their nodes, which lost the label, or None. What a node that is lost runs ends nowhere."""
+    labels = {node["metadata"]["name"]: node["metadata"].get("labels") or {} for node in nodes
+              if any(item["type"] == "Ready" and item["status"] == "True" for item in (node.get("status") or {}).get("conditions") or [])}  # fmt: skip
+    wanted = {item["metadata"]["name"]: item["spec"]["template"]["spec"].get("nodeSelector") or {} for item in listed if item["kind"] == "DaemonSet"}
+    going = sorted(
+        f"{pod['metadata']['name']} has not left {pod['spec']['nodeName']} yet"
+        for pod in pods
+        for owner in pod["metadata"].get("ownerReferences") or []
+        if pod["spec"].get("nodeName") in labels and not wanted.get(owner["name"], {}).items() <= labels[pod["spec"]["nodeName"]].items()
+    )
+    return ", ".join(going) or None
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -123,12 +137,15 @@ def main() -> None:
         given_up = False
         try:
             listed = [
-                client.sanitize_for_serialization(item)
-                for call in (apps.list_namespaced_stateful_set, apps.list_namespaced_daemon_set, apps.list_namespaced_deployment)
+                {"kind": kind, **client.sanitize_for_serialization(item)}
+                for kind, call in (("StatefulSet", apps.list_namespaced_stateful_set), ("DaemonSet", apps.list_namespaced_daemon_set),
+                                   ("Deployment", apps.list_namespaced_deployment))
                 for item in call(params["namespace"], **selector).items
-            ]
+            ]  # fmt: skip
             short = {item["metadata"]["name"]: shortfall(item) for item in listed}
             there = client.sanitize_for_serialization(core.list_namespaced_pod(params["namespace"], **selector).items)
+            if short:
+                short["nodes"] = leaving(there, listed, client.sanitize_for_serialization(core.list_node().items))
             if short and not any(short.values()):
                 leader, since = release.leader(), since or time.monotonic()
                 short["Alluxio"] = missing_workers(leader, there, patient=time.monotonic() < since + FORGET_SECONDS)

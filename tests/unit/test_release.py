@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, readiness
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
-from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, missing_workers, newest
+from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, leaving, missing_workers, newest
 
 
 def manifest(*objects: dict[str, Any]) -> str:
@@ -202,3 +202,19 @@ drwxr-xr-x  alluxio        alluxio                      2       PERSISTED 11-25-
 drwxr-xr-x  alluxio        alluxio                      1   NOT_PERSISTED 11-25-2026 15:00:00:000  DIR /f
 """
     assert unpersisted(listing) == ["/b c", "/d/e"]
+
+
+def test_a_worker_whose_node_lost_the_label_is_waited_for() -> None:
+    listed = [{"kind": "DaemonSet", "metadata": {"name": "alluxio-worker"}, "spec": {"template": {"spec": {"nodeSelector": {"worker": "true"}}}}},
+              {"kind": "StatefulSet", "metadata": {"name": "alluxio-master"}, "spec": {"template": {"spec": {"nodeSelector": {"master": "true"}}}}}]  # fmt: skip
+
+    def node(name: str, ready: str = "True", **labels: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "labels": labels}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+    def pod(owner: str, where: str) -> dict[str, Any]:
+        return {"metadata": {"name": f"{owner}-{where}", "ownerReferences": [{"name": owner}]}, "spec": {"nodeName": where}}
+
+    pods = [pod("alluxio-worker", "a"), pod("alluxio-worker", "b"), pod("alluxio-worker", "lost"), pod("alluxio-master", "b")]
+    nodes = [node("a", worker="true"), node("b"), node("lost", ready="Unknown")]
+    assert leaving(pods, listed, nodes) == "alluxio-worker-b has not left b yet"
+    assert leaving(pods, listed, [node("a", worker="true"), node("b", worker="true")]) is None
