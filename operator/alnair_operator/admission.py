@@ -16,9 +16,9 @@ import prometheus_client
 from alnair_operator import datasets, gates, metrics, webhook
 from alnair_operator.cluster import ERRORS, Cluster, Store
 from alnair_operator.datasets import Dataset
-from alnair_operator.engine import moment_of
 from alnair_operator.server import Reply, json_reply
 from alnair_operator.settings import Settings
+from alnair_operator.steps import moment_of
 
 LOG = logging.getLogger(__name__)
 # The API server waits five seconds; a mount that fails shows itself in less than this.

@@ -16,9 +16,9 @@ import urllib3
 
 from alnair_operator import datasets, gates, isolation, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
-from alnair_operator.engine import moment_of
 from alnair_operator.mounting import MountJob
 from alnair_operator.settings import Settings
+from alnair_operator.steps import moment_of
 
 LOG = logging.getLogger(__name__)
 TIMEOUT = (3, 20)
@@ -85,17 +85,19 @@ class Cluster:
             raise
         return True
 
-    def write_status(self, dataset: Dataset, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Write what of a status has changed."""
+    def write_status(self, dataset: Dataset, before: Mapping[str, Any], after: Mapping[str, Any]) -> Object | None:
+        """Write what of a status has changed; returns the object as it is then, or None where nothing has changed or it is gone."""
         change = {key: value for key, value in after.items() if before.get(key) != value} | {key: None for key in before if key not in after}
-        if change:
-            try:
-                self.custom.patch_namespaced_custom_object_status(
-                    GROUP, VERSION, dataset.namespace, PLURAL, dataset.name, {"status": change}, _request_timeout=TIMEOUT
-                )
-            except kubernetes.client.ApiException as error:
-                if error.status != 404:
-                    raise
+        if not change:
+            return None
+        words = GROUP, VERSION, dataset.namespace, PLURAL, dataset.name, {"status": change}
+        try:
+            found: Object = self.custom.patch_namespaced_custom_object_status(*words, _request_timeout=TIMEOUT)
+        except kubernetes.client.ApiException as error:
+            if error.status != 404:
+                raise
+            return None
+        return found
 
     def read_dataset(self, namespace: str, name: str) -> Object | None:
         """Return an AlnairDatacache, or None."""
@@ -293,6 +295,12 @@ def mount_manifest(name: str, dataset: Dataset, ufs: str, settings: Settings) ->
     }
 
 
+def version_of(item: Mapping[str, Any] | None) -> int:
+    """Return what grows with each change of an object; 0 where there is none."""
+    text = ((item or {}).get("metadata") or {}).get("resourceVersion") or ""
+    return int(text) if text.isdigit() else 0
+
+
 class Store:
     """All data sets as they are now, kept by a list and a watch; each replica has one, since each answers the webhook."""
 
@@ -353,14 +361,16 @@ class Store:
             with self.lock:
                 if event["type"] == "DELETED":
                     self.items.pop(key, None)
-                else:
+                # What was written here meanwhile is newer than what the watch tells of before.
+                elif version_of(item) >= version_of(self.items.get(key)):
                     self.items[key] = item
 
-    def put(self, key: str, status: Mapping[str, Any]) -> None:
-        """Take a status over that was just written, before the watch tells of it."""
+    def put(self, item: Object) -> None:
+        """Take an object over that was just written, before the watch tells of it."""
+        key = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
         with self.lock:
-            if key in self.items:
-                self.items[key] = {**self.items[key], "status": dict(status)}
+            if key in self.items and version_of(item) >= version_of(self.items[key]):
+                self.items[key] = item
 
     def all(self) -> dict[str, Object]:
         """Return all objects, by namespace/name."""

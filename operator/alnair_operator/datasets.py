@@ -32,6 +32,7 @@ class Dataset:
         created: When the object was made, as ISO 8601 text in UTC; the elder of two that overlap is served.
         reload: Text of the annotation that asks for another load.
         cancel: Text of the annotation that asks to end the load that is under way.
+        leaving: Whether the object is being deleted: it is about to be unmounted.
     """
 
     namespace: str
@@ -54,6 +55,7 @@ class Dataset:
     created: str = ""
     reload: str = ""
     cancel: str = ""
+    leaving: bool = False
 
     @property
     def key(self) -> str:
@@ -79,6 +81,7 @@ class Dataset:
             sync_interval=str(spec.get("syncInterval") if spec.get("syncInterval") is not None else "-1"), evict=tuple(spec.get("evict") or ()),
             namespaces=tuple(spec.get("namespaces") or ()), uid=meta.get("uid") or "", generation=int(meta.get("generation") or 0),
             created=meta.get("creationTimestamp") or "", reload=asked.get(RELOAD, ""), cancel=asked.get(CANCEL, ""),
+            leaving=bool(meta.get("deletionTimestamp")),
         )  # fmt: skip
 
     def answered(self, status: Mapping[str, Any]) -> bool:
@@ -142,10 +145,14 @@ def problem(dataset: Dataset, others: Iterable[Dataset] = ()) -> str:
             return str(error)
     me = (dataset.created, dataset.key)
     for other in others:
-        overlap = within(path, other.path) or within(other.path, path)
-        if other.key != dataset.key and overlap and (other.created, other.key) < me:
+        if overlap(dataset, other) and not other.leaving and (other.created, other.key) < me:
             return f"Path {path} overlaps with {other.path} of data set {other.key}, which is older. Give one of them another path."
     return ""
+
+
+def overlap(one: Dataset, other: Dataset) -> bool:
+    """Tell whether the paths of two data sets lie in each other."""
+    return one.key != other.key and (within(one.path, other.path) or within(other.path, one.path))
 
 
 def folder_of(dataset: Dataset) -> str:

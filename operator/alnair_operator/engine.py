@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from alnair_operator import datasets, planning
@@ -15,7 +14,8 @@ from alnair_operator.loading import STALL_SECONDS, Load
 from alnair_operator.mounting import Mounting, MountJob
 from alnair_operator.planning import Survey
 from alnair_operator.room import Room, evictable
-from alnair_operator.steps import Status, Step, conditions
+from alnair_operator.steps import Status, Step, conditions, moment_of, text_of
+from alnair_operator.unmounted import Unmounted
 
 LOG = logging.getLogger(__name__)
 UNDER_WAY = ("Pending", "Mounting", "Syncing", "Loading")
@@ -44,26 +44,13 @@ FREE = "free"
 FRESH_SECONDS = 10
 
 
-def text_of(moment: float) -> str:
-    """Return a time as Kubernetes writes it."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def moment_of(text: str) -> float:
-    """Return the seconds since 1970 of a time as Kubernetes writes it; 0 for none."""
-    try:
-        return datetime.fromisoformat(text).timestamp() if text else 0.0
-    except ValueError:
-        return 0.0
-
-
 class Engine:
     """Takes data sets from phase to phase."""
 
     def __init__(self, alluxio: Any, jobs_per_worker: int = 8, mount_job: Callable[[Dataset, str], MountJob] | None = None,
                  end_mounts: Callable[[Dataset], bool] = lambda dataset: True,
-                 claims: Callable[[Dataset], Mapping[str, str]] = lambda dataset: {}, now: Callable[[], float] = time.time,
-                 pause: Callable[[float], None] = time.sleep) -> None:  # fmt: skip
+                 claims: Callable[[Dataset], Mapping[str, str]] = lambda dataset: {}, unmounted: Unmounted | None = None,
+                 now: Callable[[], float] = time.time, pause: Callable[[float], None] = time.sleep) -> None:  # fmt: skip
         """Begin.
 
         Args:
@@ -72,11 +59,12 @@ class Engine:
             mount_job: Makes the Job that mounts with credentials the source's URI, or looks at it.
             end_mounts: Ends Jobs that mount a data set, and tells whether none is left.
             claims: Returns the host path of the data set's claim, by its name.
+            unmounted: What was unmounted a short while ago; None where nothing is mounted later for that.
             now: Tells seconds since 1970.
             pause: Waits so many seconds.
         """
         self.alluxio, self.jobs_per_worker, self.now, self.pause = alluxio, jobs_per_worker, now, pause
-        self.mounts, self.room = Mounting(alluxio, mount_job, end_mounts, claims), Room(alluxio)
+        self.mounts, self.room = Mounting(alluxio, mount_job, end_mounts, claims, unmounted or Unmounted()), Room(alluxio)
         self.loads: dict[str, Load] = {}
         # When each was last looked at, file by file, and those that pods wait to have looked at again.
         self.looked: dict[str, float] = {}
@@ -88,7 +76,7 @@ class Engine:
         Args:
             dataset: The data set.
             status: Its status, as the last step left it.
-            others: All other data sets.
+            others: All other data sets, those that are being removed among them.
         """
         before: Status = dict(status)
         if before.get("observedGeneration") != dataset.generation or (before.get("observedReload") or "") != dataset.reload or not before.get("phase"):
@@ -163,14 +151,21 @@ class Engine:
         """Look at the declaration."""
         if wrong := datasets.problem(dataset, others):
             return self.settle(dataset, before, "Failed", wrong)
+        if going := next((other for other in others if other.leaving and datasets.overlap(dataset, other)), None):
+            # It would take the mount of this one away, or keep it from being made.
+            return Step({**before, "message": f"{going.path} of data set {going.key}, which is removed, is unmounted first."}, 1)
         return Step({**before, "phase": "Mounting", "message": f"{dataset.source} is mounted at {dataset.path}.", "mountingSince": text_of(self.now())})
 
     def mounting(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Mount the source, unless it is."""
         waited = self.now() - moment_of(before.get("mountingSince") or "")
-        waits = self.mounts.mount(dataset, before.get("mounted") or {}, others, waited)
-        if waits:
-            return Step({**before, "mounted": {"path": dataset.path, "source": dataset.source}, "message": waits}, 2)
+        wait = self.mounts.mount(dataset, before.get("mounted") or {}, others, waited)
+        if wait and wait.begun:
+            return Step({**before, "mounted": {"path": dataset.path, "source": dataset.source}, "message": wait.message}, wait.seconds)
+        if wait:
+            # Nothing of it is mounted, and its time begins with the end of the wait.
+            left = {key: value for key, value in before.items() if key != "mounted"}
+            return Step({**left, "message": wait.message, "mountingSince": text_of(self.now() + wait.seconds)}, wait.seconds)
         after: Status = {**before, "mounted": self.mounts.mounted(dataset)}
         after["interval"] = self.mounts.keep_fresh(dataset, before.get("interval") or "", others)
         if dataset.preload == "none":
@@ -361,4 +356,6 @@ class Engine:
         self.looked.pop(dataset.key, None)
         self.mounts.forget_interval(status.get("interval") or "")
         # That the mount has begun may not have been written down yet.
-        self.mounts.unmount((status.get("mounted") or {}).get("path") or (dataset.path if status.get("phase") == "Mounting" else ""))
+        path = (status.get("mounted") or {}).get("path") or ""
+        if path or status.get("phase") == "Mounting":
+            self.mounts.unmount(dataset, path)

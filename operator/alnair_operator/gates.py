@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from alnair_operator import webhook
-from alnair_operator.engine import UNDER_WAY, moment_of
+from alnair_operator.engine import UNDER_WAY
 from alnair_operator.settings import Settings
+from alnair_operator.steps import moment_of
 
 # How long a data set may be missing that a pod names, before that counts as a failure: it is made by another thread.
 MISSING_SECONDS = 30

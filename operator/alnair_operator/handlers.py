@@ -18,9 +18,10 @@ from alnair_operator import gates, metrics, webhook
 from alnair_operator.alluxio import Mount
 from alnair_operator.cluster import ERRORS, Cluster, Store
 from alnair_operator.datasets import AGAIN, CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset, DatasetError, same_ufs, ufs
-from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine, moment_of, text_of
+from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
+from alnair_operator.steps import moment_of, text_of
 
 LOG = logging.getLogger(__name__)
 # A step waits for Alluxio in a thread; each data set that is under way has one. Those that look at pods have their own: they never wait for a source.
@@ -61,10 +62,10 @@ class Work:
                 return ERROR_SECONDS
             dataset = Dataset.of(item)
             before = item.get("status") or {}
-            others = [Dataset.of(other) for other in self.store.all().values() if not other["metadata"].get("deletionTimestamp")]
-            step = self.engine.step(dataset, before, [other for other in others if other.key != key])
-            self.cluster.write_status(dataset, before, step.status)
-            self.store.put(key, step.status)
+            others = [Dataset.of(other) for other_key, other in self.store.all().items() if other_key != key]
+            step = self.engine.step(dataset, before, others)
+            if written := self.cluster.write_status(dataset, before, step.status):
+                self.store.put(written)
             measure(dataset, step.status)
             for kind, reason, message in step.events:
                 self.cluster.tell(item, kind, reason, message)
@@ -255,6 +256,6 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
     async def removed(body: Any, **_: Any) -> None:
         try:
             await threaded(steps, work.remove, dict(body))
-        except AlluxioError as error:
+        except (AlluxioError, *ERRORS) as error:
             work.cluster.tell(dict(body), "Warning", "NotUnmounted", f"{error}. It is tried again.")
             raise kopf.TemporaryError(str(error), delay=10) from None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from alnair_operator import datasets
 from alnair_operator.datasets import Dataset, DatasetError
+from alnair_operator.steps import text_of
+from alnair_operator.unmounted import Unmounted
 
 # What a mount job may have seen of the source before it is given up.
 MOUNT_SECONDS = 240
@@ -22,15 +25,23 @@ class MountJob:
     reason: str = ""
 
 
+class Wait(NamedTuple):
+    """What a mount waits for: a sentence, the seconds until it is worth a look, and whether something mounts meanwhile."""
+
+    message: str
+    seconds: float
+    begun: bool
+
+
 class Mounting:
     """Mounts data sets and takes their mounts away."""
 
     def __init__(self, alluxio: Any, mount_job: Callable[[Dataset, str], MountJob] | None, end_mounts: Callable[[Dataset], bool],
-                 claims: Callable[[Dataset], Mapping[str, str]]) -> None:  # fmt: skip
+                 claims: Callable[[Dataset], Mapping[str, str]], unmounted: Unmounted) -> None:  # fmt: skip
         """Begin; the arguments are those of the engine."""
-        self.alluxio, self.mount_job, self.end_mounts, self.claims = alluxio, mount_job, end_mounts, claims
+        self.alluxio, self.mount_job, self.end_mounts, self.claims, self.unmounted = alluxio, mount_job, end_mounts, claims, unmounted
 
-    def mount(self, dataset: Dataset, before: Mapping[str, str], others: Sequence[Dataset], waited: float) -> str:
+    def mount(self, dataset: Dataset, before: Mapping[str, str], others: Sequence[Dataset], waited: float) -> Wait | None:
         """Mount the source, unless it is; returns what is waited for, or nothing where it is mounted.
 
         Args:
@@ -46,21 +57,37 @@ class Mounting:
         ufs, mounts = datasets.ufs(dataset, self.claims(dataset)), self.alluxio.mounts()
         found, options, old = mounts.get(dataset.path), datasets.mount_options(dataset), before.get("path") or ""
         if old and old != dataset.path and old in mounts and not any(other.path == old for other in others):
-            self.alluxio.unmount(old)
+            self.take_away(old)
         if found and not datasets.same_ufs(found.ufs, ufs):
             if old != dataset.path:
                 raise DatasetError(f"{dataset.path} is a mount of {found.ufs} already. Give the data set another path, or unmount that one first")
-            self.alluxio.unmount(dataset.path)
+            self.take_away(dataset.path)
             found = None
+        # Other options leave files and blocks as they are: who has its mount waits for nothing.
+        if not found and (wait := self.forgotten(dataset)):
+            return wait
         if dataset.credentials:
             # What does not concern the mount, such as what is loaded, takes no Job.
-            return "" if found and before.get("mark") == self.mounted(dataset)["mark"] else self.by_job(dataset, ufs, waited)
+            return None if found and before.get("mark") == self.mounted(dataset)["mark"] else self.by_job(dataset, ufs, waited)
         # Alluxio's own answer holds the masks of credentials of an earlier declaration, too: those must go.
         if found and (found.read_only != dataset.read_only or found.options != options):
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options, update=True)
         elif not found:
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options)
-        return ""
+        return None
+
+    def forgotten(self, dataset: Dataset) -> Wait | None:
+        """Return until when the nodes know files that were at a data set's path before; nothing where they know none."""
+        known = self.unmounted.last(dataset.path)
+        if not known:
+            return None
+        path, end = known
+        return Wait(
+            f"It is mounted at {text_of(end)}: until then FUSE knows files that were at {path} before it was unmounted, and would read them in place of these "
+            "(dataset_operator_remount_seconds). At another path it is mounted at once.",
+            max(1.0, end - self.unmounted.now()),
+            begun=False,
+        )
 
     def mounted(self, dataset: Dataset) -> dict[str, str]:
         """Return what tells later that this was mounted; the credentials are read anew when somebody asks for another load."""
@@ -68,7 +95,7 @@ class Mounting:
         told = [dataset.uid, dataset.reload, datasets.ufs(dataset, self.claims(dataset)), dataset.path, dataset.read_only, dataset.credentials, options]
         return {"path": dataset.path, "source": dataset.source, "mark": datasets.mark(json.dumps(told))}
 
-    def by_job(self, dataset: Dataset, ufs: str, waited: float) -> str:
+    def by_job(self, dataset: Dataset, ufs: str, waited: float) -> Wait | None:
         """Let a Job mount that sees the credentials, which the operator does not; returns what is waited for."""
         if not self.mount_job:
             raise DatasetError(f"Data set {dataset.name} names credentials, and nothing here can make a Job that reads them")
@@ -76,10 +103,10 @@ class Mounting:
         if job.state == "failed":
             raise DatasetError(f"{dataset.source} could not be mounted with the credentials of Secret {dataset.credentials}: {job.reason}")
         if job.state == "done":
-            return ""
+            return None
         if waited > MOUNT_SECONDS:
             raise DatasetError(f"The Job that mounts {dataset.source} did not end within {MOUNT_SECONDS} s: {job.reason or 'is there a Secret of that name?'}")
-        return f"{dataset.source} is mounted by a Job that has Secret {dataset.credentials}. {job.reason}".strip()
+        return Wait(f"{dataset.source} is mounted by a Job that has Secret {dataset.credentials}. {job.reason}".strip(), 2, begun=True)
 
     def keep_fresh(self, dataset: Dataset, told: str, others: Sequence[Dataset]) -> str:
         """Say how old what Alluxio knows of the data set may be.
@@ -104,7 +131,24 @@ class Mounting:
         if path and interval != "-1":
             self.alluxio.sync_interval(path, "-1")
 
-    def unmount(self, path: str) -> None:
-        """Take a mount point away, if it is one; the source keeps all that it has."""
-        if path and path in self.alluxio.mounts():
-            self.alluxio.unmount(path)
+    def unmount(self, dataset: Dataset, path: str) -> None:
+        """Take a data set's mount away, if there is one; the source keeps all that it has.
+
+        Args:
+            dataset: The data set.
+            path: Where it is known to be mounted; empty where its mount may have begun without being written down.
+        """
+        found = self.alluxio.mounts().get(path or dataset.path)
+        if found and not path:
+            # Or somebody else was faster.
+            with contextlib.suppress(DatasetError):
+                path = dataset.path if datasets.same_ufs(found.ufs, datasets.ufs(dataset, self.claims(dataset))) else ""
+        if found and path:
+            self.take_away(path)
+
+    def take_away(self, path: str) -> None:
+        """Take a mount point away, and note it."""
+        # Before it for a process that does not live to see the end, and after it for the time: a large one takes a while.
+        self.unmounted.note(path)
+        self.alluxio.unmount(path)
+        self.unmounted.note(path)

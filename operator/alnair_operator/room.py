@@ -74,7 +74,7 @@ class Room:
             needed: Bytes that it adds, all copies counted.
             others: All other data sets.
         """
-        near = {other.name: other for other in others if other.namespace == dataset.namespace}
+        near = {other.name: other for other in others if other.namespace == dataset.namespace and not other.leaving}
         mounts, found, gain = self.alluxio.mounts(), list[str](), 0
         for name in evictable(dataset):
             if name not in near or near[name].path not in mounts or name in found:

@@ -23,6 +23,7 @@ from alnair_operator.jvm import HOME
 from alnair_operator.leading import RENEW_SECONDS, Leader
 from alnair_operator.server import TLS, Certificate, Server
 from alnair_operator.settings import Settings
+from alnair_operator.unmounted import Unmounted
 
 LOG = logging.getLogger(__name__)
 TIDY_SECONDS = 60
@@ -71,8 +72,8 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
     alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
-    claims = functools.partial(claims_of, cluster)
-    engine = Guarded(settings, alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, claims)
+    claims, unmounted = functools.partial(claims_of, cluster), Unmounted(cluster, settings.remount_seconds)
+    engine = Guarded(settings, alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, claims, unmounted)
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
 
     def renew() -> None:

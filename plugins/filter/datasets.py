@@ -240,6 +240,21 @@ def references(items: Iterable[Object]) -> list[dict[str, Any]]:
     ]
 
 
+def rights_left(roles: Iterable[Object], name: str, namespaces: Iterable[str], everywhere: bool) -> list[dict[str, Any]]:
+    """Return the rights that an operator has and needs no more, as objects.
+
+    Args:
+        roles: The Roles of all operators.
+        name: Name of this one's Roles, bindings, ClusterRole and its binding.
+        namespaces: Where it needs its Role.
+        everywhere: Whether it needs its ClusterRole.
+    """
+    left = sorted({role["metadata"]["namespace"] for role in roles if role["metadata"]["name"] == name} - set(namespaces))
+    kinds: list[tuple[str, dict[str, str]]] = [(kind, {"namespace": space}) for space in left for kind in ("RoleBinding", "Role")]
+    kinds += [] if everywhere else [(kind, {}) for kind in ("ClusterRoleBinding", "ClusterRole")]
+    return [{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name, **where}} for kind, where in kinds]
+
+
 class FilterModule:
     """Register the filters."""
 
@@ -256,4 +271,5 @@ class FilterModule:
             "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,
             "references": references,
+            "rights_left": rights_left,
         }

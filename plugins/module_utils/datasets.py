@@ -31,6 +31,13 @@ def span(seconds: float) -> str:
 
 def progress(name: str, status: Mapping[str, Any]) -> str:
     """Return how far a data set is, in a line."""
+    # What a mount waits for, no figure tells.
+    waits = status.get("message") if status.get("phase") == "Mounting" else ""
+    return f"{stand(name, status)}: {waits}" if waits else stand(name, status)
+
+
+def stand(name: str, status: Mapping[str, Any]) -> str:
+    """Return phase and figures of a data set, in a line."""
     if not status.get("phase"):
         return f"{name}: waits for the operator"
     line = f"{name}: {status['phase']}"
@@ -75,7 +82,7 @@ def explained(name: str, namespace: str, item: Mapping[str, Any] | None) -> str:
         )
     if (status.get("observedGeneration") or 0) < item["metadata"].get("generation", 0):
         return f"{name}: the operator has not seen what is declared now; it last said: {status.get('message') or status['phase']}"
-    text = f"{progress(name, status)}: {status.get('message') or 'the operator gives no reason'}"
+    text = f"{stand(name, status)}: {status.get('message') or 'the operator gives no reason'}"
     files = [f"{entry.get('path')} ({entry.get('reason')})" for entry in status.get("failedFiles") or []]
     more = (status.get("failedCount") or 0) - len(files)
     return text + (f" Not loaded: {'; '.join(files)}{f' and {more} more' if more > 0 else ''}." if files else "")

@@ -81,7 +81,11 @@ class Objects:
 
     def reload(self, name: str) -> None:
         """Ask for another sync and load."""
-        self.api.patch_namespaced_custom_object(*self.where(NAMESPACE), name, {"metadata": {"annotations": {"alnair.io/reload": str(time.time())}}})
+        self.annotate(name, "alnair.io/reload", str(time.time()))
+
+    def annotate(self, name: str, annotation: str, text: str) -> None:
+        """Ask something of the operator by an annotation of a data set."""
+        self.api.patch_namespaced_custom_object(*self.where(NAMESPACE), name, {"metadata": {"annotations": {annotation: text}}})
 
     def reach(self, name: str, *phases: str, seconds: float = 180, namespace: str = NAMESPACE) -> Spec:
         """Wait until a data set, as it is declared now, is in one of the phases; return its status."""
@@ -265,6 +269,20 @@ def kill_operator(core: Any) -> None:
             core.delete_namespaced_pod(item.metadata.name, NAMESPACE, grace_period_seconds=0)
         except kubernetes.client.ApiException as error:
             assert error.status == 404, error
+
+
+def shoot_operator(core: Any) -> None:
+    """Kill all replicas of the operator by a signal that no process can answer; new ones come at once, with no pause for a container that ended."""
+    hosts = {**nodes("alluxio_masters"), **nodes()}
+    shots = [subprocess.Popen(ssh(address, "pkill -KILL -f '[a]lnair_operator run'; true")) for address in hosts.values()]
+    assert [shot.wait(60) for shot in shots] == [0] * len(hosts)
+    kill_operator(core)
+
+
+def mounted(execute: Callable[..., str]) -> dict[str, str]:
+    """Return what Alluxio's own shell tells of mounts: sources by their paths."""
+    said = execute("alluxio-master-0", "alluxio fs mount", "alluxio-master")
+    return {found[2]: found[1] for line in said.splitlines() if (found := re.match(r"(\S.*?)\s+on\s+(/.*?)\s+\(", line))}
 
 
 def scale_operator(core: Any, replicas: int) -> None:

@@ -95,6 +95,15 @@ class Endpoint:
                 self.order(gone=False)
 
     @contextlib.contextmanager
+    def holding(self, word: str) -> Iterator[None]:
+        """Hold the requests that have a word in their path or after its question mark; within another one, those and no others."""
+        self.order(hold=[word])
+        try:
+            yield
+        finally:
+            self.order(hold=[])
+
+    @contextlib.contextmanager
     def narrow(self, rate: str) -> Iterator[None]:
         """Let no more through to the nodes than said."""
         before = self.rate

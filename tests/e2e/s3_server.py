@@ -21,11 +21,13 @@ async def obey(front: slow_proxy.Front, order: dict[str, Any]) -> dict[str, Any]
     """Do what an order says and return the answer."""
     if "errors" in order:
         front.errors, front.of = float(order["errors"]), list(order.get("of", []))
+    if "hold" in order:
+        front.hold(list(order["hold"]))
     if "delay" in order:
         front.delay = float(order["delay"])
     if "gone" in order:
         await (front.gone() if order["gone"] else front.there())
-    answer = {"requests": front.requests, "failed": front.failed, "reads": dict(front.reads) if order.get("reads") else {}}
+    answer = {"requests": front.requests, "failed": front.failed, "held": front.held, "reads": dict(front.reads) if order.get("reads") else {}}
     if order.get("forget"):
         front.forget()
     return answer

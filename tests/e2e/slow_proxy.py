@@ -97,6 +97,7 @@ class Front:
     Attributes:
         errors: Share of the requests that are answered with 503.
         of: What a path of those has at its end, whichever of them; none for all paths.
+        held: Number of requests that are held now, and neither handed on nor answered; see :meth:`hold`.
         requests: Number of requests since the last :meth:`forget`.
         failed: Number of those that were answered with 503.
         reads: How often each path was asked for with GET and handed on.
@@ -106,6 +107,8 @@ class Front:
         self.server, self.port, self.delay = server, port, delay
         self.errors = 0.0
         self.of: list[str] = []
+        self.words: list[str] = []
+        self.held, self.other = 0, asyncio.Event()
         self.listener: asyncio.Server | None = None
         self.open: set[asyncio.StreamWriter] = set()
         self.forget()
@@ -114,6 +117,12 @@ class Front:
         """Count from zero."""
         self.requests = self.failed = 0
         self.reads: collections.Counter[str] = collections.Counter()
+
+    def hold(self, words: list[str]) -> None:
+        """Hold the requests whose path, what follows its question mark included, has one of the words in it; those that have none of them go on."""
+        self.words = words
+        self.other.set()
+        self.other = asyncio.Event()
 
     async def there(self) -> None:
         """Listen."""
@@ -146,6 +155,12 @@ class Front:
                 await down.put(HEAD + (b"" if head.startswith(b"HEAD ") else ANSWER))
                 await down.put(b"")
                 return
+            while any(word in path.decode() for word in self.words):
+                self.held += 1
+                try:
+                    await self.other.wait()
+                finally:
+                    self.held -= 1
             if method == b"GET":
                 self.reads[path.decode()] += 1
             await up.put(head)

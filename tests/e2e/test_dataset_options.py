@@ -1,14 +1,16 @@
-"""What a data set may be told beside its source: copies, age of what is known, and a claim in place of an address."""
+"""What a data set may be told beside its source: copies, age of what is known, a path of before, and a claim in place of an address."""
 
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import s3
-from caching import NAMESPACE, ROOT, Objects, folder, fuse_sums, numbered, put, shares, until
+from caching import NAMESPACE, ROOT, Objects, folder, fuse_sums, kill_operator, numbered, put, shares, until
+from reading import nodes
 
 # They need the lab with LAB_DATASETS=1, as make test-all raises it.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -51,6 +53,31 @@ def test_what_is_known_of_the_source_is_as_old_as_is_said_and_what_was_said_goes
     assert settings(execute, "/datasets/fresh-enough")
     objects.remove("fresh-enough")
     assert "/datasets/fresh-enough" not in execute("alluxio-master-0", "alluxio fsadmin pathConf list", "alluxio-master").splitlines()
+
+
+def test_what_is_mounted_at_a_path_of_before_is_read_as_it_is(objects: Objects, store: s3.Endpoint, core: Any) -> None:
+    name = "revenant"
+    old = put(store, f"{name}-old", numbered(6))
+    objects.stored(name, store, prefix=f"{name}-old")
+    objects.reach(name, "Complete")
+    for node in nodes():
+        assert fuse_sums(f"/datasets/{name}", node) == old
+    objects.remove(name)
+    began = time.monotonic()
+    # Of the same names, and longer: by what FUSE knows of the old ones it would find neither blocks nor ends.
+    new = put(store, f"{name}-new", numbered(6), size=150_000)
+    objects.stored(name, store, prefix=f"{name}-new")
+    until("it says until when it waits", lambda: "until then FUSE knows files" in objects.status(name).get("message", ""), 30)
+    # Nor does another process forget it.
+    kill_operator(core)
+    seen = []
+    while (status := objects.status(name)).get("phase") == "Mounting":
+        seen.append(time.monotonic() - began)
+        time.sleep(1)
+    assert 100 < max(seen) < 180, status
+    objects.reach(name, "Complete")
+    for node in nodes():
+        assert fuse_sums(f"/datasets/{name}", node, cold=False) == new
 
 
 @pytest.fixture

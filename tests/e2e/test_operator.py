@@ -123,7 +123,8 @@ def workload(kind: str, name: str, path: str, *, on_itself: bool) -> dict[str, A
 @pytest.mark.parametrize("on_itself", [True, False], ids=["on itself", "on its template"])
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "CronJob"])
 def test_whatever_makes_pods_may_carry_the_annotation(objects: Objects, team: Pods, core: Any, kind: str, on_itself: bool) -> None:
-    name = f"from-{kind.lower()}"
+    # What is mounted anew at a path of before waits for two minutes.
+    name = f"from-{kind.lower()}-{'itself' if on_itself else 'template'}"
     folder(name, numbered(3))
     objects.make(name, f"{ROOT}/{name}")
     objects.reach(name, "Complete")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -37,12 +38,13 @@ from alnair_runner import Alnair
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
-def rights(rules: list[Any]) -> list[tuple[list[str], list[str], list[str]]]:
-    """Return rules in an order that does not matter."""
-    return sorted((sorted(rule.api_groups), [resource], sorted(rule.verbs)) for rule in rules for resource in rule.resources)
+def rights(rules: list[Any]) -> list[Any]:
+    """Return rules in an order that does not matter: groups, resource, names of the only objects that are meant, and verbs."""
+    return sorted((sorted(rule.api_groups), [resource], sorted(rule.resource_names or []), sorted(rule.verbs)) for rule in rules for resource in rule.resources)
 
 
-def test_the_operator_may_do_what_is_written_down_and_nothing_else(served: Alnair, core: Any) -> None:
+def granted(core: Any) -> dict[str, list[Any]]:
+    """Return what the operator may do, by namespace; in the cluster as a whole under an empty name."""
     api = kubernetes.client.RbacAuthorizationV1Api(core.api_client)
     account = {item.spec.service_account_name for item in operator_pods(core)}
     assert len(account) == 1
@@ -50,18 +52,69 @@ def test_the_operator_may_do_what_is_written_down_and_nothing_else(served: Alnai
     def mine(binding: Any) -> bool:
         return any(item.kind == "ServiceAccount" and item.name in account and item.namespace == NAMESPACE for item in binding.subjects or [])
 
-    cluster: list[Any] = []
-    own: list[Any] = []
-    for binding in api.list_cluster_role_binding().items:
-        cluster += api.read_cluster_role(binding.role_ref.name).rules if mine(binding) else []
-    for binding in api.list_role_binding_for_all_namespaces().items:
+    found: dict[str, list[Any]] = {}
+    for binding in [*api.list_cluster_role_binding().items, *api.list_role_binding_for_all_namespaces().items]:
         if mine(binding):
-            read = api.read_cluster_role if binding.role_ref.kind == "ClusterRole" else None
-            own += (read(binding.role_ref.name) if read else api.read_namespaced_role(binding.role_ref.name, binding.metadata.namespace)).rules
+            space, name = binding.metadata.namespace or "", binding.role_ref.name
+            read = api.read_cluster_role(name) if binding.role_ref.kind == "ClusterRole" else api.read_namespaced_role(name, space)
+            found[space] = sorted(found.get(space, []) + rights(read.rules))
+    return found
+
+
+def written_down() -> dict[str, list[Any]]:
+    """Return what the operator is to be granted in cluster mode: in the cluster, and in its own namespace."""
     golden = yaml.safe_load((HOME / "tests/e2e/files/operator_rights.yml").read_text(encoding="utf-8"))
-    wanted = {scope: sorted((rule["groups"], rule["resources"], rule["verbs"]) for rule in rules) for scope, rules in golden.items()}
-    assert {"cluster": rights(cluster), "own": rights(own)} == wanted
-    assert "*" not in str(rights(cluster + own))
+    return {scope: sorted((rule["groups"], [name], rule.get("names", []), rule["verbs"]) for rule in rules for name in rule["resources"])
+            for scope, rules in golden.items()}  # fmt: skip
+
+
+def test_the_operator_may_do_what_is_written_down_and_nothing_else(served: Alnair, core: Any) -> None:
+    wanted = written_down()
+    assert granted(core) == {"": wanted["cluster"], NAMESPACE: wanted["own"]}
+    assert "*" not in str(granted(core))
+
+
+@pytest.fixture
+def watching(core: Any, served: Alnair) -> Iterator[tuple[Pods, Pods]]:
+    """Two namespaces, of which the operator watches the first and not the second."""
+    spaces = [namespace(core, "e2e-watched"), namespace(core, "e2e-unwatched")]
+    found = next(spaces[0]), next(spaces[1])
+    assert served.run("deploy_operator", extra_vars={"dataset_operator_namespaces": ["e2e-watched"]}).status == "successful"
+    yield found
+    # It watches all again, and so lets go what the namespaces hold.
+    assert served.run("deploy_operator").status == "successful"
+    assert set(granted(core)) == {"", NAMESPACE}
+    for space in spaces:
+        next(space, None)
+
+
+def test_one_that_watches_namespaces_has_rights_there_alone_and_serves_no_other(objects: Objects, watching: tuple[Pods, Pods], core: Any) -> None:
+    watched, unwatched = watching
+    golden = written_down()
+    there = [right for right in golden["cluster"] if right[1] != ["persistentvolumes"]]
+    assert granted(core) == {"e2e-watched": there, NAMESPACE: sorted(there + golden["own"])}
+    review = kubernetes.client.AuthorizationV1Api(core.api_client).create_subject_access_review
+    for space, may in ((NAMESPACE, True), (watched.namespace, True), (unwatched.namespace, False)):
+        asked = {"namespace": space, "resource": "pods", "verb": "list"}
+        answer = review({"spec": {"user": f"system:serviceaccount:{NAMESPACE}:alnair-operator", "resourceAttributes": asked}})
+        assert bool(answer.status.allowed) is may, space
+
+    sums = folder("of-watched", numbered(3))
+    folder("of-unwatched", numbered(3))
+    objects.make("of-watched", f"{ROOT}/of-watched", namespace=watched.namespace)
+    objects.make("of-unwatched", f"{ROOT}/of-unwatched", namespace=unwatched.namespace)
+    objects.reach("of-watched", "Complete", namespace=watched.namespace)
+    made = watched.start(pod("trainer", {"/data": f"{ROOT}/of-watched"}, SUMS))
+    assert (served_from(made), gates(made)) == ([f"{MOUNT}/datasets/of-watched"], ["alnair.io/dataset"])
+    watched.ended("trainer")
+    assert sums_in(watched.log("trainer")) == sums
+    made = unwatched.start(pod("trainer", {"/data": f"{ROOT}/of-unwatched"}, SUMS))
+    assert (served_from(made), gates(made)) == ([f"{ROOT}/of-unwatched"], [])
+    assert not [key for key in {**(made.metadata.annotations or {}), **(made.metadata.labels or {})} if key.startswith("alnair.io/")]
+    unwatched.ended("trainer")
+    # Not even looked at, long after the other one is Complete.
+    left = objects.read("of-unwatched", unwatched.namespace)
+    assert "status" not in left and not left["metadata"].get("finalizers")
 
 
 def test_the_pods_of_the_operator_are_plain_and_hold_no_secret(served: Alnair, core: Any) -> None:
@@ -78,9 +131,16 @@ def test_the_pods_of_the_operator_are_plain_and_hold_no_secret(served: Alnair, c
 
 
 @pytest.fixture
-def isolated(core: Any, served: Alnair) -> Iterator[tuple[Pods, Pods]]:
+def names(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The names of the data set that the limited namespace may have, and of another one: each test its own, for a path of before is mounted later."""
+    mark = hashlib.sha256(request.node.name.encode()).hexdigest()[:6]
+    return f"narrow-{mark}", f"other-{mark}"
+
+
+@pytest.fixture
+def isolated(core: Any, served: Alnair, names: tuple[str, str]) -> Iterator[tuple[Pods, Pods]]:
     """Two namespaces, of which the first may only use what lies under a prefix."""
-    prefixes = {"e2e-narrow": ["/datasets/narrow-one"]}
+    prefixes = {"e2e-narrow": [f"/datasets/{names[0]}"]}
     assert served.run("deploy_operator", extra_vars={"dataset_operator_prefixes": prefixes}).status == "successful"
     spaces = [namespace(core, "e2e-narrow"), namespace(core, "e2e-wide")]
     yield next(spaces[0]), next(spaces[1])
@@ -91,21 +151,23 @@ def isolated(core: Any, served: Alnair) -> Iterator[tuple[Pods, Pods]]:
     assert not [item.metadata.name for item in policies if item.metadata.name.startswith("alnair-operator.")]
 
 
-def test_a_namespace_that_is_limited_gets_what_is_its_own_and_is_told_why_not_more(objects: Objects, isolated: tuple[Pods, Pods]) -> None:
-    narrow, wide = isolated
-    for name in ("narrow-one", "other-one"):
+def test_a_namespace_that_is_limited_gets_what_is_its_own_and_is_told_why_not_more(
+    objects: Objects, isolated: tuple[Pods, Pods], names: tuple[str, str]
+) -> None:
+    (narrow, wide), (mine, other) = isolated, names
+    for name in names:
         folder(name, numbered(2))
         objects.make(name, f"{ROOT}/{name}")
         objects.reach(name, "Complete")
-    narrow.start(pod("fine", {"/data": f"{ROOT}/narrow-one"}, SUMS))
+    narrow.start(pod("fine", {"/data": f"{ROOT}/{mine}"}, SUMS))
     narrow.ended("fine")
     with pytest.raises(kubernetes.client.ApiException) as refused:
-        narrow.start(pod("refused", {"/data": f"{ROOT}/other-one"}, SUMS))
-    assert "other-one" in refused.value.body and "e2e-narrow" in refused.value.body, refused.value.body
+        narrow.start(pod("refused", {"/data": f"{ROOT}/{other}"}, SUMS))
+    assert other in refused.value.body and "e2e-narrow" in refused.value.body, refused.value.body
     # Nor by a way around.
     with pytest.raises(kubernetes.client.ApiException):
-        narrow.start(pod("sly", {"/data": f"{ROOT}/narrow-one/../other-one"}, SUMS))
-    wide.start(pod("fine", {"/data": f"{ROOT}/other-one"}, SUMS))
+        narrow.start(pod("sly", {"/data": f"{ROOT}/{mine}/../{other}"}, SUMS))
+    wide.start(pod("fine", {"/data": f"{ROOT}/{other}"}, SUMS))
     wide.ended("fine")
 
 
@@ -130,19 +192,21 @@ def test_a_pod_sees_only_its_data_sets_and_read_only(objects: Objects, team: Pod
     assert "new" not in on_node(f"ls {ROOT}/mine")
 
 
-def test_a_namespace_that_is_limited_reaches_no_more_without_annotation_or_webhook(objects: Objects, isolated: tuple[Pods, Pods], away: Any) -> None:
-    narrow, wide = isolated
+def test_a_namespace_that_is_limited_reaches_no_more_without_annotation_or_webhook(
+    objects: Objects, isolated: tuple[Pods, Pods], names: tuple[str, str], away: Any
+) -> None:
+    (narrow, wide), (mine, others) = isolated, names
     node = next(iter(nodes()))
-    for name in ("narrow-one", "other-one"):
+    for name in names:
         folder(name, numbered(2))
         objects.make(name, f"{ROOT}/{name}")
         objects.reach(name, "Complete")
-    other = f"{MOUNT}/datasets/other-one"
-    for path in (other, f"{MOUNT}/./datasets//other-one", MOUNT, "/mnt", "/"):
+    other = f"{MOUNT}/datasets/{others}"
+    for path in (other, f"{MOUNT}/./datasets//{others}", MOUNT, "/mnt", "/"):
         with pytest.raises(kubernetes.client.ApiException) as refused:
             narrow.start(pod("sly", {"/data": path}, SUMS, cached=False, node=node))
-        assert "Namespace e2e-narrow is limited to /datasets/narrow-one" in refused.value.body, refused.value.body
-    for pods, path in ((narrow, f"{MOUNT}/datasets/narrow-one"), (wide, other)):
+        assert f"Namespace e2e-narrow is limited to /datasets/{mine}" in refused.value.body, refused.value.body
+    for pods, path in ((narrow, f"{MOUNT}/datasets/{mine}"), (wide, other)):
         pods.start(pod("fine", {"/data": path}, SUMS, cached=False, node=node))
         pods.ended("fine")
         assert len(sums_in(pods.log("fine"))) == 2
@@ -150,35 +214,37 @@ def test_a_namespace_that_is_limited_reaches_no_more_without_annotation_or_webho
     with pytest.raises(kubernetes.client.ApiException):
         narrow.start(pod("sly", {"/data": other}, SUMS))
     # On the source, as ever while nobody answers.
-    assert served_from(narrow.start(pod("plain", {"/data": f"{ROOT}/narrow-one"}, SUMS))) == [f"{ROOT}/narrow-one"]
+    assert served_from(narrow.start(pod("plain", {"/data": f"{ROOT}/{mine}"}, SUMS))) == [f"{ROOT}/{mine}"]
 
 
-def test_who_declares_elsewhere_has_no_more_than_its_namespace_and_is_in_nobodys_way(objects: Objects, isolated: tuple[Pods, Pods], team: Pods) -> None:
-    narrow, _wide = isolated
-    sums = folder("narrow-one", numbered(2))
-    folder("other-one", numbered(2))
+def test_who_declares_elsewhere_has_no_more_than_its_namespace_and_is_in_nobodys_way(
+    objects: Objects, isolated: tuple[Pods, Pods], names: tuple[str, str], team: Pods
+) -> None:
+    (narrow, _wide), (mine, other) = isolated, names
+    sums = folder(mine, numbered(2))
+    folder(other, numbered(2))
     refused: dict[str, dict[str, Any]] = {
-        "keys": {"source": f"s3://{BUCKET}/x", "credentials": SECRET, "path": "/datasets/narrow-one/keys"},
-        "path": {"source": f"{ROOT}/narrow-one", "path": "/datasets/other-one"},
-        "folder": {"source": f"{ROOT}/other-one", "path": "/datasets/narrow-one/folder"},
-        "inside": {"source": "/opt/alluxio/conf", "path": "/datasets/narrow-one/inside"},
+        "keys": {"source": f"s3://{BUCKET}/x", "credentials": SECRET, "path": f"/datasets/{mine}/keys"},
+        "path": {"source": f"{ROOT}/{mine}", "path": f"/datasets/{other}"},
+        "folder": {"source": f"{ROOT}/{other}", "path": f"/datasets/{mine}/folder"},
+        "inside": {"source": "/opt/alluxio/conf", "path": f"/datasets/{mine}/inside"},
     }
     for name, spec in refused.items():
         objects.make(name, namespace="e2e-narrow", **spec)
         status = objects.reach(name, "Failed", namespace="e2e-narrow")
         assert "amespace e2e-narrow " in status["message"], status
-    objects.make("own", f"{ROOT}/narrow-one", namespace="e2e-narrow", path="/datasets/narrow-one")
+    objects.make("own", f"{ROOT}/{mine}", namespace="e2e-narrow", path=f"/datasets/{mine}")
     objects.reach("own", "Complete", namespace="e2e-narrow")
-    narrow.start(pod("fine", {"/data": f"{ROOT}/narrow-one"}, SUMS))
+    narrow.start(pod("fine", {"/data": f"{ROOT}/{mine}"}, SUMS))
     narrow.ended("fine")
     assert sums_in(narrow.log("fine")) == sums
     # The path that was refused is free, and a longer folder of a third namespace does not keep others from theirs.
-    objects.make("other-one", f"{ROOT}/other-one")
-    objects.reach("other-one", "Complete")
-    objects.make("greedy", f"{ROOT}/other-one/class 0", namespace="e2e-wide", namespaces=["e2e-wide"])
+    objects.make(other, f"{ROOT}/{other}")
+    objects.reach(other, "Complete")
+    objects.make("greedy", f"{ROOT}/{other}/class 0", namespace="e2e-wide", namespaces=["e2e-wide"])
     until("it is looked at", lambda: objects.status("greedy", "e2e-wide").get("phase"), 30)
-    made = team.start(pod("fine", {"/data": f"{ROOT}/other-one/class 0"}, SUMS))
-    assert served_from(made) == [f"{MOUNT}/datasets/other-one/class 0"]
+    made = team.start(pod("fine", {"/data": f"{ROOT}/{other}/class 0"}, SUMS))
+    assert served_from(made) == [f"{MOUNT}/datasets/{other}/class 0"]
     team.ended("fine")
 
 

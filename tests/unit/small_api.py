@@ -16,7 +16,7 @@ import yaml
 
 Item = dict[str, Any]
 KINDS = {
-    "v1": ["Namespace", "Pod", "Secret", "Service", "ServiceAccount", "Node"],
+    "v1": ["Namespace", "Pod", "Secret", "ConfigMap", "Service", "ServiceAccount", "Node"],
     "apps/v1": ["Deployment", "ReplicaSet"],
     "batch/v1": ["Job"],
     "policy/v1": ["PodDisruptionBudget"],

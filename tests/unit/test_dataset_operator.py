@@ -29,20 +29,22 @@ OWN = {
     ("centaurusinfra.com", "alnairdatacaches"): {"create", "delete"},
     ("batch", "jobs"): {"create", "get", "list", "delete"},
     ("coordination.k8s.io", "leases"): {"get", "create", "update", "patch"},
+    ("", "configmaps/alnair-operator-unmounted"): {"get", "patch"},
 }
 # Elsewhere Pod Security would refuse the pod that the webhook has made of one with a claim.
 HOST_PATHS = {"key": "pod-security.kubernetes.io/enforce", "operator": "NotIn", "values": ["baseline", "restricted"]}
 
 
 def rights(items: list[dict[str, Any]]) -> dict[tuple[str, str], dict[tuple[str, str], set[str]]]:
-    """Return what each Role and ClusterRole grants, by kind and namespace."""
+    """Return what each Role and ClusterRole grants, by kind and namespace; a right on one object alone has its name after the resource."""
     found: dict[tuple[str, str], dict[tuple[str, str], set[str]]] = {}
     for item in items:
         if item["kind"] in ("Role", "ClusterRole"):
             granted = found.setdefault((item["kind"], item["metadata"].get("namespace", "")), {})
             for rule in item["rules"]:
-                for key in itertools.product(rule["apiGroups"], rule["resources"]):
-                    granted.setdefault(key, set()).update(rule["verbs"])
+                for group, resource in itertools.product(rule["apiGroups"], rule["resources"]):
+                    for name in rule.get("resourceNames", [""]):
+                        granted.setdefault((group, f"{resource}/{name}" if name else resource), set()).update(rule["verbs"])
     return found
 
 
@@ -150,6 +152,7 @@ def test_the_environment_says_what_the_role_was_told() -> None:
         "ALNAIR_CREDENTIALS": "{}",
         "ALNAIR_ON_FAILURE": "source",
         "ALNAIR_HOLD_SECONDS": "600",
+        "ALNAIR_REMOUNT_SECONDS": "120",
         "ALNAIR_IMAGE": "registry.example/alnair-operator:0.1.0",
         "ALNAIR_PULL_SECRETS": "false",
         "ALNAIR_WEBHOOK_PORT": "9443",

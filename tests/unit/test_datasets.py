@@ -102,6 +102,16 @@ def test_role_and_kind_refuse_the_same() -> None:
     assert f"'^({filters.DURATION.pattern})$'" in rules["ttl"][0]
 
 
+def test_what_an_operator_may_do_no_more() -> None:
+    roles = [{"metadata": {"name": name, "namespace": space}} for name, space in (("own", "a"), ("own", "b"), ("own", "c"), ("other", "d"))]
+
+    def left(*given: Any) -> list[str]:
+        return [f"{item['kind']} {item['metadata'].get('namespace', '')}".strip() for item in filters.rights_left(roles, "own", *given)]
+
+    assert left(["a", "b", "c"], True) == []
+    assert left(["a", "c"], False) == ["RoleBinding b", "Role b", "ClusterRoleBinding", "ClusterRole"]
+
+
 def test_every_rule_of_the_kind_is_explained_by_a_sentence() -> None:
     def walk(schema: Any) -> list[Item]:
         if isinstance(schema, dict):
@@ -197,6 +207,8 @@ def test_progress_and_failure_are_told_with_figures() -> None:
     status = {"phase": "Loading", "files": 5000, "bytes": 100 * 2**30, "cachedBytes": 42 * 2**30, "cachedPercent": 42, "rate": 12 * 2**20, "secondsLeft": 200}
     assert datasets.progress("images", status) == "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 5000 files, 12.0 MiB/s, 3 min left"
     assert datasets.progress("images", {}) == "images: waits for the operator"
+    mounting = {"metadata": {}, "status": {"phase": "Mounting", "message": "It is mounted at noon."}}
+    assert datasets.progress("images", mounting["status"]) == datasets.explained("images", "ns", mounting) == "images: Mounting: It is mounted at noon."
     failed = stands("Incomplete", message="2 files are not in the cache.", failedFiles=[{"path": "/a b", "reason": "gone"}], failedCount=2)
     assert datasets.explained("images", "ns", failed) == "images: Incomplete: 2 files are not in the cache. Not loaded: /a b (gone) and 1 more."
     assert "the operator has not seen what is declared now; it last said: fine" in datasets.explained("images", "ns", stands("Complete", 3, message="fine"))

@@ -136,6 +136,26 @@ def test_the_operator_comes_stays_and_goes(cluster: Cluster) -> None:
     assert {*cluster.api.items} - before == {"/api/v1/namespaces/alluxio"}
 
 
+@pytest.mark.long
+def test_rights_follow_what_is_watched(cluster: Cluster) -> None:
+    def rights() -> set[str]:
+        kinds = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+        return {f"{kind} {item['metadata'].get('namespace', '')}".strip() for kind in kinds for item in cluster.api.known(kind)}
+
+    assert cluster.run("dataset_operator")[0] == 0
+    assert rights() == {"ClusterRole", "ClusterRoleBinding", "Role alluxio", "RoleBinding alluxio"}
+    cluster.api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "train"}})
+    named: dict[str, Any] = {"dataset_operator_namespaces": ["default", "train"]}
+    assert cluster.run("dataset_operator", **named)[0] == 0
+    assert rights() == {f"{kind} {space}" for kind in ("Role", "RoleBinding") for space in ("alluxio", "default", "train")}
+    assert cluster.changed("dataset_operator", **named) == 0
+    assert cluster.run("dataset_operator", dataset_operator_namespaces=["train"])[0] == 0
+    assert rights() == {f"{kind} {space}" for kind in ("Role", "RoleBinding") for space in ("alluxio", "train")}
+    # Whoever says nothing of the namespaces at its end leaves nothing, either.
+    assert cluster.run("dataset_operator", dataset_operator_state="absent")[0] == 0
+    assert rights() == set()
+
+
 def test_what_the_operator_lacks_is_said_before_anything_is_changed(cluster: Cluster) -> None:
     assert "dataset_operator_image is empty, so there is no operator to deploy" in cluster.said("dataset_operator", dataset_operator_image="")
     other = {"name": "o", "env": [{"name": "ALNAIR_WATCH", "value": ""}]}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import kopf
+import kubernetes
 import pytest
 from alnair_operator import handlers
 from alnair_operator.alluxio import Mount
-from alnair_operator.cluster import Cluster
+from alnair_operator.cluster import Cluster, Store
 from alnair_operator.datasets import Dataset
-from alnair_operator.engine import SETTLED, text_of
+from alnair_operator.engine import SETTLED
 from alnair_operator.handlers import Work
 from alnair_operator.planning import Worker
 from alnair_operator.settings import Settings
+from alnair_operator.steps import text_of
 
 from tests.unit.operator_tools import Clock, Fake, engine
 
@@ -46,11 +49,11 @@ class Small:
     def known(self) -> list[Any]:
         return []
 
-    def put(self, key: str, status: Item) -> None:
-        self.items[key]["status"] = dict(status)
+    def put(self, item: Item) -> None:
+        self.items[f"n/{item['metadata']['name']}"] = item
 
-    def write_status(self, dataset: Dataset, before: Item, after: Item) -> None:
-        self.put(dataset.key, after)
+    def write_status(self, dataset: Dataset, before: Item, after: Item) -> Item:
+        return {**self.items[dataset.key], "status": dict(after)}
 
     def annotate(self, key: str, annotation: str, text: str) -> None:
         if key in self.gone:
@@ -110,6 +113,40 @@ def test_a_data_set_that_goes_before_it_can_be_evicted_does_not_stop_the_load() 
         one.step("n", "x")
     fake.free("/datasets/old")
     assert settled(one, "x")["phase"] == "Complete"
+
+
+def test_an_eviction_goes_on_in_whatever_process_takes_its_next_step() -> None:
+    fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
+    fake.size = [Worker("w0", 5000, 0)]
+    cluster = Small(item("old"))
+    assert settled(work(cluster, fake, clock), "old")["phase"] == "Complete"
+    fake.size = [Worker("w0", 3000, 2000)]
+    cluster.items["n/x"] = item("x", evict=["old"])
+    while (cluster.items["n/x"].get("status") or {}).get("phase") not in SETTLED:
+        for key in cluster.all():
+            one = work(cluster, fake, clock)
+            one.resume()
+            clock.pause(min(one.step("n", key[2:]), 5))
+    assert cluster.items["n/x"]["status"]["phase"] == "Complete" and cluster.items["n/old"]["status"]["phase"] == "Incomplete"
+    assert fake.calls.count("free /datasets/old") == 1 and fake.cached == {f"/datasets/x/f{index}" for index in range(200)}
+
+
+def test_what_takes_the_place_of_one_that_is_removed_waits_until_that_is_unmounted() -> None:
+    fake, clock = Fake(), Clock()
+    cluster = Small(item("x"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "x")["phase"] == "Complete"
+    # The same source at the same path, by another name: what is there is the mount of the old one, and goes with it.
+    old = cluster.items["n/x"]
+    old["metadata"]["deletionTimestamp"] = text_of(clock.at)
+    cluster.items["n/heir"] = {**item("heir", path="/datasets/x"), "spec": {"source": "/srv/x", "path": "/datasets/x"}}
+    for _ in range(5):
+        clock.pause(one.step("n", "heir"))
+    status = cluster.items["n/heir"]["status"]
+    assert status["phase"] == "Pending" and "/datasets/x of data set n/x, which is removed, is unmounted first" in status["message"]
+    one.remove(old)
+    del cluster.items["n/x"]
+    assert settled(one, "heir")["phase"] == "Complete" and fake.calls.count("mount /datasets/x False") == 2
 
 
 def test_the_first_pod_waits_for_a_fresh_look() -> None:
@@ -198,6 +235,21 @@ def test_pods_are_looked_at_while_all_data_sets_wait_for_their_sources(monkeypat
     assert asyncio.run(both()), "the pods are not looked at"
 
 
+def test_an_unmount_that_the_api_server_keeps_from_being_noted_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(kopf.on, "delete", lambda *_words, **_more: lambda call: found.setdefault("delete", call))
+    cluster: Any = Small(item("x"))
+
+    class Away(Work):
+        def remove(self, item: Item) -> None:
+            raise kubernetes.client.ApiException(status=503, reason="Service Unavailable")
+
+    handlers.register(kopf.OperatorRegistry(), Away(cluster, cluster, engine(Fake()), Settings("n")))
+    with pytest.raises(kopf.TemporaryError, match="Service Unavailable"):
+        asyncio.run(found["delete"](body=cluster.items["n/x"]))
+    assert cluster.told == [("x", "NotUnmounted")]
+
+
 class Flag:
     """Says that nobody has stopped yet, as kopf tells its daemons."""
 
@@ -234,3 +286,38 @@ def test_events_that_are_told_at_once_are_all_remembered() -> None:
     tell("second")
     tell("first")
     assert sorted(made) == ["first", "second"]
+
+
+def version(number: int, phase: str) -> Item:
+    meta = {"name": "x", "namespace": "n", "resourceVersion": str(number)}
+    return {"metadata": meta, "status": {"phase": phase}}
+
+
+def test_what_the_watch_tells_late_does_not_undo_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(SimpleNamespace(settings=Settings("n"), custom=SimpleNamespace(list_cluster_custom_object=None)))  # type: ignore[arg-type]
+    events: list[Item] = []
+
+    class Watch:
+        def stream(self, *_words: Any, **_options: Any) -> list[Item]:
+            return events
+
+    monkeypatch.setattr(kubernetes.watch, "Watch", Watch)
+
+    def phase() -> str:
+        return str((store.get("n/x") or {"status": {"phase": ""}})["status"]["phase"])
+
+    events[:] = [{"type": "ADDED", "object": version(99, "Loading")}]
+    store.follow("", "1")
+    store.put(version(101, "Complete"))
+    events[:] = [{"type": "MODIFIED", "object": version(100, "Loading")}]
+    store.follow("", "1")
+    assert phase() == "Complete"
+    events[:] = [{"type": "MODIFIED", "object": version(102, "Incomplete")}]
+    store.follow("", "1")
+    assert phase() == "Incomplete"
+    store.put(version(101, "Complete"))
+    assert phase() == "Incomplete"
+    events[:] = [{"type": "DELETED", "object": version(103, "Incomplete")}]
+    store.follow("", "1")
+    store.put(version(104, "Complete"))
+    assert store.get("n/x") is None

@@ -1,21 +1,31 @@
-"""Comparing a great many files: what is held in memory, what is listed, and how much is asked of Alluxio at a time."""
+"""Listing, loading and comparing a great many files: what is held in memory, what is listed, and how much is asked of Alluxio at a time."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import resource
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from alnair_operator import check
-from alnair_operator.alluxio import Job
+from alnair_operator.alluxio import Job, Mount
 from alnair_operator.datasets import Dataset
-from alnair_operator.jvm import AlluxioError
-from alnair_operator.planning import File
+from alnair_operator.engine import Engine
+from alnair_operator.jvm import HEAP, AlluxioError
+from alnair_operator.planning import File, Worker
 from alnair_operator.sources import Entry
 
+from tests.unit.operator_tools import Clock, settled
+
+HOME = Path(__file__).parents[2]
 DATASET = Dataset.of({"metadata": {"name": "x", "namespace": "n"}, "spec": {"source": "/srv/x", "path": "/d"}})
 
 
@@ -123,3 +133,74 @@ def test_not_all_files_are_queued_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     found = check.several(call, paths)
     assert next(found) == paths[0] and len(begun) <= 10
     assert [paths[0], *found] == paths
+
+
+class Loaded(Many):
+    """The same as a cluster that a data set is mounted in and loaded into; of each file it holds a byte."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.whole, self.sent, self.table = bytearray(count), dict[int, tuple[str, ...]](), dict[str, Mount]()
+
+    def mounts(self) -> dict[str, Mount]:
+        return self.table
+
+    def mount(self, path: str, ufs: str, read_only: bool, options: dict[str, str], update: bool = False) -> None:
+        self.table[path] = Mount(ufs, read_only, options)
+
+    def sync(self, path: str) -> None:
+        """All of it is known."""
+
+    def workers(self) -> list[Worker]:
+        return [Worker(name, 1 << 30, 0) for name in ("a", "b")]
+
+    def file(self, index: int) -> File:
+        whole = bool(self.whole[index])
+        return File(f"/d/{name(index)}", 7, 7 * whole, whole, 0, f"(etag-{index:032})", 7 * whole)
+
+    def load(self, paths: tuple[str, ...], replicas: int = 1) -> int:
+        self.asked += 1
+        self.sent[self.asked] = paths
+        self.most = max(self.most, len(self.sent))
+        return self.asked
+
+    def job(self, number: int) -> Job:
+        for path in self.sent.pop(number):
+            self.whole[int(path[-12:-4])] = 1
+        return Job("COMPLETED", {})
+
+
+def million(work: str) -> None:
+    """Do something with a million files; print the MiB that this process has grown by, and the seconds of the processor that it took."""
+    before, count = resource.getrusage(resource.RUSAGE_SELF), 1_000_000
+    if work == "compare":
+        many = Many(count)
+        report = check.compare(DATASET, many, many)
+        assert (report.files, report.cached, report.differences) == (count, count, [])
+    else:
+        cluster = Loaded(count)
+        dataset = Dataset.of({"metadata": {"name": "x", "namespace": "n", "generation": 1}, "spec": {"source": "/srv/x", "path": "/d", "preload": work}})
+        clock = Clock()
+        status = settled(Engine(cluster, now=clock, pause=clock.pause), dataset, steps=10_000)
+        assert (status["phase"], status["files"], status["cachedPercent"]) == ("Complete", count, 100 if work == "all" else 0), status
+        # Each file once, by bounded jobs; a round's last job is a smaller one.
+        assert count / 64 <= cluster.asked <= count / 64 * 1.01 if work == "all" else cluster.asked == 0
+        assert cluster.most <= 16
+        assert len(str(status)) < 3000
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    print((after.ru_maxrss - before.ru_maxrss) // 1024, after.ru_utime - before.ru_utime)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("work", "mebibytes", "seconds"), [("metadata", 10, 60), ("all", 60, 600), ("compare", 0, 150)])
+def test_a_million_files_fit_into_the_memory_of_a_pod(work: str, mebibytes: int, seconds: int) -> None:
+    limit = yaml.safe_load((HOME / "roles/dataset_operator/defaults/main.yml").read_text(encoding="utf-8"))["dataset_operator_resources"]["limits"]["memory"]
+    # Beside the JVM's heap there are 200 MiB for its code and threads, and for Python. A Job that compares holds the source's files, the operator none.
+    room = mebibytes or {"1Gi": 1024}[limit] - int(HEAP.removesuffix("m")) - 200
+    places = os.pathsep.join(str(HOME / name) for name in (".", "operator", "collections"))
+    line = f"from tests.unit.test_operator_many_files import million; million({work!r})"
+    done = subprocess.run([sys.executable, "-c", line], cwd=HOME, env={**os.environ, "PYTHONPATH": places}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    grown, took = map(float, done.stdout.split())
+    assert grown < room and took < seconds, done.stdout

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from alnair_operator import datasets, gates, planning
 from alnair_operator.datasets import Dataset, DatasetError
-from alnair_operator.engine import moment_of
 from alnair_operator.planning import File, Survey, Worker
 from alnair_operator.settings import Settings, SettingsError
+from alnair_operator.steps import moment_of
 
 GIB = 1 << 30
 

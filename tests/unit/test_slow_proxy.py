@@ -101,3 +101,24 @@ def test_a_server_that_is_gone_refuses_and_resets_and_comes_back_at_the_same_por
             writer.close()
 
     asyncio.run(go())
+
+
+def test_what_is_held_waits_until_it_is_let_go_and_nothing_else_does(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with front(tmp_path, []) as (found, port):
+            connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            found.hold(["prefix=a"])
+            listing = asyncio.create_task(ask(*connections[0], b"GET /b?list-type=2&prefix=a%2F HTTP/1.1\r\n\r\n"))
+            await ask(*connections[1], b"GET /b/a HTTP/1.1\r\n\r\n")
+            assert (found.held, dict(found.reads), listing.done()) == (1, {"/b/a": 1}, False)
+            # Another word lets it go, and holds others.
+            found.hold(["/b/a"])
+            await listing
+            reading = asyncio.create_task(ask(*connections[2], b"GET /b/a HTTP/1.1\r\n\r\n"))
+            await asyncio.sleep(2 * DELAY)
+            assert (found.held, reading.done()) == (1, False)
+            found.hold([])
+            await reading
+            assert found.held == 0
+
+    asyncio.run(asyncio.wait_for(go(), 20))
