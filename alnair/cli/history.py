@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 import rich.console
@@ -15,9 +17,21 @@ from alnair import records
 from alnair.cli.common import Verbs
 
 COLOURS = {"successful": "green", "failed": "red", "unreachable": "red", "running": "default"}
+# So many columns let who, the inventory's whole path and the duration stand beside the rest.
+WIDE = 120
 
 
-@click.group(cls=Verbs, example="--json", invoke_without_command=True)
+class Runs(Verbs):
+    """Verbs on runs, which have numbers."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the verb; a number alone is answered with the verb that takes it."""
+        if args[0].isdigit() and not ctx.resilient_parsing:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{ctx.info_name} show {args[0]}'?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Runs, example="--json", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def history(context: click.Context, *, as_json: bool) -> None:
@@ -28,7 +42,8 @@ def history(context: click.Context, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(record) for record in found], indent=2))
     elif found:
-        rich.console.Console(width=None if sys.stdout.isatty() else 160).print(table(found))
+        console = rich.console.Console(width=None if sys.stdout.isatty() else 160)
+        console.print(table(found, wide=console.width >= WIDE))
     else:
         click.echo(f"No run has left a record in {records.folder()}.")
 
@@ -52,20 +67,33 @@ def show(number: int | None, *, as_json: bool) -> None:
         click.echo(line)
 
 
-def table(found: list[records.Record]) -> rich.table.Table:
-    """Return runs as a table."""
-    right = [rich.table.Column(name, justify="right") for name in ("run", "changed", "s")]
-    wide = rich.table.Column("inventory", overflow="fold")
-    # On 80 columns, too, when, what and how it ended stay whole; `history show` tells the rest.
+def table(found: list[records.Record], *, wide: bool) -> rich.table.Table:
+    """Return runs as a table.
+
+    Args:
+        found: The runs.
+        wide: Whether there is room for all; else a run has a line of 80 columns, and `history show` tells the rest.
+    """
     started, status = (rich.table.Column(name, no_wrap=True) for name in ("started (UTC)", "status"))
-    verb = rich.table.Column("verb", no_wrap=True)
-    result = rich.table.Table(right[0], started, "who", verb, wide, status, right[1], right[2])
+    run, changed, seconds = (rich.table.Column(name, justify="right") for name in ("run", "changed", "s"))
+    place = rich.table.Column("inventory", overflow="fold")
+    columns = (run, started, "who", "verb", place, status, changed, seconds) if wide else (run, started, "verb", place, status, changed)
+    result = rich.table.Table(*columns)
     for record in found:
         asked = record.verb + (" --check" if record.options.get("check") else "")
         colour = COLOURS.get(record.status, "yellow")
-        cells = [rich.markup.escape(text) for text in (str(record.number), record.started[:16].replace("T", " "), record.who, asked, record.inventory)]
-        result.add_row(*cells, f"[{colour}]{record.status}[/]", str(record.changed), f"{record.duration:.0f}")
+        first, last = (str(record.number), record.started[:16].replace("T", " ")), (f"[{colour}]{record.status}[/]", str(record.changed))
+        if wide:
+            result.add_row(*first, *map(rich.markup.escape, (record.who, asked, record.inventory)), *last, f"{record.duration:.0f}")
+        else:
+            result.add_row(*first, *map(rich.markup.escape, (asked, named(record.inventory))), *last)
     return result
+
+
+def named(inventory: str) -> str:
+    """Return the name of an inventory's folder, which tells it from others of the same user most often."""
+    path = Path(inventory)
+    return path.parent.name if path.suffix in (".yml", ".yaml", ".ini") else path.name
 
 
 def told(record: records.Record) -> list[str]:

@@ -59,7 +59,8 @@ def test_every_example_is_a_command_line_that_is_taken(words: tuple[str, ...], t
     command.make_context("verb", line, parent=context)
 
 
-@pytest.mark.parametrize(("words", "near"), [(["plna"], "plan"), (["statsu"], "status"), (["dataset", "lod"], "load"), (["deploy", "--chekc"], "--check")])
+@pytest.mark.parametrize(("words", "near"), [(["plna"], "plan"), (["statsu"], "status"), (["dataset", "lod"], "load"), (["deploy", "--chekc"], "--check"),
+                                             (["history", "3"], "history show 3"), (["history", "shwo"], "show")])  # fmt: skip
 def test_a_word_that_is_nearly_right_is_answered_with_the_right_one(words: list[str], near: str) -> None:
     done = call(*words)
     assert done.exit_code == 2
