@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from alnair import secrets
+from alnair import processes, secrets
 from alnair.result import Failure, Result
 
 LOG = logging.getLogger("alnair")
@@ -50,6 +50,7 @@ class Record:
         failures: As in :class:`Result`.
         unreachable: As in :class:`Result`.
         duration: Seconds.
+        process_start: When the process began, by the kernel's clock: another one may be given its number later.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Record:
     failures: list[Failure] = dataclasses.field(default_factory=list)
     unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
     duration: float = 0.0
+    process_start: str = ""
 
     @property
     def changed(self) -> int:
@@ -138,7 +140,7 @@ def begin(verb: str, inventory: Path, home: Path, **options: Any) -> Record:
     record = Record(
         number=number, started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), who=f"{user()}@{socket.gethostname()}", process=os.getpid(),
         verb=verb, inventory=str(inventory), digest=digest(inventory), options=secrets.masked({key: value for key, value in options.items() if value}),
-        versions=versions(home),
+        versions=versions(home), process_start=processes.parents()[os.getpid()][1],
     )  # fmt: skip
     save(record)
     for path in written()[:-KEPT]:
@@ -186,7 +188,7 @@ def all_of_them() -> list[Record]:
         with contextlib.suppress(OSError, ValueError, TypeError):
             record = Record(**json.loads(path.read_text(encoding="utf-8")))
             record.failures = [Failure(**item) for item in record.failures]  # type: ignore[arg-type]
-            if record.status == RUNNING and not Path(f"/proc/{record.process}").exists():
+            if record.status == RUNNING and not processes.alive({record.process: record.process_start}):
                 record.status = CUT_OFF
             found.append(record)
     return found

@@ -94,6 +94,15 @@ def test_a_run_that_was_killed_left_a_record(inventory: Path) -> None:
     assert [record.status for record in records.all_of_them()] == [records.CUT_OFF]
 
 
+def test_a_process_that_was_given_the_number_of_a_killed_run_is_not_that_run(inventory: Path) -> None:
+    record = records.begin("deploy", inventory, Path("."))
+    assert [item.status for item in records.all_of_them()] == [records.RUNNING]
+    # Always there, and begun at another time.
+    record.process = 1
+    records.save(record)
+    assert [item.status for item in records.all_of_them()] == [records.CUT_OFF]
+
+
 def test_what_fails_with_an_exception_is_recorded_too(inventory: Path) -> None:
     with pytest.raises(ZeroDivisionError), records.kept("deploy", inventory, Path("."), Result()):
         raise ZeroDivisionError
@@ -129,16 +138,28 @@ def test_a_secret_is_hidden_in_what_a_failure_says(inventory: Path) -> None:
     assert PASSWORD in failed.failures[0].message
 
 
-def test_on_80_columns_history_tells_when_what_and_how_it_ended(inventory: Path) -> None:
-    leave(inventory, Result("interrupted"))
-    (record,) = records.all_of_them()
-    record.who, record.verb, record.inventory = "somebody@controller-1.example.org", "dataset checksum", "/home/somebody/projects/cache/inventory/production"
-    console = rich.console.Console(file=io.StringIO(), width=80)
-    console.print(table([record]))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    for word in (record.started[:16].replace("T", " "), "dataset", "checksum", "interrupted"):
-        assert word in text, text
-    assert {len(line) for line in text.splitlines()} == {80} and {line[-1] for line in text.splitlines()} <= set("┓┃┩│┘")
+def test_on_80_columns_a_run_has_a_line_that_tells_when_what_where_and_how_it_ended(inventory: Path) -> None:
+    for _ in range(12):
+        leave(inventory, Result("interrupted"), check=True)
+    found = records.all_of_them()
+    for record in found:
+        record.who, record.inventory = "somebody@controller-1.example.org", "/home/somebody/projects/cache/inventory/production"
+    found[-1].inventory += "/hosts.yml"
+    found[-1].verb = "dataset checksum"
+    shown = {}
+    for wide in (True, False):
+        console = rich.console.Console(file=io.StringIO(), width=160 if wide else 80)
+        console.print(table(found, wide=wide))
+        shown[wide] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert {len(line) for line in shown[False]} == {80} and {line[-1] for line in shown[False]} <= set("┓┃┩│┘")
+    when = found[0].started[:16].replace("T", " ")
+    assert shown[False][3].strip("│ ").replace("│", "").split() == ["1", *when.split(), "deploy", "--check", "production", "interrupted", "0"]
+    # The longest verb takes more lines, and no room of the others.
+    assert [word in "".join(shown[False][-4:]) for word in ("dataset", "checksum", "--check", "production", "interrupted")] == [True] * 5
+    assert len(shown[False]) == 3 + len(found) + 2 + 1
+    heads = [[cell.strip() for cell in shown[wide][1].strip("┃").split("┃")] for wide in (True, False)]
+    assert heads[0] == ["run", "started (UTC)", "who", "verb", "inventory", "status", "changed", "s"]
+    assert heads[1] == [name for name in heads[0] if name not in ("who", "s")]
 
 
 def test_history_lists_and_tells(inventory: Path) -> None:
