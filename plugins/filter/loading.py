@@ -11,7 +11,7 @@ name: loading
 short_description: Figures of the bench of loading as text
 description:
   - Makes a table with a line per case and kind of files, the first epoch and the later ones apart, of medians over rounds and epochs, with bars below it.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   _input:

@@ -9,7 +9,7 @@ description:
   - Runs a Job per data set, all at once, with the image and the variables of the operator that is deployed, and reads what each printed and its exit code.
   - The Jobs have no rights in the cluster. Where a data set names credentials, its Job alone has that Secret, as files.
   - The Jobs are removed afterwards, however they ended; those of a run that was killed remove themselves an hour after their end.
-version_added: 0.3.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   verb: {description: What is done., type: str, required: true, choices: [check, repair, checksum]}

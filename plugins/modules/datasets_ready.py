@@ -10,7 +10,7 @@ description:
   - Fails with the operator's own message and the files that could not be loaded where one is Failed, TooLarge or Incomplete.
   - With O(reload), asks for another load first, which finds new files at the source and loads what was evicted. One that is under way is joined instead.
   - A wait that ends, however it does, leaves the load going.
-version_added: 0.3.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   names: {description: Names of the data sets., type: list, elements: str, required: true}

@@ -9,7 +9,7 @@ description:
   - Waits until all pods of a Deployment are of its newest revision and Ready.
   - At the end of its time it fails with each pod's own reason, such as the image that cannot be pulled, or the last lines of the log. A pod that cannot
     become Ready without a change ends the wait at once.
-version_added: 0.3.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   name: {description: Name of the Deployment., type: str, required: true}

@@ -8,7 +8,7 @@ short_description: Write what only workers hold to the under storage
 description:
   - Asks the leading master for files that are not persisted, lets Alluxio persist them, and waits until none is left, so that workers can leave without taking
     the only copy of a file with them.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   release: {description: Name of the release., type: str, required: true}

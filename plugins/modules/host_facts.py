@@ -8,7 +8,7 @@ short_description: Tell what of a host matters to Alluxio
 description:
   - Reads with one sh script over the open connection what module M(alnair.alluxio.doctor) judges; starts a Python on the host only to ask for its version.
   - Changes nothing.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   node: {description: What Kubernetes calls the host., type: str, required: true}

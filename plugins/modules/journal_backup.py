@@ -12,7 +12,7 @@ description:
   - The copy has the ending .part until it is proven; what a run that was cut off left of one is removed by the next.
   - Beside the backup lies a file with the same name and the ending .json that says of which cluster, namespace, release and revision it is, so that a
     directory may hold those of many. Both can be read by their owner only, for a backup may hold credentials of mounted storage.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   release: {description: Name of the release., type: str, required: true}

@@ -8,7 +8,7 @@ short_description: List the backups of a release's journal
 description:
   - Reads what M(alnair.alluxio.journal_backup) wrote beside each backup, and tells whether the backup is still what it was.
   - Those of other clusters, namespaces and releases in the same directory are left out.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   release: {description: Name of the release., type: str, required: true}

@@ -13,7 +13,7 @@ description:
   - From V(prepared) to V(done) an annotation of the first claim remembers what is under way, so that the next run can undo what a killed one began.
   - V(undone) stops the masters and puts the journals back that the annotation tells of, and those of the masters that failed into a hidden folder; there is
     nothing to do where it tells of none. V(done) removes the backup from the claims and the annotation, and leaves the old journals where they were put.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   state: {description: What shall be there., type: str, choices: [prepared, started, undone, done, formatted], default: prepared}

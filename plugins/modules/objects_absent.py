@@ -8,7 +8,7 @@ short_description: Remove objects of the cluster
 description:
   - Removes objects and waits until they are gone, together with what they own.
   - An object that stays is named with its finalizers; they are taken off only with O(force), at the end of the wait.
-version_added: 0.3.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   objects:

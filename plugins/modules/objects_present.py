@@ -10,7 +10,7 @@ description:
   - An object counts as changed only where what its owner says of it differs; what controllers write beside it does not count.
   - In check mode the server tells what it would make of each object. Where namespace or kind do not exist yet, the object is one that would be made.
   - Waits until a CustomResourceDefinition can be used before the next object is applied.
-version_added: 0.3.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   objects: {description: "The objects, as the API takes them, those first that others need.", type: list, elements: dict, required: true}

@@ -11,7 +11,7 @@ description:
   - Before the Secret changes, the webhook is told to trust the new authority beside the old one, so that no call fails while pods still show the old
     certificate.
   - The key is never returned.
-version_added: 0.3.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   name: {description: Name of the Secret., type: str, required: true}

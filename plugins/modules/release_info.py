@@ -7,7 +7,7 @@ module: release_info
 short_description: Ask the leading master of a release how it stands
 description:
   - Asks over the API server which master leads, how many paths it knows and which workers are live. That nobody answers is an answer, no failure.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   release: {description: Name of the release., type: str, required: true}
