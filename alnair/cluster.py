@@ -21,9 +21,15 @@ def kubeconfig(knobs: dict[str, Any]) -> str:
         knobs: As :func:`alnair.inventory.variables` returns them.
 
     Raises:
-        ClusterError: there is none.
+        ClusterError: there is none, or it is a list of several.
     """
     path = os.path.expanduser(knobs["alluxio_kubeconfig"] or os.environ.get("KUBECONFIG", "") or "~/.kube/config")
+    if os.pathsep in path:
+        # kubectl and helm take the current context of the first file, the Python client that of the last one.
+        raise ClusterError(
+            f"The kubeconfig {path} is a list of files, and one is needed. Name it with alluxio_kubeconfig in the inventory (init: --kubeconfig), or "
+            "KUBECONFIG in the environment; kubectl config view --minify --flatten > FILE makes one of the current context."
+        )
     if not os.path.exists(path):
         raise ClusterError(f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory (init: --kubeconfig), or KUBECONFIG in the environment.")
     return path
@@ -37,7 +43,7 @@ def asked(knobs: dict[str, Any]) -> Iterator[Any]:
         knobs: As :func:`alnair.inventory.variables` returns them.
 
     Raises:
-        ClusterError: there is no kubeconfig, or the API server does not answer or refuses.
+        ClusterError: there is no kubeconfig, or the API server does not answer, refuses or is none.
     """
     import kubernetes
     import urllib3
@@ -55,6 +61,10 @@ def asked(knobs: dict[str, Any]) -> Iterator[Any]:
         yield client
     except kubernetes.client.ApiException as error:
         raise ClusterError(f"The Kubernetes API server that {path} names refused: {error.status} {reason(error)}") from error
+    except ValueError as error:
+        # The client lists what it misses in an answer, line by line.
+        text = ": ".join(str(error).splitlines()[:2])
+        raise ClusterError(f"What {path} names as the Kubernetes API server answers otherwise than one: {text}. Is something else in front of it?") from error
     except urllib3.exceptions.HTTPError as error:
         # That it was tried again and again stands around the reason.
         text = str(getattr(error, "reason", None) or error)[:300].rstrip(".")

@@ -182,7 +182,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             Unfit: it refuses, or no node is fit.
         """
         kubeconfig = self.get_option("kubeconfig")
-        if not os.path.exists(kubeconfig):
+        if os.pathsep not in kubeconfig and not os.path.exists(kubeconfig):
             raise Unfit(f"kubeconfig: there is no file {kubeconfig}. Name the one that kubectl uses for this cluster, here or in the environment's KUBECONFIG.")
         api = kube.client({"kubeconfig": kubeconfig, "context": self.get_option("context")})
         found = {}

@@ -198,16 +198,16 @@ def of_account(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -
 def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of the cluster."""
     if cluster.get("error"):
-        yield Check("cluster", "API server", FAIL, cluster["error"], "Set alluxio_kubeconfig and alluxio_kube_context to what kubectl uses.")
+        remedy = "See that alluxio_kubeconfig and alluxio_kube_context name this cluster, as kubectl reaches it."
+        yield Check("cluster", "API server", FAIL, cluster["error"], remedy)
         return
-    new = version(cluster["version"])[:2] >= version(OLDEST_KUBERNETES)
-    yield Check(
-        "cluster",
-        "API server",
-        OK if new else FAIL,
-        f"Kubernetes {cluster['version']}",
-        "" if new else f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.",
-    )
+    if not cluster["version"]:
+        remedy = f"See that it is Kubernetes {OLDEST_KUBERNETES} or later: kubectl get --raw /version"
+        yield Check("cluster", "API server", WARN, "it answers, but tells no version (gitVersion of /version)", remedy)
+    elif version(cluster["version"])[:2] < version(OLDEST_KUBERNETES):
+        yield Check("cluster", "API server", FAIL, f"Kubernetes {cluster['version']}", f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.")
+    else:
+        yield Check("cluster", "API server", OK, f"Kubernetes {cluster['version']}")
     yield from of_nodes(hosts, cluster["nodes"])
     yield of_dns(cluster["dns"])
     yield of_storage_class(cluster["storage_class"], wanted)

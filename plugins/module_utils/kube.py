@@ -30,9 +30,15 @@ def client(params: dict[str, Any]) -> Any:
         params: Parameters of a module with :data:`ARGUMENTS`.
 
     Raises:
-        ClusterAway: the kubeconfig cannot be read or has no such context.
+        ClusterAway: the kubeconfig cannot be read, has no such context, or is a list of several.
     """
     path = params["kubeconfig"]
+    if os.pathsep in path:
+        # kubectl and helm take the current context of the first file, the Python client that of the last one.
+        raise ClusterAway(
+            f"The kubeconfig {path} is a list of files, and one is needed. Name it with alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment; "
+            "kubectl config view --minify --flatten > FILE makes one of the current context."
+        )
     if not os.path.exists(path):
         raise ClusterAway(
             f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment, to the file that kubectl uses for "

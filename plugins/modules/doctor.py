@@ -8,7 +8,7 @@ short_description: Tell whether hosts, cluster and controller are fit for a depl
 description:
   - Holds what M(alnair.alluxio.host_facts) told of the hosts, and what it reads of the cluster itself, against what Alluxio needs; each line says what to do.
   - Changes nothing. That something is wrong is an answer, no failure.
-version_added: 0.2.0
+version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
@@ -86,6 +86,7 @@ said: {description: "The report as lines, what is wrong last.", type: list, elem
 failed_checks: {description: What must be mended before a deploy., type: list, elements: str, returned: success}
 """
 
+import json
 import os
 import platform
 import re
@@ -110,7 +111,7 @@ def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
     try:
         api = kube.client(params)
         core, apps, storage = kubernetes.client.CoreV1Api(api), kubernetes.client.AppsV1Api(api), kubernetes.client.StorageV1Api(api)
-        version = kube.retried(kubernetes.client.VersionApi(api).get_code, **patience).git_version
+        version = kube.patient(lambda: told_version(api), api, **patience)
         nodes = kube.retried(core.list_node, **patience).items
         dns = kube.retried(apps.list_namespaced_deployment, "kube-system", label_selector="k8s-app=kube-dns", **patience).items
         found = kube.retried(storage.read_storage_class, params["storage_class"], missing=None, **patience)
@@ -119,13 +120,29 @@ def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(error)}
     except kubernetes.client.ApiException as error:
         return {"error": f"The API server that {params['kubeconfig']} names refused: {error.status} {error.reason}"}
+    except ValueError as error:
+        # The client lists what it misses in an answer, line by line.
+        text = ": ".join(str(error).splitlines()[:2])
+        return {"error": f"What {params['kubeconfig']} names as the API server answers otherwise than one: {text}. Is something else in front of it?"}
     return {
-        "version": version.removeprefix("v"),
+        "version": version,
         "nodes": {item.metadata.name: node_facts(item) for item in nodes},
         "dns": {item.metadata.name: item.status.available_replicas or 0 for item in dns},
         "storage_class": found.provisioner if found else None,
         "namespace": (namespace.metadata.labels or {}) if namespace else None,
     }
+
+
+def told_version(api: Any) -> str:
+    """Return the version of the API server; empty where it tells none.
+
+    Raises:
+        ValueError: the answer is no JSON.
+    """
+    # The client itself refuses an answer without any of nine fields, of which some distributions leave some out.
+    answer = kubernetes.client.VersionApi(api).get_code(_preload_content=False, _request_timeout=kube.ANSWER_SECONDS)
+    found = json.loads(answer.data)
+    return str(found.get("gitVersion") or "").removeprefix("v") if isinstance(found, dict) else ""
 
 
 def node_facts(item: Any) -> dict[str, Any]:

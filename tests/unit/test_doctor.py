@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, ports, probe_script
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor
-from ansible_collections.alnair.alluxio.plugins.modules.doctor import controller_facts
+from ansible_collections.alnair.alluxio.plugins.modules.doctor import cluster_facts, controller_facts
 
 from alnair import Alnair, Check, Result
 from tests.unit.runner_tools import call
+from tests.unit.small_api import Api, serve
 
 HOME = Path(__file__).parents[2]
 GIB = 2**30
@@ -94,6 +95,38 @@ def test_a_host_that_is_away_or_lets_nobody_become_root_is_a_line() -> None:
     assert wrong({"w": {"failed": True, "msg": "Missing sudo password"}}) == [("w", "root shell", "fail", "Missing sudo password")]
 
 
+class Odd(Api):
+    """An API that answers some paths otherwise than Kubernetes."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def answer(self, method: str, path: str, query: dict[str, str], content: str, body: Any) -> Any:
+        """Return what is said of a path, or what the API answers."""
+        return self.answers[path] if path in self.answers else super().answer(method, path, query, content, body)
+
+
+@pytest.mark.parametrize(
+    ("answers", "version", "error"),
+    [
+        ({}, "1.34.4", ""),
+        ({"/version": {"gitVersion": "v1.31.0"}}, "1.31.0", ""),
+        ({"/version": {"major": "1", "minor": "31"}}, "", ""),
+        ({"/version": []}, "", ""),
+        ({"/version": "<html>Log in</html>"}, None, "answers otherwise than one: Expecting value: line 1 column 1 (char 0). Is something else in front of it?"),
+        ({"/api/v1/nodes": {"kind": "NodeList"}}, None, "names as the API server answers otherwise than one: "),
+    ],
+)
+def test_an_api_server_that_answers_otherwise_is_told_in_a_sentence(tmp_path: Path, answers: dict[str, Any], version: str | None, error: str) -> None:
+    server = serve(Odd(answers), tmp_path / "config")
+    found = cluster_facts({"kubeconfig": str(tmp_path / "config"), "context": "", "namespace": "alluxio", "storage_class": "standard", "timeout": 5})
+    server.shutdown()
+    assert found.get("version") == version
+    assert error in found.get("error", "") and bool(error) is ("error" in found)
+    assert "\n" not in found.get("error", "") and "pydantic" not in found.get("error", "")
+
+
 @pytest.mark.parametrize(("shm", "levels", "lines"), [(None, [], 0), (GIB, [], 0), (4 * GIB, SHM, 0), (GIB, SHM, 1), (None, SHM, 1)])
 def test_shared_memory_matters_where_a_tier_lies_there(shm: int | None, levels: list[dict[str, str]], lines: int) -> None:
     assert len(wrong({"w": fit("w", shm=shm)}, levels=levels)) == lines
@@ -111,6 +144,7 @@ def test_ports_matter_on_the_hosts_network_and_may_be_alluxios_own() -> None:
     [
         ({"error": "It does not answer"}, "API server", "fail", "It does not answer"),
         ({"version": "1.29.9"}, "API server", "fail", "Kubernetes 1.29.9"),
+        ({"version": ""}, "API server", "warn", "it answers, but tells no version (gitVersion of /version)"),
         ({"nodes": {"m": NODE, "x": NODE}}, "nodes", "fail", "w is no node of the cluster"),
         ({"nodes": {"m": NODE, "w": {**NODE, "cordoned": True}}}, "nodes", "fail", "w is cordoned"),
         ({"nodes": {"m": NODE, "w": {**NODE, "ready": False}}}, "nodes", "fail", "w is not Ready"),

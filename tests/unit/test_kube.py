@@ -60,6 +60,11 @@ def test_a_server_that_stays_away_is_named() -> None:
     assert kube.time.monotonic() <= 20
 
 
+def test_a_list_of_kubeconfigs_is_refused_with_the_remedy() -> None:
+    with pytest.raises(kube.ClusterAway, match="The kubeconfig /a:/b is a list of files, and one is needed. Name it with alluxio_kubeconfig"):
+        kube.client({"kubeconfig": "/a:/b", "context": ""})
+
+
 def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     with pytest.raises(kube.ClusterAway, match="There is no kubeconfig at /no/where"):
         kube.client({"kubeconfig": "/no/where", "context": ""})

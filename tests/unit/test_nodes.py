@@ -165,6 +165,7 @@ def test_other_labels_and_addresses_are_taken_and_what_is_told_composes(cluster:
         ({"address": "ExternalIP"}, "address: node node-a has no ExternalIP. It has: Hostname, InternalIP. Set address to one of them."),
         ({"order": "zone"}, 'order: zone of node node-c is "east", which is no whole number. Try: kubectl label --overwrite node node-c zone=0'),
         ({"kubeconfig": "/none/config"}, "kubeconfig: there is no file /none/config. Name the one that kubectl uses"),
+        ({"kubeconfig": "/a:/b"}, "The kubeconfig /a:/b is a list of files, and one is needed. Name it with alluxio_kubeconfig"),
         ({"context": "other"}, "cannot be used: Invalid kube-config file. Expected object with name other"),
     ],
 )

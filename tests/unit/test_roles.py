@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,17 @@ def test_the_page_that_galaxy_shows_of_a_role_says_what_its_contract_says(role: 
     page = (HOME / "roles" / role / "README.md").read_text(encoding="utf-8")
     assert page.startswith(f"# {role}\n{said}.\n")
     assert all((HOME / "roles" / role / target).exists() for target in re.findall(r"\]\(([^)]+)\)", page))
+
+
+def test_no_role_takes_a_list_of_kubeconfigs_of_which_its_tools_would_choose_different_clusters(tmp_path: Path) -> None:
+    first = {"alluxio_chart": "cluster", "dataset_operator": "others", "datasets": "declared", "loading_bench": "main", "persistent_volumes": "main"}
+    assert set(first) == {role for role in ROLES if f"{role}_kubeconfig" in options(role)}
+    task = {"name": "Run", "ansible.builtin.include_role": {"name": "alnair.alluxio.{{ inventory_hostname }}", "tasks_from": "{{ first[inventory_hostname] }}"}}
+    play = {"name": "Play", "hosts": "all", "gather_facts": False, "connection": "local", "tasks": [task]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    given = yaml.safe_dump({"first": first, "alluxio_kubeconfig": "/a:/b"}, default_flow_style=True, width=1000)
+    words = ["ansible-playbook", "-i", ",".join([*first, ""]), str(tmp_path / "play.yml"), "-e", given.strip()]
+    done = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=False)
+    told = " ".join(done.stdout.split())
+    assert told.count("msg: The kubeconfig /a:/b is a list of files, and one is needed. Name it with alluxio_kubeconfig in the inventory") == len(first), told
+    assert all(re.search(rf"{role} : ok=\d+ changed=0 unreachable=0 failed=1", told) for role in first), told

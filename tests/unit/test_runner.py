@@ -16,7 +16,7 @@ import rich.console
 import urllib3
 import yaml
 
-from alnair import Alnair, ClusterError, Result, UsageError, cluster, counting, datasets
+from alnair import Alnair, ClusterError, Result, UsageError, cluster, counting, datasets, start
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
@@ -137,6 +137,15 @@ def test_a_missing_kubeconfig_is_answered_with_the_remedy(inventory: Path) -> No
     assert "There is no kubeconfig at /nowhere/config. Set alluxio_kubeconfig" in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize("words", [("status",), ("logs",), ("shell",), ("dashboard",), ("dataset", "status"), ("report",), ("init", "/nowhere/mine")])
+def test_a_list_of_kubeconfigs_is_refused_with_the_remedy(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/a:/b")
+    monkeypatch.setattr("shutil.which", lambda _name: "/bin/true")
+    done = call(*words, *(() if words[0] == "init" else ("--inventory", str(inventory))))
+    assert done.exit_code == 1
+    assert "The kubeconfig /a:/b is a list of files, and one is needed. Name it with alluxio_kubeconfig" in " ".join(done.output.split())
+
+
 @pytest.mark.parametrize(("text", "reason"), [("a: [\n", "while parsing"), ("", "is empty"), (None, "Is a directory")])
 def test_a_kubeconfig_that_is_none_is_a_sentence(inventory: Path, tmp_path: Path, text: str | None, reason: str) -> None:
     path = tmp_path if text is None else tmp_path / "config"
@@ -162,6 +171,16 @@ def test_what_the_api_server_says_is_told_and_nothing_around_it(tmp_path: Path, 
         error.body = json.dumps({"message": "pods is forbidden"})
     with pytest.raises(ClusterError, match=sentence), cluster.asked({"alluxio_kubeconfig": str(path), "alluxio_kube_context": ""}):
         raise error
+
+
+def test_what_is_no_api_server_is_told_in_a_sentence(tmp_path: Path) -> None:
+    api = Api()
+    api.answer = lambda *_words: {"kind": "Login"}  # type: ignore[method-assign]
+    server = serve(api, tmp_path / "config")
+    with pytest.raises(ClusterError, match="answers otherwise than one: .* Is something else in front of it?") as raised:
+        start.nodes({"alluxio_kubeconfig": str(tmp_path / "config"), "alluxio_kube_context": ""})
+    server.shutdown()
+    assert "\n" not in str(raised.value)
 
 
 def interrupted(*_words: Any, **_options: Any) -> Any:
