@@ -102,8 +102,8 @@ def restore(inventory: str | None, *, source: str, **options: Any) -> None:
 @changing
 @click.option("--source", required=True, help="The data set, which is only read: s3://bucket/prefix, or a folder that all nodes see.")
 @click.option("--credentials", default="", help="Secret with s3a.accessKeyId and s3a.secretKey in the release's namespace.")
-@click.option("--readers", default=8, show_default=True, type=click.IntRange(1), help="Processes that read at the same time.")
-@click.option("--results", type=click.Path(dir_okay=False, resolve_path=True), help="File for the figures (JSON); a picture (PNG) is drawn beside it.")
+@click.option("--readers", default=8, show_default=True, type=click.IntRange(1), metavar="N", help="Processes that read at once.")
+@click.option("--results", type=click.Path(dir_okay=False, resolve_path=True), help="File for the figures (JSON), with a picture beside it.")
 def bench(inventory: str | None, *, source: str, credentials: str, readers: int, results: str | None, **options: Any) -> None:
     """Measure how fast a data set is read.
 

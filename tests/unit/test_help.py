@@ -18,8 +18,8 @@ from alnair.cli.common import Verb
 from tests.unit.runner_tools import call
 
 HOME = Path(__file__).parents[2]
-# Of a terminal of the usual 80 columns.
-SCREEN = 30
+# Lines of a terminal of the usual 80 columns; the list of all verbs alone takes more.
+SCREEN, LISTED = 24, 30
 
 
 def verbs(group: click.Group = main, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -35,7 +35,7 @@ def test_the_help_of_every_verb_fits_a_screen_and_ends_with_an_example(words: tu
     done = call(*words, "--help")
     assert done.exit_code == 0
     lines = done.output.splitlines()
-    assert len(lines) <= SCREEN
+    assert len(lines) <= (SCREEN if words else LISTED)
     assert lines[-1].startswith(" ".join(("Example: alnair_runner.py", *words)) + " ")
     assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
 
