@@ -22,6 +22,11 @@ class Cancelled(Exception):
     """Another thread wants the run to end."""
 
 
+def whole(paths: str) -> str:
+    """Return a path, or a list of some as KUBECONFIG may be, with nothing left to where it is read or by whom."""
+    return os.pathsep.join(os.path.abspath(os.path.expanduser(path)) for path in paths.split(os.pathsep))
+
+
 def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: str, words: list[str], extra_vars: dict[str, Any], verbosity: int,
          told: Callable[[dict[str, Any]], None], tick: Callable[[], None], interrupted: Callable[[], None],
          cancel: threading.Event | None) -> None:  # fmt: skip
@@ -79,6 +84,8 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 "ALNAIR_RUNNER": str(os.getpid()),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 **({"ANSIBLE_COLLECTIONS_PATH": path} if path else {}),
+                # ansible-playbook runs in another folder than the user.
+                **({"KUBECONFIG": whole(os.environ["KUBECONFIG"])} if os.environ.get("KUBECONFIG") else {}),
             },
         )  # fmt: skip
         try:

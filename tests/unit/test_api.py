@@ -62,6 +62,15 @@ def test_a_run_is_awaited_and_its_events_come_in_the_loops_thread(cluster: Alnai
     assert {thread for _kind, thread in heard} == {threading.main_thread()}
 
 
+def test_a_kubeconfig_is_named_from_where_the_user_is(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: \"{{ lookup('env', 'KUBECONFIG') }}\"}}]}\n"
+    (tmp_path / "playbooks" / "tell.yml").write_text(tell, encoding="utf-8")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    monkeypatch.setenv("KUBECONFIG", "one:/two:~/three")
+    assert cluster.run("tell").messages == [f"{tmp_path}/there/one:/two:{Path.home()}/three"]
+
+
 def test_callbacks_of_the_user_are_heard_too(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     lines = ["from ansible.plugins.callback import CallbackBase", "class CallbackModule(CallbackBase):", "    CALLBACK_VERSION = 2.0",
