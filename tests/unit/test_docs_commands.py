@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib
 import re
@@ -25,9 +26,13 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from chart_tools import TOOLS, complaints, refused
 
 import alnair
+from alnair import datasets, status
 from alnair.cli import main
 from alnair.cli.common import extra_variables
+from alnair.inventory import KNOBS
+from alnair.records import Record
 from tests.shown_commands import HEREDOC, HOME, NOT_RUN, PAGES, Block, blocks, commands, inline
+from tests.unit.small_api import Api, serve
 
 SHELL, YAML = list(blocks("shell")), list(blocks("yaml"))
 ROLES = {
@@ -190,6 +195,20 @@ def test_a_block_of_python_uses_what_the_package_has(block: Block) -> None:
             assert node.module and all(hasattr(importlib.import_module(node.module), name.name) for name in node.names)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in owners:
             assert hasattr(owners[node.value.id], node.attr), node.attr
+
+
+def test_the_page_of_the_runner_names_every_field_that_a_reading_verb_prints(tmp_path: Path) -> None:
+    text = (HOME / "docs/runner.md").read_text(encoding="utf-8").partition("Verbs that only read")[2].partition("`--jsonl`")[0]
+    named = {verb: set(re.findall(r"`(\w+)`", line)) for verb, line in re.findall(r"^\| `([a-z ]+)` \| (.*)$", text, re.MULTILINE)}
+    api = Api()
+    api.kinds["v1"] += ["PersistentVolume", "PersistentVolumeClaim"]
+    api.kinds["centaurusinfra.com/v1"] = ["AlnairDatacache"]
+    api.add({"apiVersion": "centaurusinfra.com/v1", "kind": "AlnairDatacache", "metadata": {"name": "a", "namespace": "default"}, "spec": {"source": "/a"}})
+    server = serve(api, tmp_path / "config")
+    knobs = {**KNOBS, "alluxio_kubeconfig": str(tmp_path / "config")}
+    printed = {"status": set(status.read(knobs)), "dataset status": set(datasets.read(knobs)[0]), "history": {field.name for field in dataclasses.fields(Record)}}
+    server.shutdown()
+    assert {verb: found - named[verb] for verb, found in printed.items()} == {verb: set() for verb in printed}
 
 
 def test_the_readme_names_every_verb() -> None:
