@@ -112,7 +112,7 @@ def present(module: AnsibleModule, podman: Podman) -> None:
     for name in to_start:
         start(name)
     deadline = time.monotonic() + params["timeout"]
-    with concurrent.futures.ThreadPoolExecutor(len(to_start)) as pool:
+    with concurrent.futures.ThreadPoolExecutor() as pool:
         problems = [text for text in pool.map(lambda name: wait_for_systemd(podman, name, deadline), to_start) if text]
     if problems:
         module.fail_json(msg="\n".join(problems))

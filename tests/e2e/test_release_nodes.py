@@ -45,7 +45,7 @@ def test_a_new_node_works_after_one_run_and_leaves_nothing_missing(cluster: Alna
     assert cluster.scale().changed == 0
     # Written on the new node, so that its worker holds the only copy.
     address = nodes()[another_node]
-    execute("alluxio-master-0", "alluxio fs mkdir /leaving && alluxio fs chmod 777 /leaving", "alluxio-master")
+    execute("alluxio-master-0", "alluxio fs rm -R /leaving >/dev/null 2>&1; alluxio fs mkdir /leaving && alluxio fs chmod 777 /leaving", "alluxio-master")
     fuse = next(item["pod"] for item in cluster.status()["fuse"] if item["node"] == another_node)
     line = ("head -c 300000 /dev/urandom > /tmp/only && alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE copyFromLocal /tmp/only /leaving/only >&2 && "
             "md5sum < /tmp/only && alluxio fs ls /leaving/only >&2")  # fmt: skip
