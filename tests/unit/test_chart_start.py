@@ -105,7 +105,7 @@ def test_a_mount_of_a_process_that_runs_is_waited_for_and_never_unmounted(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("leads", "named", "seconds"), [(True, True, 0), (False, False, 8), (False, True, 20)], ids=["a master leads", "the release is removed", "no master leads"]
+    ("leads", "named", "seconds"), [(True, True, 0), (False, False, 7), (False, True, 20)], ids=["a master leads", "the release is removed", "no master leads"]
 )
 def test_fuse_serves_until_a_master_leads_again(tmp_path: Path, leads: bool, named: bool, seconds: int) -> None:
     item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")

@@ -76,10 +76,13 @@ role: alluxio-{{ index . 1 }}
   {{- end }}
 {{- end -}}
 
-{{/* A shell function: whether a master on a host leads and says what is given. Standby masters answer only where metrics.enabled opens their web port. */}}
+{{/*
+A shell function: whether a master on a host leads and has a version that begins so. Standby masters answer only where metrics.enabled opens their web port.
+An address whose pod is gone answers nothing at all, and a name may stand for one for some time: no try is longer than three seconds.
+*/}}
 {{- define "alluxio.leads" -}}
 leads() {
-  (exec 3<>"/dev/tcp/$1/{{ int .Values.master.ports.web }}" && printf 'GET /api/v1/master/info HTTP/1.0\r\n\r\n' >&3 && grep -qF '"version":"'"$2" <&3) 2>/dev/null
+  timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/{{ int .Values.master.ports.web }}" && printf "GET /api/v1/master/info HTTP/1.0\r\n\r\n" >&3 && grep -qF "\"version\":\"$1" <&3' "$1" "$2" 2>/dev/null
 }
 {{- end -}}
 
