@@ -144,9 +144,9 @@ def main() -> None:
             ]  # fmt: skip
             short = {item["metadata"]["name"]: shortfall(item) for item in listed}
             there = client.sanitize_for_serialization(core.list_namespaced_pod(params["namespace"], **selector).items)
-            if short:
-                short["nodes"] = leaving(there, listed, client.sanitize_for_serialization(core.list_node().items))
             if short and not any(short.values()):
+                # Asked last, for the nodes of a large cluster are much to read.
+                short["nodes"] = leaving(there, listed, client.sanitize_for_serialization(core.list_node().items))
                 leader, since = release.leader(), since or time.monotonic()
                 short["Alluxio"] = missing_workers(leader, there, patient=time.monotonic() < since + FORGET_SECONDS)
             else:
