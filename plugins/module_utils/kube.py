@@ -111,3 +111,22 @@ def retried(call: Callable[..., Any], *args: Any, seconds: float = 60, missing: 
         if missing is not ... and error.status == 404:
             return missing
         raise
+
+
+def log(core: Any, pod: str, namespace: str, missing: Any = ..., **options: Any) -> str:
+    """Return what a container has printed.
+
+    Args:
+        core: A CoreV1Api.
+        pod: The pod's name.
+        namespace: Its namespace.
+        missing: What to return where there is no such pod; without it that is an error.
+        options: Keyword arguments of read_namespaced_pod_log.
+
+    Raises:
+        kubernetes.client.ApiException: the server answered with an error that the next try would meet too.
+        ClusterAway: the server did not answer in time.
+    """
+    # As bytes: the client makes an object of a log that is one JSON document, and release 36 the text "b'...'" of any.
+    answer = retried(core.read_namespaced_pod_log, pod, namespace, missing=missing, _preload_content=False, **options)
+    return missing if answer is missing else str(answer.data.decode(errors="replace"))

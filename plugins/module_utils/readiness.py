@@ -90,8 +90,7 @@ def last_lines(core: Any, pod: dict[str, Any]) -> str:
         if (container_reason(container) or "").startswith(f"container {container['name']} ended"):
             for previous in (False, True):
                 try:
-                    text = kube.retried(core.read_namespaced_pod_log, pod["metadata"]["name"], pod["metadata"]["namespace"], container=container["name"],
-                                        tail_lines=100, previous=previous)  # fmt: skip
+                    text = kube.log(core, pod["metadata"]["name"], pod["metadata"]["namespace"], container=container["name"], tail_lines=100, previous=previous)
                 except kubernetes.client.ApiException:
                     continue
                 if text.strip():

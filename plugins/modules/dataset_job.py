@@ -107,10 +107,7 @@ class Jobs:
             for name, job in self.jobs.items():
                 pod = None if name in found else self.pod(job)
                 if pod and (code := dataset_jobs.ended(pod)) is not None:
-                    # As bytes: of a log that is one JSON document some clients make an object.
-                    where = (pod["metadata"]["name"], self.params["namespace"])
-                    log = kube.retried(self.core.read_namespaced_pod_log, *where, missing=None, _preload_content=False)
-                    found[name] = dataset_jobs.outcome(code, log.data.decode(errors="replace") if log else "")
+                    found[name] = dataset_jobs.outcome(code, kube.log(self.core, pod["metadata"]["name"], self.params["namespace"], missing=""))
                 elif pod and (readiness.hopeless(pod) or time.monotonic() > deadline):
                     why = f"{readiness.pod_reason(pod)}{readiness.events_of(self.core, pod)}"
                     found[name] = {"rc": 124, "report": None, "said": f"it did not end within {self.params['timeout']} s (datasets_timeout): {why}"}

@@ -135,7 +135,7 @@ def prove(masters: about.Masters, backup: Path, image: str, timeout: int) -> int
                 return served.paths
             status = kube.retried(masters.core.read_namespaced_pod_status, pod["name"], masters.namespace).status
             if status.phase != "Running":
-                text = kube.retried(masters.core.read_namespaced_pod_log, pod["name"], masters.namespace, tail_lines=100)
+                text = kube.log(masters.core, pod["name"], masters.namespace, tail_lines=100)
                 said = f"it ended: {readiness.telling(text)}"
                 ends = [item.state.terminated for item in status.container_statuses or [] if item.state.terminated]
                 if [item.exit_code for item in ends] == [GAVE_UP]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import kubernetes
 import s3
-from reading import HOME, MOUNT, nodes, ssh
+from reading import HOME, MOUNT, nodes, pod_log, ssh
 
 NAMESPACE, BUCKET, SECRET = "alluxio", "e2e", "e2e-store"
 IMAGE = "localhost/alnair-client:1"
@@ -220,7 +220,7 @@ class Pods:
 
     def log(self, name: str) -> str:
         """Return what a pod has said."""
-        return self.core.read_namespaced_pod_log(name, self.namespace, container="main")
+        return pod_log(self.core, name, self.namespace, container="main")
 
     def events(self, name: str) -> list[str]:
         """Return the events of a pod as type, reason and message."""

@@ -53,6 +53,11 @@ def sums(folder: str = FOLDER) -> dict[str, set[str]]:
     return found
 
 
+def pod_log(core: Any, name: str, namespace: str, **options: Any) -> str:
+    """Return what a container of a pod has printed; as bytes first, of which release 36 of the client makes the text "b'...'"."""
+    return str(core.read_namespaced_pod_log(name, namespace, _preload_content=False, **options).data.decode())
+
+
 @contextlib.contextmanager
 def data_set(execute: Callable[..., str]) -> Iterator[set[str]]:
     """Make a data set in the under storage and load it into the cache; its checksums as the under storage has them."""

@@ -17,7 +17,7 @@ import kubernetes
 import pytest
 import s3
 from caching import BUCKET, ENDED, NAMESPACE, SECRET, Objects, folder, fuse_sums, numbered, on_node, operator_pods, put, runner, shares, until
-from reading import HOME, MOUNT, nodes
+from reading import HOME, MOUNT, nodes, pod_log
 
 from alnair_runner import Alnair
 
@@ -140,7 +140,7 @@ def test_credentials_stand_nowhere_but_in_their_secret(objects: Objects, store: 
         seen.append(str(pod.spec))
         for container in pod.spec.containers:
             with contextlib.suppress(kubernetes.client.ApiException):
-                seen.append(core.read_namespaced_pod_log(pod.metadata.name, NAMESPACE, container=container.name))
+                seen.append(pod_log(core, pod.metadata.name, NAMESPACE, container=container.name))
     for text in seen:
         assert store.keys[1] not in text, text[max(0, text.index(store.keys[1]) - 300) :][:400]
 
@@ -323,7 +323,7 @@ def test_each_file_that_cannot_be_loaded_is_named_with_its_reason(objects: Objec
     assert set(named) < set(lost)
     assert all(named.values())
     # All of them are in the log, and check names them too.
-    said = "".join(core.read_namespaced_pod_log(pod.metadata.name, NAMESPACE) for pod in operator_pods(core))
+    said = "".join(pod_log(core, pod.metadata.name, NAMESPACE) for pod in operator_pods(core))
     differs = json.loads(runner("dataset", "check", "holey", "--json").stdout)["datasets"]["holey"]
     for name in lost:
         assert f"holey/{name}" in said

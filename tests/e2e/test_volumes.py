@@ -12,6 +12,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from reading import pod_log
 
 from alnair_runner import HOME, Alnair
 
@@ -85,10 +86,10 @@ def use(core: Any, line: str) -> str:
     spec = {"containers": [container], "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}}], "restartPolicy": "Never"}
     core.create_namespaced_pod(NAME, {"metadata": {"name": "use"}, "spec": spec})
     until(lambda: core.read_namespaced_pod("use", NAME).status.phase in ("Succeeded", "Failed"))
-    text = core.read_namespaced_pod_log("use", NAME)
+    text = pod_log(core, "use", NAME)
     core.delete_namespaced_pod("use", NAME, grace_period_seconds=0)
     until(lambda: not core.list_namespaced_pod(NAME).items)
-    return str(text)
+    return text
 
 
 def on_masters(line: str) -> None:

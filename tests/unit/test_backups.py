@@ -44,7 +44,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Any:
     found.status, found.log = SimpleNamespace(phase="Failed", reason=None, container_statuses=[]), "a\nb\n"
     found.core = SimpleNamespace(list_namespaced_pod=lambda *_args, **_options: SimpleNamespace(items=[]),
                                  read_namespaced_pod_status=lambda *_args: SimpleNamespace(status=found.status),
-                                 read_namespaced_pod_log=lambda *_args, **_options: found.log)  # fmt: skip
+                                 read_namespaced_pod_log=lambda *_args, **_options: SimpleNamespace(data=found.log.encode()))  # fmt: skip
     monkeypatch.setattr(kube, "retried", lambda call, *args, **options: call(*args, **options))
     for name, result in (("environment_of", {}), ("likeness", {}), ("create", None), ("running", None), ("gone", None)):
         monkeypatch.setattr(about, name, lambda *_args, _result=result, **_options: _result)

@@ -61,7 +61,7 @@ def shell(folder: Path, words: list[str]) -> list[str]:
         (folder / name).write_text(f"#!/bin/sh\n{line}\n")
         (folder / name).chmod(0o755)
     places = {"/entrypoint.sh": str(folder / "entry"), "/mnt/alluxio-fuse": str(folder / "mount")}
-    script = [places.get(word, word).replace("/tmp/mounting", str(folder / "mounting")) for word in words if word not in ("tini", "--")]
+    script = [places.get(word, word).replace("/tmp/running", str(folder / "running")) for word in words if word not in ("tini", "--")]
     subprocess.run(script, check=True, cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, timeout=20)
     return (folder / "said").read_text().split("\n") if (folder / "said").exists() else []
 
@@ -73,8 +73,9 @@ def test_a_container_that_is_started_again_unmounts_what_a_killed_fuse_left(tmp_
         (tmp_path / "mounts" / name).mkdir(parents=True)
     assert shell(tmp_path, [*item["command"], "begin"]) == ["unmounted", "unmounted", "begin", ""]
     (tmp_path / "mounts" / "own").mkdir(parents=True)
-    with sleeping(tmp_path) as process:
-        assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"])[3:] == ["unmounted", *(["waited"] if part == "fuse" else []), ""]
+    with masters("2.9.4") as port, sleeping(tmp_path) as process:
+        words = [word.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{port}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+        assert shell(tmp_path, words)[3:] == ["unmounted", "waited", ""]
         # What FUSE would wait for in vain when it is told to end is over; a worker has more to end.
         assert (process.poll() == -signal.SIGKILL) == (part == "fuse")
 
@@ -83,7 +84,7 @@ def test_a_container_that_is_started_again_unmounts_what_a_killed_fuse_left(tmp_
 def sleeping(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process that stands for the one that mounts."""
     process = subprocess.Popen(["/bin/sleep", "60"])
-    (folder / "mounting").write_text(str(process.pid), encoding="utf-8")
+    (folder / "running").write_text(str(process.pid), encoding="utf-8")
     try:
         yield process
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -98,8 +99,8 @@ def test_a_mount_of_a_process_that_runs_is_waited_for_and_never_unmounted(tmp_pa
     item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
     (tmp_path / "mounts" / "other" / "answers").mkdir(parents=True)
     # Ended before its turn came, it takes nothing away; nor is it started while the other's mount is there.
-    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"]) == []
     if part == "fuse":
+        assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"]) == []
         with pytest.raises(subprocess.CalledProcessError):
             shell(tmp_path, item["startupProbe"]["exec"]["command"])
     assert shell(tmp_path, [*item["command"], "begin"]) == ["waited", "begin", ""]
@@ -126,6 +127,25 @@ def test_fuse_serves_until_a_master_leads_again(tmp_path: Path, leads: bool, nam
     # Five seconds in which the master is told to stop, too; then it waits; two seconds for what is read.
     assert (first, unmounted, last) == ("waited", "unmounted", "waited")
     assert (waited == []) == leads
+
+
+@pytest.mark.parametrize("leads", [True, False])
+@pytest.mark.parametrize("name", ["alluxio-worker", "alluxio-job-worker"])
+def test_a_worker_ends_of_its_own_accord_where_a_master_leads_and_is_killed_where_none_does(tmp_path: Path, name: str, leads: bool) -> None:
+    item = container(render({}), "DaemonSet", "alluxio-worker", name)
+    assert shell(tmp_path, [*item["command"], "begin"]) == ["begin", ""]
+    assert (tmp_path / "running").read_text(encoding="utf-8").strip().isdigit()
+    (tmp_path / "getent").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
+    (tmp_path / "getent").chmod(0o755)
+    with masters("2.9.4") as port, sleeping(tmp_path) as process:
+        places = {"alluxio-master-0": "127.0.0.1", "/19999": f"/{port if leads else 1}", "-lt 8": "-lt 2"}
+        words = item["lifecycle"]["preStop"]["exec"]["command"]
+        for word, there in places.items():
+            words = [item.replace(word, there) for item in words]
+        shell(tmp_path, words)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+        assert process.returncode == (None if leads else -signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 from typing import Any
 
 import kubernetes
@@ -68,3 +70,24 @@ def test_a_list_of_kubeconfigs_is_refused_with_the_remedy() -> None:
 def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     with pytest.raises(kube.ClusterAway, match="There is no kubeconfig at /no/where"):
         kube.client({"kubeconfig": "/no/where", "context": ""})
+
+
+@pytest.mark.parametrize("text", ["kept\n", '{"found": [1]}\n', "true", ""])
+def test_a_log_is_the_text_that_was_printed(text: str) -> None:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{server.server_port}")
+        core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+        assert kube.log(core, "pod", "alluxio", tail_lines=100) == text
+        server.shutdown()
+

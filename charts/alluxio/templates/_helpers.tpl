@@ -91,6 +91,31 @@ leads() {
 {{- end -}}
 
 {{/*
+Shell functions: whether a master leads, and to wait until one does, for a minute at most and eight seconds where the masters' names are gone, too.
+*/}}
+{{- define "alluxio.awaitLeader" -}}
+{{ include "alluxio.leads" . }}
+led() { for host in {{ include "alluxio.masterHosts" . }}; do leads "$host" && return; done; return 1; }
+named() { for host in {{ include "alluxio.masterHosts" . }}; do timeout 3 getent hosts "$host" >/dev/null && return; done; return 1; }
+export -f leads led named
+await() { timeout 60 bash -c 'until led; do if named; then SECONDS=0; fi; [ "$SECONDS" -lt 8 ] || exit; sleep 1; done'; }
+{{- end -}}
+
+{{/*
+Told to stop while no master leads, a worker hangs until it is killed, for all of its grace period; in an upgrade masters and workers are told at once. After
+five seconds, in which masters have stopped to lead, it waits for one; if none comes, it is killed.
+*/}}
+{{- define "alluxio.workerEnds" -}}
+{{ include "alluxio.awaitLeader" . }}
+sleep 5
+await || kill -KILL "$(cat /tmp/running)"
+{{- end -}}
+
+{{- define "alluxio.working" -}}
+command: [tini, --, /bin/bash, -c, 'echo "$BASHPID" > /tmp/running && exec "$0" "$@"', /entrypoint.sh]
+{{- end -}}
+
+{{/*
 Workers and FUSE end themselves when no master answers: waiting here costs no restart and no back-off. It waits for a master of their own version, so
 that in an upgrade masters come first and workers do not register with an older one.
 */}}
@@ -135,7 +160,7 @@ command:
         umount -l "$0" || exit
       fi
     done
-    mkdir -p "$0" && echo "$BASHPID" > /tmp/mounting && exec "$@"
+    mkdir -p "$0" && echo "$BASHPID" > /tmp/running && exec "$@"
   - {{ .Values.fuse.mountPoint | quote }}
   - /entrypoint.sh
 {{- end -}}
