@@ -96,6 +96,14 @@ class Wanted:
         """Return the memory that a part takes: what it asks for, or more where its heap and its tier come to more."""
         return max(self.request(part, "memory"), self.java(part) + (self.tier(memory=True) if part == "worker" else 0))
 
+    def surges(self, part: str) -> bool:
+        """Tell whether a pod of a part serves on while the next one begins beside it."""
+        return part == "fuse" and int(self.part(part).get("maxSurge") or 0) > 0
+
+    def takes(self, part: str, resource: str) -> Decimal:
+        """Return what a pod of a part takes of cpu or memory."""
+        return self.memory(part) if resource == "memory" else self.request(part, resource)
+
     def tolerated(self, part: str, taint: Mapping[str, Any]) -> bool:
         """Tell whether a part's pods may be where a taint is."""
         tolerations = [*(self.values.get("tolerations") or []), *(self.part(part).get("tolerations") or [])]
@@ -176,13 +184,15 @@ def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others
     for resource, remedy in remedies.items():
         if resource not in has:
             continue
-        need = sum((wanted.memory(part) if resource == "memory" else wanted.request(part, resource) for part in parts), Decimal(0))
+        need = sum((wanted.takes(part, resource) for part in parts), Decimal(0))
+        more = sum((wanted.takes(part, resource) for part in parts if wanted.surges(part)), Decimal(0))
         used = sum((asked(pod, resource) for pod in others), Decimal(0))
         free = quantity(has[resource]) - used
         words = mib if resource == "memory" else lambda cores: f"{cores.normalize():f} cores"
-        if need > free:
+        if need + more > free:
+            beside = "" if need > free else f", and {words(more)} more while the next FUSE begins beside the old one"
             reasons.append(f"has {words(free)} of {resource} free ({words(quantity(has[resource]))} allocatable, {words(used)} asked for by other pods), "
-                           f"{', '.join(parts)} need {words(need)}: lower {remedy}, or move other pods away")
+                           f"{', '.join(parts)} need {words(need)}{beside}: lower {remedy}, {'set fuse.maxSurge to 0, ' if beside else ''}or move other pods away")
     disk = wanted.tier(memory=False, kind="emptyDir")
     room = quantity(has["ephemeral-storage"]) if "ephemeral-storage" in has else None
     if "worker" in kinds and room is not None and disk > room:

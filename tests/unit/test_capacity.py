@@ -77,7 +77,7 @@ def test_other_pods_count_and_those_of_the_release_do_not() -> None:
 
 def test_a_node_of_a_master_and_a_worker_holds_both() -> None:
     both = {"master": ["w"], "worker": ["w"]}
-    assert found(nodes=[node("w", "5Gi")], kinds={"master": [], "worker": ["w"]}) == []
+    assert found(nodes=[node("w", "7Gi")], kinds={"master": [], "worker": ["w"]}) == []
     assert "master, jobMaster, worker, jobWorker, fuse need 7168 MiB" in found(nodes=[node("w", "5Gi")], kinds=both)[0]
 
 
@@ -162,3 +162,12 @@ def test_a_taint_that_nobody_tolerates_is_named() -> None:
 def test_two_masters_are_refused_with_the_reason() -> None:
     assert "2 masters tolerate the loss of 0 of them, no more than 1 do" in found({"master": {"count": 2}})[0]
     assert found({"master": {"count": 3}}) == []
+
+
+def test_a_node_without_room_for_the_next_fuse_beside_the_old_one_is_named_with_the_way_without() -> None:
+    line, = found(nodes=[node("m"), node("w", "5Gi")])
+    print(line)
+    assert "worker, jobWorker, fuse need " in line
+    assert line.endswith(" more while the next FUSE begins beside the old one: lower alluxio_chart_quota or resources.requests.memory, set fuse.maxSurge to 0, "
+                         "or move other pods away")  # fmt: skip
+    assert found({"fuse": {"maxSurge": 0}}, nodes=[node("m"), node("w", "5Gi")]) == []

@@ -18,10 +18,14 @@ from chart_matrix import MATRIX
 from chart_tools import container, pod_specs, render
 
 MOUNTING = pytest.mark.parametrize(("row", "part"), [("fuse", "fuse"), ("worker-fuse", "worker")])
-# Tools that see the folders of mounts below the current one, the last on top; without -f stat is answered by the kernel's cache, as on a mount of a dead process.
-SEEN = {"grep": 'case "$*" in *" fuse"*) ls mounts/* >/dev/null 2>&1 ;; *) exec /bin/grep "$@" ;; esac',
-        "umount": 'rm -r "$(ls -d mounts/* | tail -1)"; echo unmounted >> said', "sleep": "rm -rf mounts/*; echo waited >> said",
-        "stat": '[ "$1" != -f ] || [ -e "$(ls -d mounts/* | tail -1)/answers" ]', "entry": 'echo "$@" >> said'}  # fmt: skip
+# A file system in memory stands for one of FUSE; one with a file "dead" has no process any more. What a container mounts is its release's by the source.
+TOOLS = {"stat": 'for last; do :; done; [ ! -e "$last/dead" ]', "sleep": 'echo "waited $1" >> said; exec /bin/sleep 0.05',
+         "entry": """echo "$@" >> said
+mount -t tmpfs alluxio/alluxio own; touch own/new
+for turn in $(seq 30); do [ -e mount/new ] && { echo placed >> said; break; }; [ "$turn" = 20 ] && touch mount/dead; /bin/sleep 0.1; done"""}  # fmt: skip
+OLD = "mount -t tmpfs alluxio/alluxio mount; "
+FOREIGN = "mount -t tmpfs other/alluxio mount; "
+DEAD = "touch mount/dead; "
 
 
 def format_journal(folder: Path, values: dict[str, Any]) -> bool:
@@ -55,29 +59,70 @@ def test_a_journal_that_cannot_be_read_is_not_taken_for_a_new_one(tmp_path: Path
     assert not (tmp_path / "bin" / "called").exists()
 
 
-def shell(folder: Path, words: list[str]) -> list[str]:
-    """Run a container's command in a folder that stands for its host; what was done."""
-    for name, line in SEEN.items():
+def shell(folder: Path, words: list[str], before: str = "", after: str = "", code: int = 0) -> list[str]:
+    """Run a container's command with mounts of its own in a folder that stands for its host; what was done, and what a line says before and after."""
+    for name, line in TOOLS.items():
         (folder / name).write_text(f"#!/bin/sh\n{line}\n")
         (folder / name).chmod(0o755)
-    places = {"/entrypoint.sh": str(folder / "entry"), "/mnt/alluxio-fuse": str(folder / "mount")}
-    script = [places.get(word, word).replace("/tmp/running", str(folder / "running")) for word in words if word not in ("tini", "--")]
-    subprocess.run(script, check=True, cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, timeout=20)
-    return (folder / "said").read_text().split("\n") if (folder / "said").exists() else []
+    for name in ("own", "mount"):
+        (folder / name).mkdir(exist_ok=True)
+    script = [word for word in words if word not in ("tini", "--")]
+    for path, place in (("/entrypoint.sh", "entry"), ("/mnt/alluxio-fuse", "mount"), ("/run/alluxio-fuse", "own"), ("/tmp/running", "running")):
+        script = [word.replace(path, str(folder / place)) for word in script]
+    alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{before} "$@"; found=$?; {after} exit $found', "sh"]
+    done = subprocess.run([*alone, *script], check=False, cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True,
+                          text=True, timeout=20)  # fmt: skip
+    assert done.returncode == code, done.stderr
+    (folder / "stderr").write_text(done.stderr, encoding="utf-8")
+    return (folder / "said").read_text().splitlines() if (folder / "said").exists() else []
 
 
 @MOUNTING
-def test_a_container_that_is_started_again_unmounts_what_a_killed_fuse_left(tmp_path: Path, row: str, part: str) -> None:
+@pytest.mark.parametrize("before", ["", OLD, OLD + DEAD, FOREIGN + DEAD, FOREIGN + DEAD + OLD + DEAD],
+                         ids=["nothing", "the pod before", "a killed one", "another release's killed one", "two killed ones"])  # fmt: skip
+def test_a_mount_takes_the_place_of_the_one_before_and_of_what_killed_ones_left(tmp_path: Path, row: str, part: str, before: str) -> None:
     item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
-    for name in ("1", "2"):
-        (tmp_path / "mounts" / name).mkdir(parents=True)
-    assert shell(tmp_path, [*item["command"], "begin"]) == ["unmounted", "unmounted", "begin", ""]
-    (tmp_path / "mounts" / "own").mkdir(parents=True)
-    with masters("2.9.4") as port, sleeping(tmp_path) as process:
-        words = [word.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{port}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
-        assert shell(tmp_path, words)[3:] == ["unmounted", "waited", ""]
-        # What FUSE would wait for in vain when it is told to end is over; a worker has more to end.
-        assert (process.poll() == -signal.SIGKILL) == (part == "fuse")
+    said = shell(tmp_path, [*item["command"], "begin"], before, "grep -c \" $PWD/mount \" /proc/self/mountinfo >> said;")
+    # Once: none lies below it.
+    assert (said[0], said[-2], said[-1]) == ("begin", "placed", "1")
+
+
+@MOUNTING
+def test_a_mount_of_another_release_is_waited_for_and_named(tmp_path: Path, row: str, part: str) -> None:
+    item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
+    # It ends after two seconds.
+    said = shell(tmp_path, [*item["command"], "begin"], FOREIGN)
+    assert said.count("waited 1") > 2
+    assert said[-1] == "placed"
+    assert "that is not of this release; waiting for its end" in (tmp_path / "stderr").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("before", "code"), [("", 1), ("mount -t tmpfs x own; ", 1), ("mount -t tmpfs x own; " + OLD, 1),
+                                              ("mount -t tmpfs x own; mount --bind own mount; ", 0),
+                                              ("mount -t tmpfs x own; mount --bind own mount; touch mount/dead; ", 1)])  # fmt: skip
+def test_fuse_is_ready_when_its_own_mount_is_in_place_and_answers(tmp_path: Path, before: str, code: int) -> None:
+    item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
+    for probe in ("startupProbe", "readinessProbe"):
+        shell(tmp_path, item[probe]["exec"]["command"], before, code=code)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [("mount -t tmpfs x own; mount --bind own mount; ", ["waited 2", "mounts 0"]), ("mount -t tmpfs x own; " + OLD, ["waited 10", "mounts 1"]),
+     (OLD, ["mounts 1"])],
+    ids=["its own", "the next pod's", "never mounted"],
+)  # fmt: skip
+def test_fuse_takes_its_own_mount_with_it_and_no_other(tmp_path: Path, before: str, said: list[str]) -> None:
+    item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
+    after = "echo mounts $(grep -c \" $PWD/mount \" /proc/self/mountinfo) >> said;"
+    with sleeping(tmp_path) as process:
+        assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"], before, after) == said
+        assert process.wait(2) == -signal.SIGKILL
+
+
+def test_fuse_whose_turn_did_not_come_takes_nothing_away(tmp_path: Path) -> None:
+    item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
+    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"], OLD, "echo mounts $(grep -c \" $PWD/mount \" /proc/self/mountinfo) >> said;") == ["mounts 1"]
 
 
 @contextlib.contextmanager
@@ -94,58 +139,30 @@ def sleeping(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-@MOUNTING
-def test_a_mount_of_a_process_that_runs_is_waited_for_and_never_unmounted(tmp_path: Path, row: str, part: str) -> None:
-    item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
-    (tmp_path / "mounts" / "other" / "answers").mkdir(parents=True)
-    # Ended before its turn came, it takes nothing away; nor is it started while the other's mount is there.
-    if part == "fuse":
-        assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"]) == []
-        with pytest.raises(subprocess.CalledProcessError):
-            shell(tmp_path, item["startupProbe"]["exec"]["command"])
-    assert shell(tmp_path, [*item["command"], "begin"]) == ["waited", "begin", ""]
-
-
-@pytest.mark.parametrize(
-    ("leads", "named", "least", "most"), [(True, True, 0, 2), (False, False, 1, 5), (False, True, 6, 12)],
-    ids=["a master leads", "the release is removed", "no master leads"],
-)  # fmt: skip
-def test_fuse_serves_until_a_master_leads_again(tmp_path: Path, leads: bool, named: bool, least: int, most: int) -> None:
-    item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
-    (tmp_path / "mounts" / "own" / "answers").mkdir(parents=True)
-    (tmp_path / "getent").write_text(f"#!/bin/sh\nexit {0 if named else 2}\n", encoding="utf-8")
-    (tmp_path / "getent").chmod(0o755)
-    words = item["lifecycle"]["preStop"]["exec"]["command"]
-    with masters("2.9.4") as port, sleeping(tmp_path) as process:
-        places = {"alluxio-master-0": "127.0.0.1", "/19999": f"/{port if leads else 1}", "timeout 60": "timeout 6", "-lt 8": "-lt 2"}
-        for word, there in places.items():
-            words = [item.replace(word, there) for item in words]
-        began = time.monotonic()
-        first, *waited, unmounted, last, _ = shell(tmp_path, words)
-        assert least <= time.monotonic() - began <= most
-        assert process.wait(2) == -signal.SIGKILL
-    # Five seconds in which the master is told to stop, too; then it waits; two seconds for what is read.
-    assert (first, unmounted, last) == ("waited", "unmounted", "waited")
-    assert (waited == []) == leads
-
-
 @pytest.mark.parametrize("leads", [True, False])
-@pytest.mark.parametrize("name", ["alluxio-worker", "alluxio-job-worker"])
-def test_a_worker_ends_of_its_own_accord_where_a_master_leads_and_is_killed_where_none_does(tmp_path: Path, name: str, leads: bool) -> None:
-    item = container(render({}), "DaemonSet", "alluxio-worker", name)
-    assert shell(tmp_path, [*item["command"], "begin"]) == ["begin", ""]
-    assert (tmp_path / "running").read_text(encoding="utf-8").strip().isdigit()
+@pytest.mark.parametrize(("row", "name"), [("fuse", "alluxio-worker"), ("fuse", "alluxio-job-worker"), ("worker-fuse", "alluxio-worker")])
+def test_a_worker_ends_of_its_own_accord_where_a_master_leads_and_is_killed_where_none_does(tmp_path: Path, row: str, name: str, leads: bool) -> None:
+    item = container(render(MATRIX[row]), "DaemonSet", "alluxio-worker", name)
     (tmp_path / "getent").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
     (tmp_path / "getent").chmod(0o755)
     with masters("2.9.4") as port, sleeping(tmp_path) as process:
-        places = {"alluxio-master-0": "127.0.0.1", "/19999": f"/{port if leads else 1}", "-lt 8": "-lt 2"}
         words = item["lifecycle"]["preStop"]["exec"]["command"]
-        for word, there in places.items():
+        for word, there in {"alluxio-master-0": "127.0.0.1", "/19999": f"/{port if leads else 1}", "-lt 8": "-lt 2"}.items():
             words = [item.replace(word, there) for item in words]
-        shell(tmp_path, words)
+        after = "echo mounts $(grep -c \" $PWD/mount \" /proc/self/mountinfo) >> said;"
+        said = shell(tmp_path, words, "mount -t tmpfs x own; mount --bind own mount; ", after)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.2)
         assert process.returncode == (None if leads else -signal.SIGKILL)
+    assert said[0] == ("waited 2" if row == "worker-fuse" else "waited 5")
+    assert said[-1] == ("mounts 0" if row == "worker-fuse" else "mounts 1")
+
+
+def test_a_worker_says_which_process_it_is(tmp_path: Path) -> None:
+    item = container(render({}), "DaemonSet", "alluxio-worker", "alluxio-worker")
+    script = [word.replace("/tmp/running", str(tmp_path / "running")).replace("/entrypoint.sh", "/bin/echo") for word in item["command"][2:]]
+    assert subprocess.run([*script, "worker-only"], capture_output=True, text=True, check=True).stdout == "worker-only\n"
+    assert (tmp_path / "running").read_text(encoding="utf-8").strip().isdigit()
 
 
 @contextlib.contextmanager

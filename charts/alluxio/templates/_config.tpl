@@ -96,9 +96,9 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- end -}}
 {{- if $v.worker.fuseEnabled -}}
 {{- $_ := set $p "alluxio.worker.fuse.enabled" true -}}
-{{- $_ := set $p "alluxio.fuse.mount.point" $v.fuse.mountPoint -}}
+{{- $_ := set $p "alluxio.fuse.mount.point" (include "alluxio.ownMount" .) -}}
 {{- $_ := set $p "alluxio.fuse.mount.alluxio.path" $v.fuse.alluxioPath -}}
-{{- $_ := set $p "alluxio.fuse.mount.options" $v.fuse.mountOptions -}}
+{{- $_ := set $p "alluxio.fuse.mount.options" (include "alluxio.mountOptions" .) -}}
 {{- $_ := set $p "alluxio.fuse.jnifuse.libfuse.version" 3 -}}
 {{- end -}}
 {{- include "alluxio.options" (list (merge (dict) $v.worker.properties $p) $v.worker.jvmOptions) -}}
