@@ -116,8 +116,8 @@ def present(module: AnsibleModule, helm: helms.Helm) -> None:
     before = ""
     same = False
     if history:
-        before = helm.there(helm("get", "manifest", module.params["name"]) or "")
         release = helm.release(int(str(history[-1]["revision"])))
+        before = helm.there(release["manifest"])
         same = (release.get("config") or {}) == (wanted.get("config") or {}) and history[-1]["status"] == "deployed"
         result["effective_before"] = merged([release["chart"].get("values") or {}, release.get("config") or {}])
     after = str(wanted["manifest"])

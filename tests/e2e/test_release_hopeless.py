@@ -17,7 +17,7 @@ from alnair_runner import Alnair
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200), pytest.mark.usefixtures("content")]
 # What is changed above the inventory's values, and what the failure must tell of it.
 VALUES: dict[str, tuple[dict[str, Any], str]] = {
-    "a property that stops the master": ({"properties": {"alluxio.master.metastore": "NO_SUCH"}}, "NO_SUCH"),
+    "a property that stops the master": ({"properties": {"alluxio.master.metastore": "NO_SUCH"}}, "MetastoreType"),
     "a JVM option that is none": ({"jvmOptions": ["-XX:+NoSuchOption"]}, "NoSuchOption"),
     "a memory limit that kills": (
         {"jvmOptions": None, "master": {"resources": {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}}}, "OOMKilled|exit code"),

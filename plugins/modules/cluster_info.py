@@ -1,0 +1,105 @@
+"""Ansible module: the cluster's nodes, and what pods ask of them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_info
+short_description: Read the cluster's nodes, and what pods ask of them
+description:
+  - Reads all nodes, and on demand of each pod that has not ended no more than who it is, where it runs and what its containers ask for, so that large
+    clusters are read in one go.
+version_added: 0.1.0
+author: The Alnair authors (@CentaurusInfra)
+options:
+  kubeconfig: {description: Kubeconfig file., type: path, required: true}
+  context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
+  pods: {description: Whether to read the pods of all namespaces, too., type: bool, default: false}
+attributes:
+  check_mode: {description: Changes nothing., support: full}
+  diff_mode: {description: Has nothing to compare., support: none}
+"""
+
+EXAMPLES = r"""
+- name: Read
+  alnair.alluxio.cluster_info: {kubeconfig: ~/.kube/config, pods: true}
+"""
+
+RETURN = r"""
+nodes: {description: "The nodes, without what manages their fields and without their images.", type: list, elements: dict, returned: success}
+pods:
+  description: "Pods: name, namespace and labels under metadata; nodeName, overhead and of each container what it asks for under spec."
+  type: list
+  elements: dict
+  returned: when asked for
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+
+try:
+    import kubernetes
+except ImportError:
+    kubernetes = None
+
+# A server that restarts is back in some seconds.
+PATIENCE = 15.0
+# So many are read at a time.
+PAGE = 500
+
+
+def listed(call: Callable[..., Any], **options: Any) -> Iterator[dict[str, Any]]:
+    """Yield what the API lists, as its JSON has it: objects of the client's own would take a large cluster's list many times longer."""
+    more: dict[str, str] = {}
+    while True:
+        page = json.loads(kube.retried(call, seconds=PATIENCE, limit=PAGE, _preload_content=False, **more, **options).data)
+        yield from page["items"]
+        if not page["metadata"].get("continue"):
+            return
+        more = {"_continue": page["metadata"]["continue"]}
+
+
+def lean_node(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node without what is long and no matter here."""
+    node["metadata"].pop("managedFields", None)
+    node["status"].pop("images", None)
+    return node
+
+
+def lean_pod(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return who a pod is, where it runs and what it asks for."""
+    metadata, spec = pod["metadata"], pod["spec"]
+
+    def asking(containers: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        return [{key: item[key] for key in ("resources", "restartPolicy") if key in item} for item in containers or []]
+
+    return {
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "labels") if key in metadata},
+        "spec": {**{key: spec[key] for key in ("nodeName", "overhead") if key in spec}, "containers": asking(spec["containers"]),
+                 "initContainers": asking(spec.get("initContainers"))},
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={**kube.ARGUMENTS, "pods": {"type": "bool", "default": False}}, supports_check_mode=True)
+    if kubernetes is None:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    try:
+        core = kubernetes.client.CoreV1Api(kube.client(module.params))
+        found = {"nodes": [lean_node(node) for node in listed(core.list_node)]}
+        if module.params["pods"]:
+            live = "status.phase!=Succeeded,status.phase!=Failed"
+            found["pods"] = [lean_pod(pod) for pod in listed(core.list_pod_for_all_namespaces, field_selector=live)]
+    except kube.ClusterAway as error:
+        module.fail_json(msg=str(error))
+    except kubernetes.client.ApiException as error:
+        module.fail_json(msg=f"The Kubernetes API refused: {error.status} {error.reason}: {error.body}")
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()
