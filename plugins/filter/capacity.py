@@ -190,9 +190,11 @@ def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others
         free = quantity(has[resource]) - used
         words = mib if resource == "memory" else lambda cores: f"{cores.normalize():f} cores"
         if need + more > free:
-            beside = "" if need > free else f", and {words(more)} more while the next FUSE begins beside the old one"
+            beside, without = "", ""
+            if need <= free:
+                beside, without = f", and {words(more)} more while the next FUSE begins beside the old one", "set fuse.maxSurge to 0, "
             reasons.append(f"has {words(free)} of {resource} free ({words(quantity(has[resource]))} allocatable, {words(used)} asked for by other pods), "
-                           f"{', '.join(parts)} need {words(need)}{beside}: lower {remedy}, {'set fuse.maxSurge to 0, ' if beside else ''}or move other pods away")
+                           f"{', '.join(parts)} need {words(need)}{beside}: lower {remedy}, {without}or move other pods away")
     disk = wanted.tier(memory=False, kind="emptyDir")
     room = quantity(has["ephemeral-storage"]) if "ephemeral-storage" in has else None
     if "worker" in kinds and room is not None and disk > room:
