@@ -31,3 +31,9 @@ def test_the_schema_is_strict(change: Any, complaint: str) -> None:
     manifest = copy.deepcopy(find(render({"journal": {"volumeType": "emptyDir"}}), "StatefulSet", "alluxio-master"))
     change(manifest["spec"])
     assert complaint in "\n".join(complaints(manifest))
+
+
+@pytest.mark.parametrize(("values", "surge", "unavailable"), [({}, 1, 0), ({"maxSurge": 3}, 3, 0), ({"maxSurge": 0}, 0, 1), ({"hostNetwork": True}, 0, 1)])
+def test_the_next_fuse_begins_beside_the_old_one_unless_both_want_one_port(values: dict[str, Any], surge: int, unavailable: int) -> None:
+    (found,) = [item for item in render({"fuse": {"enabled": True, **values}}) if (item["kind"], item["metadata"]["name"]) == ("DaemonSet", "alluxio-fuse")]
+    assert found["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": surge, "maxUnavailable": unavailable}

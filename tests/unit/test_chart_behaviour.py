@@ -229,7 +229,7 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
 def test_fuse_in_the_worker_works_without_further_values() -> None:
     manifests = render(MATRIX["worker-fuse"])
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
-    wanted = {"alluxio.worker.fuse.enabled": "true", "alluxio.fuse.mount.point": "/mnt/alluxio-fuse", "alluxio.fuse.mount.alluxio.path": "/"}
+    wanted = {"alluxio.worker.fuse.enabled": "true", "alluxio.fuse.mount.point": "/run/alluxio-fuse", "alluxio.fuse.mount.alluxio.path": "/"}
     assert worker | wanted == worker
     mounts = container(manifests, "DaemonSet", "alluxio-worker", "alluxio-worker")["volumeMounts"]
     assert {"name": "alluxio-fuse-mount", "mountPath": "/mnt", "mountPropagation": "Bidirectional"} in mounts
@@ -238,7 +238,8 @@ def test_fuse_in_the_worker_works_without_further_values() -> None:
 def test_pods_restart_one_at_a_time() -> None:
     for manifest in render(EVERY):
         if manifest["kind"] == "DaemonSet":
-            assert manifest["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+            one = {"maxSurge": 1, "maxUnavailable": 0} if manifest["metadata"]["name"] == "alluxio-fuse" else {"maxUnavailable": 1}
+            assert manifest["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": one}
     budget = find(render(), "PodDisruptionBudget", "alluxio-master")["spec"]
     assert budget["maxUnavailable"] == 1
 

@@ -94,7 +94,7 @@ command:
     {{- include "alluxio.mountedAt" . | nindent 4 }}
     place() {
       local device source its
-      until timeout 20 ls "$own" >/dev/null 2>&1 && read -r device _ source _ <<< "$(at "$own")" && [ -n "$source" ]; do sleep 0.5; done
+      until timeout 20 stat "$own" >/dev/null 2>&1 && read -r device _ source _ <<< "$(at "$own")" && [ -n "$source" ]; do sleep 0.5; done
       while its=$(at "$1"); [ "${its%% *}" != "$device" ]; do
         if [ -z "$its" ]; then
           mkdir -p "$1" && mount --bind "$own" "$1"
