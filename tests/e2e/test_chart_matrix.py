@@ -116,6 +116,8 @@ def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str],
             core.create_namespaced_secret(name, {"metadata": {"name": "extra"}, "stringData": {"word": "secret"}})
             core.create_namespaced_config_map(name, {"metadata": {"name": "extra"}, "data": {"word": "open"}})
             helm("install", name, str(CHART), "--namespace", name, "--wait", "--timeout", "6m", "--values", "-", values=values)
+            # Of a DaemonSet with one pod helm waits for none, where that one may be unavailable.
+            until_there(lambda: ready(core, name), 180)
             yield name
         finally:
             helm("uninstall", name, "--namespace", name, "--ignore-not-found", "--wait", "--timeout", "3m")
@@ -130,6 +132,12 @@ def gone(core: Any, namespace: str) -> None:
     while any(item.metadata.name == namespace for item in core.list_namespace().items):
         assert time.monotonic() < deadline, f"namespace {namespace} is still there after 120 s"
         time.sleep(2)
+
+
+def ready(core: Any, namespace: str) -> str:
+    pods = core.list_namespaced_pod(namespace).items
+    conditions = [{item.type: item.status for item in pod.status.conditions or []} for pod in pods]
+    return "Ready" if pods and all(found.get("Ready") == "True" for found in conditions) else ""
 
 
 def until_there(look: Callable[[], str], seconds: float) -> None:
