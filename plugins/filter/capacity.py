@@ -98,7 +98,7 @@ class Wanted:
 
     def surges(self, part: str) -> bool:
         """Tell whether a pod of a part serves on while the next one begins beside it."""
-        return part == "fuse" and not self.part(part).get("hostNetwork") and int(self.part(part).get("maxSurge") or 0) > 0
+        return part == "fuse" and not self.part(part).get("hostNetwork") and bool(self.part(part).get("maxSurge"))
 
     def takes(self, part: str, resource: str) -> Decimal:
         """Return what a pod of a part takes of cpu or memory."""

@@ -10,6 +10,7 @@ from typing import Any
 try:
     import kubernetes
     import urllib3
+    import yaml
 except ImportError:
     kubernetes = None
 
@@ -47,7 +48,7 @@ def client(params: dict[str, Any]) -> Any:
     try:
         configuration = kubernetes.client.Configuration()
         kubernetes.config.load_kube_config(path, context=params["context"] or None, client_configuration=configuration)
-    except (kubernetes.config.ConfigException, OSError) as error:
+    except (kubernetes.config.ConfigException, OSError, yaml.YAMLError) as error:
         raise ClusterAway(f"The kubeconfig {path} cannot be used: {error}. Name another with alluxio_kubeconfig or alluxio_kube_context.") from error
     # Whether to try again is the matter of retried() alone.
     configuration.retries = False
@@ -105,8 +106,16 @@ def retried(call: Callable[..., Any], *args: Any, seconds: float = 60, missing: 
         kubernetes.client.ApiException: the server answered with an error that the next try would meet too.
         ClusterAway: the server did not answer in time.
     """
+
+    def once() -> Any:
+        answer = call(*args, _request_timeout=ANSWER_SECONDS, **options)
+        if not options.get("_preload_content", True):
+            # Read and kept by the answer: a server may end in the middle of one.
+            _ = answer.data
+        return answer
+
     try:
-        return patient(lambda: call(*args, _request_timeout=ANSWER_SECONDS, **options), call.__self__.api_client, seconds)  # type: ignore[attr-defined]
+        return patient(once, call.__self__.api_client, seconds)  # type: ignore[attr-defined]
     except kubernetes.client.ApiException as error:
         if missing is not ... and error.status == 404:
             return missing

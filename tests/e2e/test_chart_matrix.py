@@ -147,6 +147,12 @@ def until_there(look: Callable[[], str], seconds: float) -> None:
         time.sleep(5)
 
 
+def open_folder(execute: Callable[..., str], name: str) -> str:
+    """Make a folder in Alluxio that FUSE, which is root and not the masters' user, may write to; its path."""
+    execute(f"{name}-master-0", f"alluxio fs mkdir /{name} && alluxio fs chmod 777 /{name}", "alluxio-master", name)
+    return f"/{name}"
+
+
 def pod_of(core: Any, name: str, role: str) -> str:
     (pod,) = core.list_namespaced_pod(name, label_selector=f"release={name},role=alluxio-{role}").items
     return str(pod.metadata.name)
@@ -182,10 +188,11 @@ def test_every_further_object_does_its_work(installed: Any, core: Any, execute: 
 @pytest.mark.parametrize(("row", "role"), [("fuse", "fuse"), ("worker-fuse", "worker")])
 def test_a_file_is_read_and_written_through_the_mount(installed: Any, core: Any, execute: Callable[..., str], row: str, role: str) -> None:
     with installed(row) as name:
-        pod, path = pod_of(core, name, role), f"{MOUNT['mountPoint']}/chart-matrix-{row}"
+        folder = open_folder(execute, name)
+        pod, path = pod_of(core, name, role), f"{MOUNT['mountPoint']}{folder}/file"
         execute(pod, f"echo written > {path} && cat {path}", f"alluxio-{role}", name)
-        assert "written" in execute(f"{name}-master-0", f"alluxio fs cat /chart-matrix-{row}", "alluxio-master", name)
-        execute(pod, f"rm {path}", f"alluxio-{role}", name)
+        assert "written" in execute(f"{name}-master-0", f"alluxio fs cat {folder}/file", "alluxio-master", name)
+        execute(f"{name}-master-0", f"alluxio fs rm -R {folder}", "alluxio-master", name)
 
 
 def test_both_claims_are_bound_and_used(installed: Any, core: Any, execute: Callable[..., str], volumes: dict[str, str]) -> None:
@@ -193,12 +200,13 @@ def test_both_claims_are_bound_and_used(installed: Any, core: Any, execute: Call
         claims = core.list_namespaced_persistent_volume_claim(name).items
         assert {item.metadata.name: item.spec.volume_name for item in claims} == volumes
         assert execute(f"{name}-master-0", "ls /metastore", "alluxio-master", name).split()
-        worker, fuse, path = pod_of(core, name, "worker"), pod_of(core, name, "fuse"), f"{MOUNT['mountPoint']}/chart-matrix-claims"
+        folder = open_folder(execute, name)
+        worker, fuse, path = pod_of(core, name, "worker"), pod_of(core, name, "fuse"), f"{MOUNT['mountPoint']}{folder}/file"
         (socket,) = execute(worker, "ls /opt/domain", "alluxio-worker", name).split()
         assert execute(fuse, f"echo written > {path}; cat {path}; ls /opt/domain", "alluxio-fuse", name).split() == ["written", socket]
         # The socket that listens, and at least one that FUSE came by.
         assert int(execute(worker, f"grep -c /opt/domain/{socket} /proc/net/unix", "alluxio-worker", name)) > 1
-        execute(fuse, f"rm {path}", "alluxio-fuse", name)
+        execute(f"{name}-master-0", f"alluxio fs rm -R {folder}", "alluxio-master", name)
 
 
 def test_three_masters_go_on_when_the_leader_is_killed(installed: Any, core: Any, execute: Callable[..., str], cluster: Alnair) -> None:

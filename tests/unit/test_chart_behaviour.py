@@ -229,6 +229,10 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
 def test_fuse_in_the_worker_works_without_further_values() -> None:
     manifests = render(MATRIX["worker-fuse"])
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
+    # What the container's script counts on is no matter of choice.
+    own = {"alluxio.fuse.mount.point": "/elsewhere", "alluxio.fuse.mount.options": "allow_other", "alluxio.worker.free.space.timeout": "9sec"}
+    chosen = options(render({**MATRIX["worker-fuse"], "worker": {**MATRIX["worker-fuse"]["worker"], "properties": own}}), "ALLUXIO_WORKER_JAVA_OPTS")
+    assert chosen == worker | {"alluxio.worker.free.space.timeout": "9sec"}
     wanted = {"alluxio.worker.fuse.enabled": "true", "alluxio.fuse.mount.point": "/run/alluxio-fuse", "alluxio.fuse.mount.alluxio.path": "/"}
     assert worker | wanted == worker
     mounts = container(manifests, "DaemonSet", "alluxio-worker", "alluxio-worker")["volumeMounts"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+from pathlib import Path
 from typing import Any
 
 import kubernetes
@@ -73,13 +74,18 @@ def test_a_kubeconfig_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["kept\n", '{"found": [1]}\n', "true", ""])
-def test_a_log_is_the_text_that_was_printed(text: str) -> None:
+def test_a_log_is_the_text_that_was_printed_whenever_the_server_ends(text: str) -> None:
     class Answer(http.server.BaseHTTPRequestHandler):
+        ends = 1 if text else 0
+
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text.encode())
+            # The first answer breaks off in the middle.
+            self.wfile.write(text[: len(text) // 2 if Answer.ends else None].encode())
+            Answer.ends -= 1
 
         def log_message(self, *_args: object) -> None:
             pass
@@ -87,7 +93,13 @@ def test_a_log_is_the_text_that_was_printed(text: str) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{server.server_port}")
+        configuration.retries = False
         core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
         assert kube.log(core, "pod", "alluxio", tail_lines=100) == text
         server.shutdown()
 
+
+def test_a_kubeconfig_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("a: [b", encoding="utf-8")
+    with pytest.raises(kube.ClusterAway, match="config cannot be used: "):
+        kube.client({"kubeconfig": str(tmp_path / "config"), "context": ""})

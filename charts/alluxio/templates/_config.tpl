@@ -94,14 +94,15 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p (printf "%s.watermark.low.ratio" $prefix) .low -}}
 {{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
 {{- end -}}
+{{- /* What the container's own script counts on. */ -}}
+{{- $own := dict -}}
 {{- if $v.worker.fuseEnabled -}}
+{{- $own = dict "alluxio.fuse.mount.point" (include "alluxio.ownMount" .) "alluxio.fuse.mount.options" (include "alluxio.mountOptions" .) -}}
 {{- $_ := set $p "alluxio.worker.fuse.enabled" true -}}
-{{- $_ := set $p "alluxio.fuse.mount.point" (include "alluxio.ownMount" .) -}}
 {{- $_ := set $p "alluxio.fuse.mount.alluxio.path" $v.fuse.alluxioPath -}}
-{{- $_ := set $p "alluxio.fuse.mount.options" (include "alluxio.mountOptions" .) -}}
 {{- $_ := set $p "alluxio.fuse.jnifuse.libfuse.version" 3 -}}
 {{- end -}}
-{{- include "alluxio.options" (list (merge (dict) $v.worker.properties $p) $v.worker.jvmOptions) -}}
+{{- include "alluxio.options" (list (merge $own $v.worker.properties $p) $v.worker.jvmOptions) -}}
 {{- end -}}
 
 {{- define "alluxio.options.jobWorker" -}}

@@ -28,9 +28,14 @@ Told to stop while no master leads, a worker hangs until it is killed, for all o
 five seconds, in which masters have stopped to lead, it waits for one; if none comes, it is killed.
 */}}
 {{- define "alluxio.workerEnds" -}}
-{{ include "alluxio.awaitLeader" . }}
+[ -e /tmp/running ] || exit 0
+{{ include "alluxio.awaitLeader" .root }}
 sleep 5
-await || kill -KILL "$(cat /tmp/running)"
+await || alone=1
+{{- if .mounts }}
+{{ include "alluxio.unmounting" .root }}
+{{- end }}
+[ -z "${alone-}" ] || kill -KILL "$(cat /tmp/running)"
 {{- end -}}
 
 {{- define "alluxio.working" -}}
@@ -66,7 +71,7 @@ that in an upgrade masters come first and workers do not register with an older 
 {{- define "alluxio.ownMount" -}}/run/alluxio-fuse{{- end -}}
 
 {{- define "alluxio.mountOptions" -}}
-{{ .Values.fuse.mountOptions }},fsname={{ .Release.Namespace }}/{{ include "alluxio.name" . }},subtype=alluxio-fuse
+{{- with .Values.fuse.mountOptions }}{{ . }},{{ end }}fsname={{ .Release.Namespace }}/{{ include "alluxio.name" . }},subtype=alluxio-fuse
 {{- end -}}
 
 {{/* A shell function: the device, the type and the source of what is mounted last at a path. */}}
@@ -82,6 +87,7 @@ own={{ include "alluxio.ownMount" . }}
 {{/*
 How a container that mounts begins. Its process mounts in the container; when the mount answers, it takes the place at the path that other pods see: of an
 older pod of the release, which serves until then, and of what a killed process left, which answers nothing but "not connected". Another release's stays.
+Where the place is empty again, as when the next pod has gone before its time, it is taken once more.
 The process answers stat -f; stat is answered by the kernel, out of its cache, when there is no process any more.
 */}}
 {{- define "alluxio.mounting" -}}
@@ -93,21 +99,28 @@ command:
   - |
     {{- include "alluxio.mountedAt" . | nindent 4 }}
     place() {
-      local device source its
+      local device source its placed=
       until timeout 20 stat "$own" >/dev/null 2>&1 && read -r device _ source _ <<< "$(at "$own")" && [ -n "$source" ]; do sleep 0.5; done
-      while its=$(at "$1"); [ "${its%% *}" != "$device" ]; do
-        if [ -z "$its" ]; then
+      while :; do
+        its=$(at "$1")
+        if [ "${its%% *}" = "$device" ]; then
+          placed=1
+        elif [ -z "$its" ] || { [ -z "$placed" ] && [[ $its != *" fuse"* ]]; }; then
           mkdir -p "$1" && mount --bind "$own" "$1"
-        elif [[ $its == *" $source "* ]] || ! timeout 5 stat -f "$1" >/dev/null 2>&1; then
-          umount -l "$1"
-        else
-          echo "$1 is mounted by a process that is not of this release; waiting for its end. Or give this release a fuse.mountPoint of its own." >&2
-          false
-        fi || sleep 1
+        elif [ -z "$placed" ]; then
+          if [[ $its == *" $source "* ]] || ! timeout 5 stat -f "$1" >/dev/null 2>&1; then
+            umount -l "$1" && continue
+          else
+            echo "$1 is mounted by a process that is not of this release; waiting for its end. If it is another release's, give this one a fuse.mountPoint" \
+              "of its own; if it is this one's by an older chart, upgrade with fuse.maxSurge 0 once." >&2
+          fi
+        fi
+        sleep 1
       done
     }
     mkdir -p "$own"
     place "$0" &
+    echo "$!" > /tmp/placing
     echo "$BASHPID" > /tmp/running && exec "$@"
   - {{ .Values.fuse.mountPoint | quote }}
   - /entrypoint.sh
@@ -117,7 +130,7 @@ command:
 How it ends: readers see its mount no more. What they have open is read to its end for two seconds, or ten where another pod has taken its place.
 */}}
 {{- define "alluxio.unmounting" -}}
-[ -e /tmp/running ] || exit 0
+kill "$(cat /tmp/placing)"
 {{ include "alluxio.mountedAt" . }}
 mine=$(at "$own") its=$(at "$0")
 if [ -n "$mine" ] && [ "${its%% *}" = "${mine%% *}" ]; then umount -l "$0"; sleep 2; elif [ -n "$mine" ]; then sleep 10; fi

@@ -85,7 +85,11 @@
 {{- if and $v.fuse.enabled $v.worker.fuseEnabled -}}
 {{- fail "fuse.enabled and worker.fuseEnabled are both true: two processes would mount the same path. Set one of them to false." -}}
 {{- end -}}
-{{- if eq (dir $v.fuse.mountPoint) "/" -}}
-{{- fail (printf "fuse.mountPoint is %s: the folder above it is shared with the node's pods, which / cannot be. Use a path like /mnt/alluxio-fuse." $v.fuse.mountPoint) -}}
+{{- $place := $v.fuse.mountPoint -}}
+{{- if or (ne $place (clean $place)) (regexMatch "\\s" $place) -}}
+{{- fail (printf "fuse.mountPoint is %q: write it in its shortest form, without spaces. Use a path like /mnt/alluxio-fuse." $place) -}}
+{{- end -}}
+{{- if has (dir $place) (list "/" "/run" "/var/run" "/tmp" (include "alluxio.ownMount" .)) -}}
+{{- fail (printf "fuse.mountPoint is %s: the folder above it is shared with the node's pods, which %s cannot be. Use a path like /mnt/alluxio-fuse." $place (dir $place)) -}}
 {{- end -}}
 {{- end -}}
