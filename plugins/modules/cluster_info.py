@@ -13,7 +13,7 @@ author: The Alnair authors (@CentaurusInfra)
 options:
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
-  pods: {description: Whether to read the pods of all namespaces, too., type: bool, default: false}
+  pods: {description: Whether to read the pods of all namespaces as well., type: bool, default: false}
 attributes:
   check_mode: {description: Changes nothing., support: full}
   diff_mode: {description: Has nothing to compare., support: none}
