@@ -64,6 +64,15 @@ def passing(error: Exception) -> bool:
     return isinstance(error, urllib3.exceptions.HTTPError)
 
 
+def starting(api: Any) -> bool:
+    """Tell whether a server that forbids has not read its rules yet, as for a moment after its start: whether it is ready everybody may ask by default."""
+    try:
+        api.call_api("/readyz", "GET", auth_settings=["BearerToken"], _preload_content=False, _request_timeout=ANSWER_SECONDS)
+    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
+        return True
+    return False
+
+
 def patient(work: Callable[[], Any], api: Any, seconds: float = 60) -> Any:
     """Do work that may be begun again, again while the server is away: refused, reset, 5xx or too many requests.
 
@@ -81,7 +90,7 @@ def patient(work: Callable[[], Any], api: Any, seconds: float = 60) -> Any:
         try:
             return work()
         except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
-            if not passing(error):
+            if not passing(error) and not (getattr(error, "status", 0) == 403 and starting(api)):
                 raise
             if time.monotonic() + pause > deadline:
                 path, why = api.kubeconfig, " ".join(str(getattr(error, "reason", None) or error).split())

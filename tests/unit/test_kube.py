@@ -30,6 +30,14 @@ class Api:
 
 
 @pytest.fixture(autouse=True)
+def ready(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What the server says next of whether it is starting; that it is not, at the end."""
+    says = list[bool]()
+    monkeypatch.setattr(kube, "starting", lambda _api: bool(says) and says.pop(0))
+    return says
+
+
+@pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(kube.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
@@ -49,6 +57,14 @@ def test_what_the_server_refuses_is_not_asked_again(status: int) -> None:
     with pytest.raises(Refused):
         kube.retried(api.read, "pod")
     assert kube.retried(api.read, "pod") == "pod"
+
+
+def test_a_server_that_forbids_before_it_has_read_its_rules_is_waited_for(ready: list[bool]) -> None:
+    ready[:] = [True, True]
+    assert kube.retried(Api(Refused(status=403), Refused(status=403)).read, "pod") == "pod"
+    ready[:] = [True]
+    with pytest.raises(Refused):
+        kube.retried(Api(Refused(status=403), Refused(status=403)).read, "pod")
 
 
 def test_what_is_missing_may_have_a_value() -> None:
