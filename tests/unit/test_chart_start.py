@@ -77,12 +77,22 @@ def shell(folder: Path, words: list[str], before: str = "", after: str = "", cod
     script = [word.replace('*" fuse"*', f'*" {kind}"*') for word in words if word not in ("tini", "--")]
     for path, place in (("/entrypoint.sh", "entry"), ("/mnt/alluxio-fuse", "mount"), ("/run/alluxio-fuse", "own"), ("/tmp/running", "running"), ("/tmp/placing", "placing")):
         script = [word.replace(path, str(folder / place)) for word in script]
-    alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{before} "$@"; found=$?; {after} [ ! -e placing ] || kill "$(cat placing)"; exit $found', "sh"]
-    done = subprocess.run([*alone, *script], check=False, cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True,
-                          text=True, timeout=20)  # fmt: skip
-    assert done.returncode == code, done.stderr
-    (folder / "stderr").write_text(done.stderr, encoding="utf-8")
-    return (folder / "said").read_text().splitlines() if (folder / "said").exists() else []
+    alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{before} "$@"; found=$?; {after} exit $found', "sh"]
+    with (folder / "stderr").open("w") as told:
+        process = subprocess.Popen([*alone, *script], cwd=folder, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, stdout=told, stderr=told,
+                                   start_new_session=True)  # fmt: skip
+        try:
+            ended = process.wait(20)
+        finally:
+            # What it left in the background, which looks after the mount for as long as the container lives.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert ended == code, (folder / "stderr").read_text(encoding="utf-8")
+    said = (folder / "said").read_text().splitlines() if (folder / "said").exists() else []
+    # What looks after the mount does so until it is killed.
+    while said and said[-1] == "waited 1":
+        said.pop()
+    return said
 
 
 @MOUNTING
