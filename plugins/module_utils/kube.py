@@ -90,9 +90,11 @@ def patient(work: Callable[[], Any], api: Any, seconds: float = 60) -> Any:
         try:
             return work()
         except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
-            if not passing(error) and not (getattr(error, "status", 0) == 403 and starting(api)):
+            late, forbidden = time.monotonic() + pause > deadline, getattr(error, "status", 0) == 403
+            # Where not even that may be asked, it is forbidden for good.
+            if not passing(error) and (late or not (forbidden and starting(api))):
                 raise
-            if time.monotonic() + pause > deadline:
+            if late:
                 path, why = api.kubeconfig, " ".join(str(getattr(error, "reason", None) or error).split())
                 raise ClusterAway(
                     f"The Kubernetes API server that {path} names does not answer; tried for {seconds:.0f} s: {why}. Try: kubectl --kubeconfig {path} get nodes"

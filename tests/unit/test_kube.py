@@ -67,6 +67,12 @@ def test_a_server_that_forbids_before_it_has_read_its_rules_is_waited_for(ready:
         kube.retried(Api(Refused(status=403), Refused(status=403)).read, "pod")
 
 
+def test_what_stays_forbidden_is_not_told_as_a_server_that_is_away(ready: list[bool]) -> None:
+    ready[:] = [True] * 99
+    with pytest.raises(Refused):
+        kube.retried(Api(*[Refused(status=403)] * 99).read, "pod", seconds=20)
+
+
 def test_what_is_missing_may_have_a_value() -> None:
     assert kube.retried(Api(Refused(status=404)).read, "pod", missing=None) is None
     with pytest.raises(Refused):

@@ -38,6 +38,7 @@ await || alone=1
 [ -z "${alone-}" ] || kill -KILL "$(cat /tmp/running)"
 {{- end -}}
 
+{{/* A worker's process tells its number, for it is not the container's first one, which a kill from within does not reach. */}}
 {{- define "alluxio.working" -}}
 command: [tini, --, /bin/bash, -c, 'echo "$BASHPID" > /tmp/running && exec "$0" "$@"', /entrypoint.sh]
 {{- end -}}
