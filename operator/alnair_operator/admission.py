@@ -71,8 +71,7 @@ class Admission:
         item.setdefault("kind", (request.get("kind") or {}).get("kind"))
         claims: dict[str, str] = {}
         if item["kind"] == "Pod":
-            names = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in item["spec"].get("volumes") or []}
-            claims = self.cluster.claims(namespace, {name for name in names if name})
+            claims = self.cluster.claims(namespace, webhook.claims_of(item))
         now, fuse = time.time(), self.fuse()
 
         def mutate(late: Collection[str] = ()) -> webhook.Answer:

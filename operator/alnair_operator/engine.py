@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -42,6 +43,12 @@ LOOK_SECONDS, LOOK_PAUSE = 1.0, 0.1
 FREE = "free"
 # A look at a data set that is so old does for a pod that is made now.
 FRESH_SECONDS = 10
+
+
+def lost_text(survey: Survey, dataset: Dataset) -> str:
+    """Return what of a data set that was cached is not, as a sentence."""
+    needed = size(survey.needed(dataset.replicas))
+    return f"{survey.lacking} of {survey.files} files, {needed}, are not cached any more or are new: evicted, lost with a worker, or found since."
 
 
 class Engine:
@@ -113,18 +120,21 @@ class Engine:
     def cancelled(self, dataset: Dataset, before: Status) -> Step:
         """End the load that is under way, as somebody asks, and free what is cached where that is asked for, too; all else stays as it is."""
         again = f"It is loaded with another text in the annotation {datasets.RELOAD}."
+        # What is at its path may be another data set's, which is not for this one to free.
+        held = (before.get("mounted") or {}).get("path") == dataset.path and self.mounts.holds(dataset, self.alluxio.mounts())
         if before["phase"] in UNDER_WAY:
             load = self.loads.get(dataset.key) or Load(dataset, before.get("jobs") or [])
             load.stop(self.alluxio)
             if before["phase"] in ("Pending", "Mounting"):
                 if dataset.credentials:
                     self.mounts.end_mounts(dataset)
-                return self.settle(dataset, before, "Failed", f"It was cancelled before it was mounted. {again}")
+                if not held:
+                    return self.settle(dataset, before, "Failed", f"It was cancelled before it was mounted. {again}")
         words = dataset.cancel.split()
-        if FREE in words and dataset.path in self.alluxio.mounts():
+        if FREE in words and held:
             why = " ".join(words[words.index(FREE) + 1 :])
             return self.freed(dataset, before, f"It was freed {why or 'because somebody asked for it'}. {again}")
-        if before["phase"] not in UNDER_WAY:
+        if before["phase"] not in UNDER_WAY or dataset.preload != "all":
             return Step(before)
         cached, whole = size(before.get("cachedBytes") or 0), size(before.get("bytes") or 0)
         return self.settle(dataset, before, "Incomplete", f"Its load was cancelled with {cached} of {whole} cached. {again}")
@@ -234,7 +244,8 @@ class Engine:
         if self.now() - moment_of(before.get("evicted") or "") < ROOM_SECONDS:
             return Step({**before, "message": "The space of what is evicted is freed."}, 2)
         freed = list(before.get("victims") or [])
-        victims = self.room.victims(dataset, needed, [other for other in others if other.name not in freed])
+        mounts = self.alluxio.mounts()
+        victims = self.room.victims(dataset, needed, [other for other in others if other.name not in freed and self.mounts.holds(other, mounts)])
         if not victims:
             named = ", ".join(evictable(dataset))
             return self.settle(dataset, before, "TooLarge", f"{why} What may be evicted for it ({named}) holds too little." if named else why)
@@ -297,37 +308,54 @@ class Engine:
 
     def complete(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Read back what was complete, and free it when its time is over."""
-        if dataset.preload != "all":
+        if dataset.preload == "none":
             return Step(before, VERIFY_SECONDS)
-        life = datasets.seconds(dataset.ttl)
-        end = moment_of(before.get("loadedAt") or "") + life
-        if life > 0 and self.now() >= end:
-            message = f"It was freed, {dataset.ttl} after its load (ttl). It is loaded again with another text in the annotation {datasets.RELOAD}."
-            return self.freed(dataset, before, message)
+        if outlived := self.outlived(dataset, before):
+            return outlived
         begun = self.now()
         survey = self.look(dataset)
         after = {**before, **survey.figures(dataset.replicas)}
+        # A pass over a million files takes a while; it must not be all that is done.
+        delay = max(VERIFY_SECONDS, 20 * (self.now() - begun))
+        if dataset.preload == "metadata":
+            return Step(after, delay)
         if survey.files < (before.get("files") or 0):
             # By a listing that somebody's reading has caused (syncInterval), and may be wrong.
             return Step({**before, "phase": "Syncing", "message": f"{dataset.source} is listed, for Alluxio knows fewer files than before."})
         if survey.lacking:
-            lost = (
-                f"{survey.lacking} of {survey.files} files, {size(survey.needed(dataset.replicas))}, are not cached any more or are new: "
-                "evicted, lost with a worker, or found since."
-            )
+            lost = lost_text(survey, dataset)
             if dataset.key in self.wanted:
                 return Step({**after, "phase": "Syncing", "message": f"{lost} They are loaded again, for pods wait for them."})
             return self.settle(dataset, after, "Incomplete", f"{lost} They are loaded with another text in the annotation {datasets.RELOAD}.")
-        # A pass over a million files takes a while; it must not be all that is done.
-        delay = max(VERIFY_SECONDS, 20 * (self.now() - begun))
-        return Step(after, max(1.0, min(delay, end - self.now())) if life > 0 else delay)
+        return Step(after, max(1.0, min(delay, self.end_of(dataset, before) - self.now())))
+
+    def end_of(self, dataset: Dataset, status: Status) -> float:
+        """Return when the time of what is cached is over (ttl), in seconds since 1970; infinity for never. What never was whole has a time, too."""
+        life = datasets.seconds(dataset.ttl)
+        return moment_of(status.get("loadedAt") or status.get("settledAt") or "") + life if life > 0 else math.inf
+
+    def outlived(self, dataset: Dataset, before: Status) -> Step | None:
+        """Free what is cached when its time is over; returns nothing where it is not, or nothing is cached."""
+        if dataset.preload != "all" or not before.get("cachedBytes") or self.now() < self.end_of(dataset, before):
+            return None
+        again = f"It is loaded again with another text in the annotation {datasets.RELOAD}."
+        return self.freed(dataset, before, f"It was freed, {dataset.ttl} after its load (ttl). {again}")
 
     def incomplete(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """See whether it is whole by now: repaired, or read through the cache."""
+        if dataset.preload != "all" or self.freeing(before):
+            return Step(before, VERIFY_SECONDS)
+        if outlived := self.outlived(dataset, before):
+            return outlived
         begun = self.now()
-        if dataset.preload != "all" or self.freeing(before) or self.look(dataset).lacking:
-            return Step(before, max(VERIFY_SECONDS, 20 * (self.now() - begun)))
-        return Step({**before, "phase": "Syncing", "message": f"It is cached by now; {dataset.source} is listed."})
+        survey = self.look(dataset)
+        after = {**before, **survey.figures(dataset.replicas)}
+        if not survey.lacking:
+            # From its start: what was declared may not be mounted, where that was cancelled.
+            return Step({**after, "phase": "Pending", "message": f"It is cached by now; {dataset.source} is listed."})
+        if survey.cached < (before.get("cachedBytes") or 0):
+            after["message"] = f"{lost_text(survey, dataset)} They are loaded with another text in the annotation {datasets.RELOAD}."
+        return Step(after, max(1.0, min(max(VERIFY_SECONDS, 20 * (self.now() - begun)), self.end_of(dataset, before) - self.now())))
 
     def failed(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Stay."""

@@ -17,7 +17,7 @@ import kopf
 from alnair_operator import gates, metrics, webhook
 from alnair_operator.alluxio import Mount
 from alnair_operator.cluster import ERRORS, Cluster, Store
-from alnair_operator.datasets import AGAIN, CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset, DatasetError, same_ufs, ufs
+from alnair_operator.datasets import AGAIN, CANCEL, FINALIZER, GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
@@ -118,7 +118,11 @@ class Work:
                 self.cluster.declare(key, source)
         created = moment_of(pod["metadata"]["creationTimestamp"])
         statuses = {name: gates.status_of(items[name]) for name in names if name in items}
-        verdict = gates.decide(names, statuses, on_failure, created, now, lambda name: name in items and self.is_mounted(Dataset.of(items[name]), mounts()))
+
+        def mounted(name: str) -> bool:
+            return name in items and self.engine.mounts.holds(Dataset.of(items[name]), mounts())
+
+        verdict = gates.decide(names, statuses, on_failure, created, now, mounted)
         for key in verdict.reload:
             # All pods that were made since the failure wait for the same one try.
             if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
@@ -151,14 +155,6 @@ class Work:
         except AlluxioError:
             return {}
 
-    def is_mounted(self, dataset: Dataset, mounts: dict[str, Mount]) -> bool:
-        """Tell whether a data set's source is where pods look for it."""
-        try:
-            found = mounts.get(dataset.path)
-            return found is not None and same_ufs(found.ufs, ufs(dataset, self.engine.mounts.claims(dataset)))
-        except DatasetError:
-            return False
-
     def count_unserved(self) -> None:
         """Count the pods that asked for the cache and did not get it, and tell each once."""
         found, reading, now = set(), 0, time.time()
@@ -171,7 +167,8 @@ class Work:
             if webhook.NAMES not in annotations and not why:
                 volumes = {"metadata": pod["metadata"], "spec": {"volumes": pod["spec"].get("volumes")}}
                 try:
-                    uses = webhook.uses_of(volumes, pod["metadata"]["namespace"], self.store.known(), self.settings, {})
+                    claims = self.cluster.claims(pod["metadata"]["namespace"], webhook.claims_of(pod))
+                    uses = webhook.uses_of(volumes, pod["metadata"]["namespace"], self.store.known(), self.settings, claims)
                 except webhook.Refusal as error:
                     uses, why = [], f"{error} The webhook was away when it was made."
                 why = "the webhook did not answer when it was made, or is not asked there (Pod Security baseline or restricted)" if uses else why

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +75,14 @@ class Mounting:
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options)
         return None
 
+    def holds(self, dataset: Dataset, mounts: Mapping[str, Any]) -> bool:
+        """Tell whether of Alluxio's mounts the one at a data set's path is one of its source."""
+        try:
+            found = mounts.get(dataset.path)
+            return found is not None and datasets.same_ufs(found.ufs, datasets.ufs(dataset, self.claims(dataset)))
+        except DatasetError:
+            return False
+
     def forgotten(self, dataset: Dataset) -> Wait | None:
         """Return until when the nodes know files that were at a data set's path before; nothing where they know none."""
         known = self.unmounted.last(dataset.path)
@@ -92,8 +99,9 @@ class Mounting:
     def mounted(self, dataset: Dataset) -> dict[str, str]:
         """Return what tells later that this was mounted; the credentials are read anew when somebody asks for another load."""
         options = datasets.mount_options(dataset)
-        told = [dataset.uid, dataset.reload, datasets.ufs(dataset, self.claims(dataset)), dataset.path, dataset.read_only, dataset.credentials, options]
-        return {"path": dataset.path, "source": dataset.source, "mark": datasets.mark(json.dumps(told))}
+        ufs = datasets.ufs(dataset, self.claims(dataset))
+        told = [dataset.uid, dataset.reload, ufs, dataset.path, dataset.read_only, dataset.credentials, options]
+        return {"path": dataset.path, "source": dataset.source, "ufs": ufs, "mark": datasets.mark(json.dumps(told))}
 
     def by_job(self, dataset: Dataset, ufs: str, waited: float) -> Wait | None:
         """Let a Job mount that sees the credentials, which the operator does not; returns what is waited for."""
@@ -138,12 +146,11 @@ class Mounting:
             dataset: The data set.
             path: Where it is known to be mounted; empty where its mount may have begun without being written down.
         """
-        found = self.alluxio.mounts().get(path or dataset.path)
-        if found and not path:
-            # Or somebody else was faster.
-            with contextlib.suppress(DatasetError):
-                path = dataset.path if datasets.same_ufs(found.ufs, datasets.ufs(dataset, self.claims(dataset))) else ""
-        if found and path:
+        mounts = self.alluxio.mounts()
+        # Or somebody else was faster.
+        if not path and self.holds(dataset, mounts):
+            path = dataset.path
+        if path in mounts:
             self.take_away(path)
 
     def take_away(self, path: str) -> None:

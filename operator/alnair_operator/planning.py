@@ -143,9 +143,6 @@ def too_large(needed: int, workers: Sequence[Worker], reserved: int = 0, replica
     spare = max(0, free[least] - reserved // len(workers))
     if needed <= total and each <= spare:
         return ""
-    capacity = sum(worker.capacity for worker in workers) // len(workers)
-    usable = max(1, int(capacity * (1 - margin)))
-    more = max(1, -(-(needed - total) // usable)) if needed > total else 1
     held = f", {size(reserved)} of it promised to other loads" if reserved else ""
     if needed > total:
         why = f"{size(needed)} are to be loaded, but {size(total)} are free on {len(workers)} workers ({margin:.0%} kept free{held})"
@@ -154,9 +151,28 @@ def too_large(needed: int, workers: Sequence[Worker], reserved: int = 0, replica
             f"{size(needed)} are to be loaded, about {size(each)} on each of {len(workers)} workers, "
             f"but worker {least} has {size(spare)} free ({margin:.0%} kept free{held})"
         )
-    fits = min(total, spare * len(workers))
-    workers_more = f"{more} more worker{'s' if more > 1 else ''}"
-    return f"{why}. It would fit with {workers_more} of {size(capacity)}, a larger quota, or a sub-path (subPaths) of at most {size(fits)}."
+    capacity = sum(worker.capacity for worker in workers) // len(workers)
+    ways = ["a larger quota"]
+    if more := more_workers(needed + reserved, list(free.values()), int(capacity * (1 - margin))):
+        ways.insert(0, f"{more} more worker{'s' if more > 1 else ''} of {size(capacity)}")
+    if fits := min(total, spare * len(workers)) // replicas:
+        ways.append(f"a sub-path (subPaths) of at most {size(fits)}")
+    return f"{why}. It would fit with {', '.join(ways[:-1])}{', or ' if len(ways) > 2 else ' or ' if ways[1:] else ''}{ways[-1]}."
+
+
+def more_workers(needed: int, free: Sequence[int], usable: int) -> int:
+    """Return how many empty workers would let a load in; 0 where no number would, for one that is there is full.
+
+    Args:
+        needed: Bytes to be loaded, those of other loads among them.
+        free: Bytes that are free on each worker.
+        usable: Bytes that an empty one would have free.
+    """
+    least = min(*free, usable)
+    if not least:
+        return 0
+    # In total, and on the fullest one, which gets as much as all others.
+    return max(1, -(-(needed - sum(free)) // usable), -(-needed // least) - len(free))
 
 
 def window(samples: Sequence[tuple[float, int]], left: int) -> tuple[int, int | None]:

@@ -18,6 +18,8 @@ NAMES, ORIGINAL, ON_FAILURE, ON_SOURCE = "alnair.io/datasets", "alnair.io/origin
 HELD = "alnair.io/held"
 HOLD = "alnair-hold"
 LISTS = ("containers", "initContainers", "ephemeralContainers")
+# Types of a volume that are no data, and those that make what is not there.
+DEVICES, MADE = ("Socket", "CharDevice", "BlockDevice"), ("DirectoryOrCreate", "FileOrCreate")
 Object = Mapping[str, Any]
 Patch = list[dict[str, Any]]
 
@@ -161,10 +163,22 @@ def uses_of(pod: Object, namespace: str, declared: Sequence[Known], settings: Se
     return found
 
 
+def claims_of(pod: Object) -> set[str]:
+    """Return the names of the claims that a pod mounts."""
+    return {claim["claimName"] for volume in pod["spec"].get("volumes") or [] if (claim := volume.get("persistentVolumeClaim"))}
+
+
 def host_path(volume: Object, claims: Mapping[str, str]) -> str:
-    """Return the host path that a volume means, without . and .. in it; nothing where it means none."""
+    """Return the host path that a volume means, without . and .. in it; nothing where it means none, or no data."""
+    if type_of(volume) in DEVICES:
+        return ""
     path = (volume.get("hostPath") or {}).get("path") or claims.get((volume.get("persistentVolumeClaim") or {}).get("claimName") or "") or ""
     return posixpath.normpath(path) if path.startswith("/") else ""
+
+
+def type_of(volume: Object) -> str:
+    """Return what a volume's host path is said to be; nothing where that is not said."""
+    return (volume.get("hostPath") or {}).get("type") or ""
 
 
 def use_of(index: int, volume: Object, namespace: str, declared: Sequence[Known], settings: Settings, claims: Mapping[str, str]) -> Use | None:
@@ -267,7 +281,7 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
     unready = (out_of_reach(spec, fuse) if fuse else "") or cannot_pull(spec, settings)
     served, left = list[Use](), list[str]()
     for use in uses:
-        why = unready or use.why_not or (f"data set {use.key} is not mounted yet" if use.key in late else "")
+        why = unready or use.why_not or (f"data set {use.key} is not mounted yet" if use.key in late else "") or may_be_made(spec["volumes"][use.index], use)
         if why and on_failure == "source" and not use.through_fuse:
             left.append(f"Volume {spec['volumes'][use.index]['name']} stays on its source: {why.rstrip('.')}.")
         elif use.key:
@@ -284,10 +298,12 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
         return answer
     for use in served:
         volume = spec["volumes"][use.index]
-        # Directory: where the FUSE mount is gone the pod must not get an empty folder in its place.
-        value = {"name": volume["name"], "hostPath": {"path": settings.fuse + use.path, "type": "Directory"}}
-        patch.append({"op": "replace", "path": f"/spec/volumes/{use.index}", "value": value})
-        patch.extend(patch_mounts(spec, volume["name"], use.read_only))
+        # With a type: where the FUSE mount is gone the pod must not get an empty folder in its place.
+        kind = "File" if type_of(volume) == "File" else "Directory"
+        patch.append({"op": "replace", "path": f"/spec/volumes/{use.index}",
+                      "value": {"name": volume["name"], "hostPath": {"path": settings.fuse + use.path, "type": kind}}})  # fmt: skip
+        claimed = (volume.get("persistentVolumeClaim") or {}).get("readOnly") is True
+        patch.extend(patch_mounts(spec, volume["name"], use.read_only or claimed))
     originals = [spec["volumes"][use.index] for use in served]
     names = ",".join(sorted({use.key for use in served}))
     patch.append({"op": "add", "path": f"/metadata/annotations/{escaped(NAMES)}", "value": names})
@@ -298,6 +314,13 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
         patch.append({"op": "add", "path": f"/metadata/labels/{escaped(HELD)}", "value": "true"})
     patch.extend(hold(spec, names, str(on_failure), settings, now) if node else [*gate(spec), *select(spec, fuse.selector if fuse else {})])
     return answer
+
+
+def may_be_made(volume: Object, use: Use) -> str:
+    """Return why what lies in a data set cannot be served, where the pod wants it made if it is not there: the kubelet would wait for it without end."""
+    kind = type_of(volume)
+    below = kind in MADE and use.source != posixpath.normpath(volume["hostPath"]["path"])
+    return f"its type {kind} may have something made that the data set does not have" if below else ""
 
 
 def out_of_reach(spec: Object, fuse: Fuse) -> str:

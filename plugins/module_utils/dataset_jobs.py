@@ -80,9 +80,11 @@ def manifest(operator: Object, item: Object, verb: str, arguments: list[str], ma
 
 
 def seen_at(item: Object) -> str:
-    """Return the folder of the nodes that a data set's source is, empty where it is none."""
+    """Return the folder of the nodes that a data set's source is, empty where it is none. That of a claim's volume the operator knows."""
     spec = item["spec"]
     folder = (spec.get("options") or {}).get("alnair.localPath") or spec["source"]
+    if folder.startswith("pvc://"):
+        folder = ((item.get("status") or {}).get("mounted") or {}).get("ufs") or ""
     return folder if folder.startswith("/") else ""
 
 

@@ -228,14 +228,12 @@ def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping
         reason = "is no node of the cluster" if node is None else "is not Ready" if not node["ready"] else "is cordoned" if node["cordoned"] else ""
         if reason:
             wrong = True
-            remedy = {"is cordoned": f"kubectl uncordon {node_of(name, answer)}", "is not Ready": f"kubectl describe node {node_of(name, answer)}"}
-            yield Check(
-                "cluster",
-                "nodes",
-                FAIL,
-                f"{name} {reason}",
-                f"Try: {remedy[reason]}" if reason in remedy else f"Its nodes are {', '.join(nodes)}: set alluxio_node_name.",
-            )
+            remedy = {
+                "is cordoned": f"Try: kubectl uncordon {node_of(name, answer)}",
+                "is not Ready": f"Try: kubectl describe node {node_of(name, answer)}",
+                "is no node of the cluster": f"Its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "It has none yet: let this host join it.",
+            }
+            yield Check("cluster", "nodes", FAIL, f"{name} {reason}", remedy[reason])
     if not wrong:
         yield Check("cluster", "nodes", OK, f"{len(hosts)} hosts are nodes that take pods")
 

@@ -33,11 +33,6 @@ READY = "alnair.io/ready"
 FIXED = ("field is immutable", "updates to statefulset spec for fields other than", "may not change once set", "may not be changed once set")
 
 
-def local_path(text: str) -> Path:
-    """Return where a folder or tarball lies on this host that a user named, with ~ for the home; an address is no path, so no argument's type does this."""
-    return Path(text).expanduser().resolve()
-
-
 def objects(manifest: str) -> list[dict[str, Any]]:
     """Return the objects of a manifest.
 

@@ -62,7 +62,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
-from ansible_collections.alnair.alluxio.plugins.module_utils.helm import local_path
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
 try:
@@ -125,7 +124,8 @@ class Source:
     def path(self) -> Path:
         """Return the folder or tarball of the chart on this host."""
         if not self.repository and "://" not in self.chart:
-            path = local_path(self.chart)
+            # An address is no path, so no argument's type expands the home.
+            path = Path(self.chart).expanduser().resolve()
             if not path.exists():
                 self.fail("there is no such folder or tarball. Correct alluxio_chart_ref, or name a repository in alluxio_chart_repository.")
             return path

@@ -79,10 +79,11 @@ def helm_of(run: subprocess.Popen[str]) -> list[int]:
     return found
 
 
-def revisions(core: Any) -> dict[int, str]:
-    """Return helm's word of each revision of the release."""
+def newest(core: Any) -> str:
+    """Return helm's word of the newest revision of the release; empty for none. An earlier one that was cut off stays pending for good, and helm does not mind."""
     items = core.list_namespaced_secret("alluxio", label_selector="owner=helm,name=alluxio").items
-    return {int(item.metadata.labels["version"]): item.metadata.labels["status"] for item in items}
+    found = {int(item.metadata.labels["version"]): item.metadata.labels["status"] for item in items}
+    return str(found[max(found)]) if found else ""
 
 
 def kill_while(core: Any, status: str, begin: Callable[[], subprocess.Popen[str]], again: Callable[[], object]) -> None:
@@ -90,13 +91,13 @@ def kill_while(core: Any, status: str, begin: Callable[[], subprocess.Popen[str]
     for _attempt in range(5):
         run = begin()
         while run.poll() is None:
-            if helm_of(run) and status in revisions(core).values():
+            if helm_of(run) and newest(core) == status:
                 for pid in helm_of(run):
                     os.kill(pid, signal.SIGKILL)
                 kill(run)
                 break
             time.sleep(0.02)
-        if status in revisions(core).values():
+        if newest(core) == status:
             return
         if run.poll() is not None and run.stdout and not run.stdout.closed:
             run.communicate()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import s3
-from caching import NAMESPACE, ROOT, Objects, folder, fuse_sums, kill_operator, numbered, put, shares, until
+from caching import NAMESPACE, ROOT, Objects, folder, fuse_sums, kill_operator, numbered, put, runner, shares, until
 from reading import nodes
 
 # They need the lab with LAB_DATASETS=1, as make test-all raises it.
@@ -100,4 +100,6 @@ def test_a_claim_is_a_source(objects: Objects, claim: str, execute: Callable[...
     objects.reach("of-claim", "Complete")
     assert shares(execute, "/datasets/of-claim") == dict.fromkeys(sums, 100)
     assert fuse_sums("/datasets/of-claim") == sums
+    checked = runner("dataset", "check", "of-claim", "--content")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     objects.remove("of-claim")

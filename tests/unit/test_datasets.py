@@ -281,6 +281,15 @@ def test_a_job_that_compares_sees_the_sources_folder_and_cannot_write_there() ->
     assert {"name": "source", "mountPath": "/mnt/fuse3/datasets/images", "readOnly": True} in pod_spec["containers"][0]["volumeMounts"]
 
 
+def test_a_job_that_compares_sees_the_folder_of_a_claim() -> None:
+    item = declared("images", "/datasets/images")
+    item["spec"]["source"] = "pvc://images"
+    assert "source" not in {volume["name"] for volume in dataset_jobs.manifest(deployment(), item, "check", [], "x", 60)["spec"]["template"]["spec"]["volumes"]}
+    item["status"] = {"mounted": {"path": "/datasets/images", "source": "pvc://images", "ufs": "/srv/volumes/images"}}
+    pod_spec = dataset_jobs.manifest(deployment(), item, "check", [], "x", 60)["spec"]["template"]["spec"]
+    assert {"name": "source", "hostPath": {"path": "/srv/volumes/images", "type": "Directory"}} in pod_spec["volumes"]
+
+
 def test_a_job_has_ended_when_its_container_has() -> None:
     assert dataset_jobs.ended(None) is None
     assert dataset_jobs.ended({"status": {"containerStatuses": [{"state": {"running": {}}}]}}) is None

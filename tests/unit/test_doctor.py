@@ -171,6 +171,12 @@ def test_images_are_compared_by_their_whole_names(image: str, name: str) -> None
     assert doctor.canonical(image) == name
 
 
+def test_a_cluster_without_nodes_is_not_told_as_a_matter_of_names() -> None:
+    remedies = [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {})]
+    assert remedies == ["It has none yet: let this host join it."]
+    assert [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"x": NODE})] == ["Its nodes are x: set alluxio_node_name."]
+
+
 def test_a_node_may_have_another_name_than_its_host() -> None:
     assert wrong({"w": fit("node-w")}, {"nodes": {"m": NODE, "node-w": NODE}}) == []
 

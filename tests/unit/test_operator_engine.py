@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,8 +155,7 @@ def test_what_is_lost_after_the_load_is_seen() -> None:
     assert one.step(declared(), step.status).status["phase"] == "Incomplete"
     fake.cached.add("/datasets/x/f7")
     again = one.step(declared(), step.status)
-    assert again.status["phase"] == "Syncing"
-    assert one.step(declared(), again.status).status["phase"] == "Complete"
+    assert again.status["phase"] == "Pending" and settled(one, declared(), again.status)["phase"] == "Complete"
 
 
 def test_it_is_freed_when_its_time_is_over() -> None:
@@ -364,3 +364,69 @@ def test_complete_is_never_said_of_what_is_not(seed: int) -> None:
         if runs == 4:
             break
     assert status["phase"] in SETTLED
+
+
+def test_what_is_at_the_path_of_another_data_set_is_not_freed_by_one_that_is_refused() -> None:
+    fake = Fake()
+    one, owner = engine(fake), declared(path="/datasets/x")
+    whole = settled(one, owner)
+    # One whose source is elsewhere, and one that would even have the same.
+    for other in (declared("y", path="/datasets/x", source="/srv/y"), declared("z", path="/datasets/x")):
+        failed = settled(one, other, others=(owner,))
+        assert failed["phase"] == "Failed" and "overlaps" in failed["message"]
+        asked = replace(other, cancel="1 free")
+        status = one.step(asked, failed, (owner,)).status
+        assert status == {**failed, "observedCancel": "1 free"}
+        assert not [call for call in fake.calls if call.startswith("free")] and fake.cached == set(fake.known)
+    assert one.step(owner, whole).status["phase"] == "Complete"
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Mounting"])
+def test_a_cancel_before_what_is_mounted_is_looked_at_again_leaves_it_in_the_cache(phase: str) -> None:
+    fake, clock = Fake(), Clock()
+    one = engine(fake, clock)
+    status = {**settled(one, declared()), "phase": phase, "observedReload": "2"}
+    ended = one.step(declared(reload="2", cancel="now"), status).status
+    assert ended["phase"] == "Incomplete" and "2.0 KiB of 2.0 KiB cached" in ended["message"] and fake.cached == set(fake.known)
+    # It is whole, and so is Complete again by itself.
+    clock.pause(60)
+    assert one.step(declared(reload="2", cancel="now"), ended).status["phase"] == "Pending"
+    assert settled(one, declared(reload="2", cancel="now"), one.step(declared(reload="2", cancel="now"), ended).status)["phase"] == "Complete"
+    freed = one.step(declared(reload="2", cancel="now free"), status).status
+    assert freed["phase"] == "Incomplete" and "It was freed" in freed["message"] and fake.cached == set()
+
+
+def test_what_never_was_whole_is_freed_when_its_time_is_over_and_what_is_lost_later_too() -> None:
+    for lost in (False, True):
+        fake, clock = Fake(), Clock()
+        fake.broken = set() if lost else {"/datasets/x/f2"}
+        one, dataset = engine(fake, clock), declared(ttl="1h")
+        status = settled(one, dataset)
+        if lost:
+            fake.cached.discard("/datasets/x/f2")
+            status = one.step(dataset, status).status
+        assert status["phase"] == "Incomplete" and len(fake.cached) == 199
+        clock.pause(3500)
+        step = one.step(dataset, status)
+        assert fake.cached and step.delay <= 100
+        clock.pause(100)
+        status = one.step(dataset, step.status).status
+        assert status["phase"] == "Incomplete" and "1h after its load" in status["message"] and fake.cached == set()
+        clock.pause(7200)
+        calls = len(fake.calls)
+        assert one.step(dataset, status).status["phase"] == "Incomplete" and len(fake.calls) == calls, "it is freed once"
+
+
+def test_the_share_that_is_cached_is_told_as_it_is_where_it_is_not_whole() -> None:
+    fake = Fake()
+    fake.broken = {"/datasets/x/f2"}
+    one = engine(fake)
+    status = settled(one, declared())
+    assert status["cachedPercent"] == 99
+    fake.cached = set(sorted(fake.cached)[:100])
+    status = one.step(declared(), status).status
+    assert (status["phase"], status["cachedPercent"], status["cachedBytes"]) == ("Incomplete", 50, 1000) and "100 of 200 files" in status["message"]
+    known = settled(one, declared("m", path="/datasets/m", source="/srv/m", preload="metadata"))
+    assert known["cachedPercent"] == 0
+    fake.cached |= {name for name in fake.known if name.startswith("/datasets/m/")}
+    assert one.step(declared("m", path="/datasets/m", source="/srv/m", preload="metadata"), known).status["cachedPercent"] == 100

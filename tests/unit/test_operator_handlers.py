@@ -39,6 +39,7 @@ class Small:
         self.told: list[tuple[str, str]] = []
         self.let_go: list[str] = []
         self.gone: set[str] = set()
+        self.claims: Any = lambda namespace, names: {}
 
     def all(self) -> dict[str, Item]:
         return dict(self.items)
@@ -321,3 +322,17 @@ def test_what_the_watch_tells_late_does_not_undo_what_was_written(monkeypatch: p
     store.follow("", "1")
     store.put(version(104, "Complete"))
     assert store.get("n/x") is None
+
+
+def test_a_pod_with_a_claim_that_the_webhook_did_not_see_is_counted_too() -> None:
+    cluster = Small()
+    cluster.held = [
+        {"metadata": {"name": name, "namespace": "n", "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {"cacheDataset": "yes"}},
+         "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]}}
+        for name in ("below-a-root", "elsewhere")
+    ]  # fmt: skip
+    cluster.claims = lambda _namespace, names: {name: f"/srv/data/{name}" for name in names if name == "below-a-root"}
+    one = Work(cluster, cluster, engine(Fake(), Clock()), Settings("n", roots=("/srv/data",)))  # type: ignore[arg-type]
+    one.count_unserved()
+    one.count_unserved()
+    assert cluster.told == [("below-a-root", "ReadsFromSource")], "each is told once"

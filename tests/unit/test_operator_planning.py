@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -57,6 +58,22 @@ def test_what_does_not_fit_is_told_with_figures_and_a_remedy(needed: int, used: 
     workers = [Worker("a", 10 * GIB, used[0]), Worker("b", 10 * GIB, used[1])]
     sentence = planning.too_large(needed, workers, reserved)
     assert all(figure in sentence for figure in figures), sentence
+
+
+@pytest.mark.parametrize(("used", "needed", "reserved", "replicas"), [(0, 40, 0, 1), (6, 8, 0, 1), (8, 15, 2, 1), (9, 1, 0, 1), (0, 25, 0, 2)])
+def test_what_is_named_as_a_remedy_lets_it_in(used: int, needed: int, reserved: int, replicas: int) -> None:
+    workers = [Worker("a", 10 * GIB, 0), Worker("b", 10 * GIB, used * GIB)]
+    sentence = planning.too_large(needed * GIB, workers, reserved * GIB, replicas)
+    if more := re.search(r"(\d+) more worker", sentence):
+        enough = [Worker(f"w{number}", 10 * GIB, 0) for number in range(int(more[1]))]
+        assert planning.too_large(needed * GIB, [*workers, *enough], reserved * GIB, replicas) == ""
+        assert int(more[1]) == 1 or planning.too_large(needed * GIB, [*workers, *enough[1:]], reserved * GIB, replicas)
+    if part := re.search(r"at most ([\d.]+) GiB", sentence):
+        fits = int(float(part[1]) * GIB)
+        assert planning.too_large(fits * replicas, workers, reserved * GIB, replicas) == ""
+        assert planning.too_large((fits + GIB // 4) * replicas, workers, reserved * GIB, replicas)
+    assert bool(more) == (used < 9) and bool(part) == (used < 8), "where a worker is full, only a larger quota helps"
+    assert "a larger quota" in sentence
 
 
 def test_copies_need_workers() -> None:

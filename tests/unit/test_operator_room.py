@@ -33,7 +33,7 @@ def filled(used: int, **sizes: int) -> tuple[Fake, list[Dataset]]:
         path = f"/datasets/{name}"
         fake.table[path], fake.known[f"{path}/a"] = Mount(f"/srv/{name}", True, {}), size
         fake.cached |= {f"{path}/a"} if size else set()
-    return fake, [declared(name) for name in sizes]
+    return fake, [declared(name, source=f"/srv/{name}") for name in sizes]
 
 
 def with_room_made(one: Engine, dataset: Dataset, others: list[Dataset]) -> tuple[dict[str, Any], list[str]]:
@@ -47,7 +47,7 @@ def with_room_made(one: Engine, dataset: Dataset, others: list[Dataset]) -> tupl
         for name in step.victims:
             asked.append(name)
             (victim,) = [other for other in others if other.name == name]
-            known = {"phase": "Complete", "observedGeneration": 1}
+            known = {"phase": "Complete", "observedGeneration": 1, "mounted": {"path": victim.path}}
             freed = one.step(replace(victim, cancel=f"now free to make room for {dataset.name}"), known).status
             assert freed["phase"] == "Incomplete" and f"It was freed to make room for {dataset.name}." in freed["message"]
     return status, asked
@@ -72,6 +72,12 @@ def test_nothing_is_freed_where_that_would_not_do() -> None:
         status, asked = with_room_made(engine(fake), declared(evict=["old", "away", "unknown"]), others)
         assert status["phase"] == "TooLarge" and asked == [] and freed(fake) == [] and fake.sent == []
         assert "2.0 KiB are to be loaded" in status["message"] and "(old, away, unknown) holds too little" in status["message"]
+
+
+def test_what_another_has_mounted_at_its_path_is_not_counted_on() -> None:
+    fake, others = filled(2900, old=2800)
+    status, asked = with_room_made(engine(fake), declared(evict=["old"]), [replace(others[0], source="/srv/elsewhere")])
+    assert status["phase"] == "TooLarge" and not asked and not freed(fake)
 
 
 def test_no_more_is_freed_than_it_takes() -> None:

@@ -216,6 +216,29 @@ def test_a_claim_whose_volume_has_no_path_on_the_hosts_stays_on_it_alike(fuse: F
     assert after["spec"]["schedulingGates"]
 
 
+def test_a_file_is_served_as_one_and_what_may_have_to_be_made_stays_on_its_source() -> None:
+    def typed(kind: str, path: str) -> dict[str, Any]:
+        return {"name": "data", "hostPath": {"path": path, "type": kind}}
+
+    known = dataset("images", "/srv/images")
+    for kind, path, wanted in (("File", "/srv/images/labels.csv", "File"), ("", "/srv/images/train", "Directory"), ("DirectoryOrCreate", "/srv/images/", "Directory")):
+        after, _ = mutated(pod(typed(kind, path)), known)
+        assert after["spec"]["volumes"][0]["hostPath"]["type"] == wanted
+    for kind in ("DirectoryOrCreate", "FileOrCreate"):
+        before = pod(typed(kind, "/srv/images/new"))
+        after, _ = mutated(before, known)
+        assert after["spec"] == before["spec"] and f"its type {kind}" in after["metadata"]["annotations"]["alnair.io/onSource"]
+    before = pod(typed("Socket", "/srv/images/socket"))
+    assert mutated(before, known)[0] == before
+
+
+def test_who_claims_to_read_only_reads_only() -> None:
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "images", "readOnly": True}}
+    for given in (claim, {**claim, "persistentVolumeClaim": {"claimName": "images"}}):
+        after, _ = mutated(pod(given), dataset("images", "pvc://images", namespace="default", readOnly=False))
+        assert after["spec"]["containers"][0]["volumeMounts"][0].get("readOnly", False) == (given is claim)
+
+
 def test_the_mount_on_another_node_helps_no_pod_that_is_bound_to_one() -> None:
     after, _ = mutated(pod(host("/mnt/fuse3/datasets/a"), node="n1"), fuse=Fuse(frozenset({"n2"})))
     assert "initContainers" not in after["spec"] and "node n1" in after["metadata"]["annotations"]["alnair.io/onSource"]

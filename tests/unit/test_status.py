@@ -125,3 +125,11 @@ def test_the_hit_ratio_is_what_the_master_that_leads_has_counted(
     console = rich.console.Console(file=io.StringIO(), width=200)
     console.print(status.table({**FOUND, "reads": reads}))
     assert re.search(rf"hit ratio +│ +│ +│ {text}", console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_pods_that_wait_for_their_data_sets_are_told_from_others() -> None:
+    def pod(name: str, *gates: str) -> Any:
+        spec = SimpleNamespace(scheduling_gates=[SimpleNamespace(name=gate) for gate in gates] or None)
+        return SimpleNamespace(metadata=SimpleNamespace(namespace="train", name=name), spec=spec)
+
+    assert status.held([pod("free"), pod("other", "example.org/quota"), pod("waits", "example.org/quota", "alnair.io/dataset")]) == ["train/waits"]
