@@ -231,7 +231,7 @@ def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping
             remedy = {
                 "is cordoned": f"Try: kubectl uncordon {node_of(name, answer)}",
                 "is not Ready": f"Try: kubectl describe node {node_of(name, answer)}",
-                "is no node of the cluster": f"Its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "It has none yet: let this host join it.",
+                "is no node of the cluster": f"Its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "It has none yet: join this host.",
             }
             yield Check("cluster", "nodes", FAIL, f"{name} {reason}", remedy[reason])
     if not wrong:

@@ -6,8 +6,9 @@ DOCUMENTATION = r"""
 module: files_persisted
 short_description: Write what only workers hold to the under storage
 description:
-  - Asks the leading master for files that are not persisted, lets Alluxio persist them, and waits until none is left, so that workers can leave without taking
-    the only copy of a file with them.
+  - Asks the leading master for files that are not persisted, lets Alluxio persist them, and waits until none is left, so that workers can leave or restart
+    without taking the only copy of a file with them.
+  - Asks no source for files that the master does not know. Files that are lost already are named, and keep nothing from going on.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
@@ -28,6 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files: {description: Files that were not persisted., type: list, elements: str, returned: success}
+lost: {description: Files whose content no worker has any more and that are in no under storage., type: list, elements: str, returned: success}
 """
 
 import re
@@ -43,13 +45,19 @@ except ImportError:
     kubernetes = None
 
 # A line of `alluxio fs ls -R` of a file that is not persisted: mode, owner, group, size, state, date, time, share in the cache, path.
-LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+\d+\s+(?:NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+\d+%\s+(/.*)$")
+LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+\d+\s+(NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+\d+%\s+(/.*)$")
 BATCH = 100
 
 
-def unpersisted(listing: str) -> list[str]:
-    """Return the files in what `alluxio fs ls -R` printed that are not in the under storage."""
-    return [found[1] for line in listing.splitlines() if (found := LINE.match(line))]
+def unpersisted(listing: str) -> tuple[list[str], list[str]]:
+    """Return the files in what `alluxio fs ls -R` printed that only workers hold, and those that nobody holds any more."""
+    found = [match for line in listing.splitlines() if (match := LINE.match(line))]
+    return [match[2] for match in found if match[1] != "LOST"], [match[2] for match in found if match[1] == "LOST"]
+
+
+def some(files: list[str]) -> str:
+    """Return the first of many files, and how many more there are."""
+    return f"{', '.join(files[:20])}{f' and {len(files) - 20} more' if len(files) > 20 else ''}"
 
 
 def main() -> None:
@@ -72,32 +80,33 @@ def main() -> None:
         leader = masters.leader()
         if not leader:
             module.fail_json(
-                msg=f"No master of release {params['release']} answers, so nobody can tell what only the leaving workers hold. Nothing was changed. Mend the "
+                msg=f"No master of release {params['release']} answers, so nobody can tell what only its workers hold. Nothing was changed. Mend the "
                 "masters (alnair_runner.py status tells what ails them), or let these files go with -e alluxio_force=true."
             )
         pod = masters.pod(leader.name)
 
-        def left() -> list[str]:
-            # Files that are persisted, which are most, stay where they are.
-            line = "alluxio fs ls -R / | grep -E ' (NOT_PERSISTED|TO_BE_PERSISTED|LOST) ' || true"
+        def left() -> tuple[list[str], list[str]]:
+            # Files that are persisted, which are most, stay where they are, and folders that nobody has looked into are not listed at their source.
+            line = "alluxio fs -Dalluxio.user.file.metadata.load.type=NEVER ls -R / | grep -E ' (NOT_PERSISTED|TO_BE_PERSISTED|LOST) ' || true"
             return unpersisted(pods.execute(masters.core, pod, line, timeout=params["timeout"]))
 
-        files = now = left()
+        files, lost = left()
+        if lost:
+            module.warn(f"Lost with workers before, for they were not in the under storage: {some(lost)}. Remove them (alluxio fs rm), or write them again.")
         if not files or module.check_mode:
-            module.exit_json(changed=bool(files), files=files)
+            module.exit_json(changed=bool(files), files=files, lost=lost)
         for start in range(0, len(files), BATCH):
             pods.execute(masters.core, pod, 'alluxio fs persist "$@"', *files[start : start + BATCH], timeout=params["timeout"])
-        while (now := left()) and time.monotonic() < deadline:
+        while (now := left()[0]) and time.monotonic() < deadline:
             time.sleep(2)
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException) as error:
-        module.fail_json(msg=f"What only the leaving workers hold could not be persisted, so they were not removed: {error}")
+        module.fail_json(msg=f"What only workers hold could not be persisted, so none was removed or restarted: {error}")
     if now:
         module.fail_json(
-            msg=f"Not persisted after {params['timeout']} s, so the workers were not removed: "
-                f"{', '.join(now[:20])}{f' and {len(now) - 20} more' if len(now) > 20 else ''}. "
-            "Free or persist them yourself (alluxio fs persist), then run this again."
+            msg=f"Not persisted after {params['timeout']} s, so no worker was removed or restarted: {some(now)}. "
+            "Remove or persist them yourself (alluxio fs persist), then run this again."
         )
-    module.exit_json(changed=True, files=files)
+    module.exit_json(changed=True, files=files, lost=lost)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,27 @@ def test_another_version_and_back_loses_nothing(cluster: Alnair, content: set[st
 
 
 @pytest.mark.long
+def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, execute: Callable[..., str], tmp_path: Path) -> None:
+    def write(path: str) -> str:
+        line = f"head -c 100000 /dev/urandom > /tmp/f; alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE copyFromLocal /tmp/f {path} >&2; md5sum < /tmp/f"
+        return execute("alluxio-master-0", line, "alluxio-master")
+
+    written = {path: write(path) for path in ("/only-cached", "/cached-too")}
+    try:
+        changed = {"alluxio_chart_values": {"worker": {"properties": {"alluxio.worker.rpc.executor.parallelism": 3}}}, "alluxio_chart_backup_directory": str(tmp_path)}
+        result = cluster.upgrade(extra_vars=changed)
+        assert result.status == "successful", result.failures
+        assert execute("alluxio-master-0", "alluxio fs cat /only-cached | md5sum", "alluxio-master") == written["/only-cached"]
+        written["/since"] = write("/since")
+        result = cluster.rollback(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)})
+        assert result.status == "successful", result.failures
+        for path, content in written.items():
+            assert execute("alluxio-master-0", f"alluxio fs cat {path} | md5sum", "alluxio-master") == content
+    finally:
+        execute("alluxio-master-0", f"alluxio fs rm {' '.join(written)}", "alluxio-master")
+
+
+@pytest.mark.long
 def test_an_upgrade_that_cannot_succeed_is_put_back(cluster: Alnair, content: set[str], tmp_path: Path) -> None:
     cluster.deploy()
     result = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_timeout": 90, "alluxio_chart_backup_directory": str(tmp_path)})

@@ -173,7 +173,7 @@ def test_images_are_compared_by_their_whole_names(image: str, name: str) -> None
 
 def test_a_cluster_without_nodes_is_not_told_as_a_matter_of_names() -> None:
     remedies = [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {})]
-    assert remedies == ["It has none yet: let this host join it."]
+    assert remedies == ["It has none yet: join this host."]
     assert [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"x": NODE})] == ["Its nodes are x: set alluxio_node_name."]
 
 

@@ -200,8 +200,9 @@ drwxr-xr-x  alluxio        alluxio                      2       PERSISTED 11-25-
 -rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /b c
 -rw-r--r--  alluxio        alluxio                      0 TO_BE_PERSISTED 11-25-2026 15:00:00:000   0% /d/e
 drwxr-xr-x  alluxio        alluxio                      1   NOT_PERSISTED 11-25-2026 15:00:00:000  DIR /f
+-rw-r--r--  alluxio        alluxio                 100000            LOST 11-25-2026 15:00:00:000   0% /g
 """
-    assert unpersisted(listing) == ["/b c", "/d/e"]
+    assert unpersisted(listing) == (["/b c", "/d/e"], ["/g"])
 
 
 def test_a_worker_whose_node_lost_the_label_is_waited_for() -> None:
