@@ -16,7 +16,7 @@ import rich.console
 import urllib3
 import yaml
 
-from alnair import Alnair, ClusterError, Result, UsageError, cluster, counting, datasets, start
+from alnair import Alnair, ClusterError, Result, cluster, counting, datasets, start
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
@@ -52,21 +52,6 @@ def test_a_limit_may_be_a_group_or_a_pattern(inventory: Path) -> None:
     assert Alnair(inventory).matched("node-*,!node-1") == ["node-2"]
 
 
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        (["a=1"], {"a": "1"}),
-        (["a=b=c"], {"a": "b=c"}),
-        (["a=true"], {"a": True}),
-        (['{"a": [1]}'], {"a": [1]}),
-        (["a: 1"], {"a": 1}),
-        (["a=1", "a=2"], {"a": "2"}),
-    ],
-)
-def test_extra_variables_are_taken_as_ansible_takes_them(words: list[str], found: dict[str, Any]) -> None:
-    assert common.extra_variables(tuple(words)) == found
-
-
 def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inventory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
@@ -82,31 +67,6 @@ def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inve
         "loading_bench_results": str(tmp_path / "r.json"), "loading_bench_picture": str(tmp_path / "r.png"),
     }  # fmt: skip
     assert call("bench", "--inventory", str(inventory)).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("word", "sentence"),
-    [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor"), ("{a: ", "-e {a:  cannot be read: expected the node content")],
-)
-def test_extra_variables_that_are_none_are_refused(word: str, sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        common.extra_variables((word,))
-
-
-def test_a_file_of_variables_may_have_encrypted_values_which_stay_so(tmp_path: Path) -> None:
-    path = tmp_path / "more.yml"
-    path.write_text("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\nb: !unsafe '{{'\n", encoding="utf-8")
-    assert common.extra_variables((f"@{path}",)) == {"a": {"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n00\n"}, "b": {"__ansible_unsafe": "{{"}}
-    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="is encrypted as a whole"):
-        common.extra_variables((f"@{path}",))
-
-
-def test_a_file_of_variables_that_is_no_yaml_is_told_without_its_text(tmp_path: Path) -> None:
-    (tmp_path / "more.yml").write_text("a: 1\npassword: [correct-horse\nb: 1\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"cannot be read: .* in line 3, column 2") as refused:
-        common.extra_variables((f"@{tmp_path}/more.yml",))
-    assert "correct-horse" not in str(refused.value)
 
 
 def test_an_inventory_with_a_vault_is_read_by_the_password_that_the_environment_names(tmp_path: Path, inventory: Path) -> None:
