@@ -16,7 +16,7 @@ import rich.console
 import urllib3
 import yaml
 
-from alnair import Alnair, ClusterError, Result, cluster, counting, datasets, start
+from alnair import Alnair, ClusterError, Event, Result, cluster, counting, datasets, start
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
@@ -325,6 +325,21 @@ def test_an_interrupt_cancels_the_load_only_on_demand(inventory: Path, monkeypat
     assert called == [(verb, *names) for verb in verbs]
     assert ("dataset cancel NAME ends it" in done.output) is (len(verbs) == 1)
     assert done.exit_code == 130
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_last_line_for_programs_is_the_result_where_a_load_is_cancelled_too(inventory: Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    def dataset(_self: Alnair, verb: str, *_names: str, on_event: Any, **_options: Any) -> Result:
+        on_event(Event("message", "now", text=verb))
+        if fails and verb == "cancel":
+            raise ClusterError("gone")
+        return Result(status="successful" if verb == "cancel" else "interrupted")
+
+    monkeypatch.setattr(Alnair, "dataset", dataset)
+    lines = [json.loads(line) for line in call("dataset", "load", "a", "--cancel", "--jsonl", "--inventory", str(inventory)).stdout.splitlines()]
+    assert [(line["event"], line.get("text"), line.get("verb")) for line in lines] == [
+        ("message", "load", None), ("message", "cancel", None), ("result", None, "dataset load"),
+    ]  # fmt: skip
 
 
 def role_options(role: str) -> dict[str, Any]:
