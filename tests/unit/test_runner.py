@@ -397,6 +397,16 @@ def test_a_load_is_told_with_bytes_files_rate_and_time_left() -> None:
     assert "images: Loading, 512.0 MiB of 1.0 GiB (42 %), 7 files, 1.0 MiB/s, 30 s left" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_what_a_load_tells_in_brackets_is_shown_on_a_terminal_as_it_stands() -> None:
+    watch = datasets.Watch(rich.console.Console(file=io.StringIO(), force_terminal=True, width=200), lambda: [{**LOADING, "name": "[/x]"}])
+    watch.loading, watch.looked = True, -100.0
+    try:
+        watch.tick()
+        assert watch.status and "[/x]: Loading" in str(watch.status.renderable.text)  # type: ignore[union-attr]
+    finally:
+        watch.end()
+
+
 def test_an_api_server_that_restarts_does_not_end_the_watch() -> None:
     def away() -> list[dict[str, Any]]:
         raise ClusterError("away")
