@@ -200,10 +200,11 @@ class Alnair:
             options: As for :meth:`run`.
         """
         chosen = dict(extra_vars or {})
-        away = self.matched("alluxio_controller") not in ([], ["localhost"]) or said.known(self.inventory).get("loading_bench_results")
-        if not away and "loading_bench_results" not in chosen:
-            path = records.figures(self.inventory)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.matched("alluxio_controller") in ([], ["localhost"]) and chosen.get("loading_bench_results") != "":
+            # As a whole path, by which the run's record leads the report to it.
+            path = Path(chosen.get("loading_bench_results") or said.figures(self.inventory)).expanduser().resolve()
+            if path == records.figures(self.inventory).resolve():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             chosen["loading_bench_results"] = str(path)
         return self.run("bench", extra_vars=chosen, **options)
 
