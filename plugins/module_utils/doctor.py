@@ -302,7 +302,10 @@ def of_images(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mappin
 def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of the machine that Ansible runs on."""
     yield Check("controller", "versions", OK, f"ansible-core {found['ansible']}, Python {found['python']}")
-    if not found["helm"]:
+    if found["helm_broken"]:
+        remedy = f"See what lies there: file {wanted['helm']}. Remove it, and deploy installs one; helm_install_method says how."
+        yield Check("controller", "helm", WARN, f"{wanted['helm']} does not run: {found['helm_broken']}", remedy)
+    elif not found["helm"]:
         yield Check("controller", "helm", WARN, f"there is none at {wanted['helm']}", "deploy installs it; helm_install_method says how.")
     elif version(found["helm"]) < version(wanted["helm_minimum"]):
         yield Check("controller", "helm", WARN, found["helm"], f"deploy installs a newer one: it must be {wanted['helm_minimum']} at least.")

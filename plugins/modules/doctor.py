@@ -155,20 +155,26 @@ def node_facts(item: Any) -> dict[str, Any]:
 
 
 def controller_facts(params: dict[str, Any]) -> dict[str, str]:
-    """Return versions, and why the repository does not answer; empty where it does or there is none."""
-    helm = ""
+    """Return versions, why helm does not run, and why the repository does not answer; empty where it does or there is none."""
+    helm, broken = "", ""
     if os.access(params["helm"], os.X_OK):
         words, limit = [params["helm"], "version", "--template", "{{.Version}}"], params["timeout"]
-        # Not run_command, which knows no time limit.
-        done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
-        helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
+        try:
+            # Not run_command, which knows no time limit.
+            done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
+            helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
+            broken = "" if helm else " ".join(done.stderr.split()) or f"it tells no version, but ends with {done.returncode}"
+        except subprocess.TimeoutExpired:
+            broken = f"it did not answer within {limit} s"
+        except OSError as error:
+            broken = str(error.strerror)
     reason = ""
     if params["repository"].startswith(("http://", "https://")):
         try:
             open_url(f"{params['repository'].rstrip('/')}/index.yaml", method="HEAD", timeout=params["timeout"]).close()
         except (OSError, ValueError) as error:
             reason = str(error)
-    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "repository": reason}
+    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "helm_broken": broken, "repository": reason}
 
 
 def line(check: doctor.Check) -> str:

@@ -32,7 +32,7 @@ WANTED: dict[str, Any] = {
 }  # fmt: skip
 NODE = {"ready": True, "cordoned": False, "images": ["docker.io/alluxio/alluxio:2.9.4"]}
 CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None}
-CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "repository": ""}
+CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "repository": ""}
 SHM = [{"type": "hostPath", "path": "/dev/shm"}]
 
 
@@ -179,6 +179,7 @@ def test_a_node_may_have_another_name_than_its_host() -> None:
     ("controller", "wanted", "found"),
     [
         ({"helm": ""}, {}, [("controller", "helm", "warn", "there is none at /usr/local/bin/helm")]),
+        ({"helm": "", "helm_broken": "why"}, {}, [("controller", "helm", "warn", "/usr/local/bin/helm does not run: why")]),
         ({"helm": "3.9.0"}, {}, [("controller", "helm", "warn", "3.9.0")]),
         ({}, {"repository": "https://x"}, []),
         ({"repository": "404"}, {"repository": "https://x"}, [("controller", "chart repository", "fail", "https://x: 404")]),
@@ -192,6 +193,23 @@ def test_a_repository_that_does_not_answer_is_said(tmp_path: Path) -> None:
     found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "http://127.0.0.1:9", "timeout": 5, "ansible": "2.21.5"})
     assert found["helm"] == ""
     assert "refused" in found["repository"]
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("\x7fELF", "Exec format error"),
+        ("#!/bin/sh\nexec sleep 60\n", "it did not answer within 1 s"),
+        ("#!/bin/sh\necho no such library >&2\nexit 127\n", "no such library"),
+        ("#!/bin/sh\nexit 1\n", "it tells no version, but ends with 1"),
+        ("#!/bin/sh\necho v3.19.5\n", ""),
+    ],
+)
+def test_a_helm_that_does_not_run_ends_no_report(tmp_path: Path, text: str, broken: str) -> None:
+    (tmp_path / "helm").write_text(text, encoding="utf-8")
+    (tmp_path / "helm").chmod(0o755)
+    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "timeout": 1, "ansible": "2.21.5"})
+    assert (found["helm"], found["helm_broken"]) == ("" if broken else "3.19.5", broken)
 
 
 def test_the_script_reads_this_very_machine() -> None:
