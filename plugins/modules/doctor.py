@@ -28,9 +28,8 @@ options:
   free_inodes: {description: Inodes that each host must have there., type: int, required: true}
   journal_size: {description: Space that masters must have beyond that., type: str, required: true}
   quota: {description: Memory of each worker's cache., type: str, required: true}
-  master_host_network: {description: Whether the masters' pods use the network of their hosts., type: bool, default: false}
-  worker_host_network: {description: Whether the workers' pods do., type: bool, default: false}
-  levels: {description: The tiers of the chart's values., type: list, elements: dict, default: []}
+  values_files: {description: Values files of the chart in order; later ones win., type: list, elements: path, default: []}
+  values: {description: "Values that win over those; of all, ports, hostNetwork and tiers count.", type: dict, default: {}}
   images: {description: Images that nodes need., type: list, elements: str, required: true}
   storage_class: {description: The journal's storage class., type: str, required: true}
   repository: {description: The chart's repository; empty for none., type: str, default: ""}
@@ -96,9 +95,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, kube
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
+# The client brings PyYAML with it.
 try:
     import kubernetes
+    import yaml
 except ImportError:
     kubernetes = None
 
@@ -177,6 +179,19 @@ def controller_facts(params: dict[str, Any]) -> dict[str, str]:
     return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "helm_broken": broken, "repository": reason}
 
 
+def chart_values(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the chart's values as helm will merge them, and why files of them cannot be read."""
+    layers, unread = [], []
+    for path in params["values_files"]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                layer = yaml.safe_load(file) or {}
+            layers.append(dict(layer))
+        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+            unread.append(f"{path}: {' '.join(str(error).split())}")
+    return merged([*layers, params["values"]]), unread
+
+
 def line(check: doctor.Check) -> str:
     """Return a line of the report."""
     return f"{check.verdict:<4}  {check.subject}: {check.check}: {check.text}{'. ' if check.remedy else ''}{check.remedy}"
@@ -195,9 +210,8 @@ def main() -> None:
             **{name: {"type": "list", "elements": "str", "required": True} for name in ("masters", "workers", "images")},
             "hosts": {"type": "dict", "required": True},
             "fuse": {"type": "bool", "default": True},
-            "master_host_network": {"type": "bool", "default": False},
-            "worker_host_network": {"type": "bool", "default": False},
-            "levels": {"type": "list", "elements": "dict", "default": []},
+            "values_files": {"type": "list", "elements": "path", "default": []},
+            "values": {"type": "dict", "default": {}},
             "repository": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 10},
         },
@@ -206,9 +220,10 @@ def main() -> None:
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     params = module.params
+    values, unread = chart_values(params)
     hosts = {name: answer for name, answer in params["hosts"].items() if answer}
     try:
-        found = doctor.checks(hosts, cluster_facts(params), controller_facts(params), params)
+        found = doctor.checks(hosts, cluster_facts(params), {**controller_facts(params), "unread": unread}, {**params, "values": values})
     except ValueError as error:
         module.fail_json(msg=str(error))
     ordered = sorted(found, key=lambda check: ORDER.index(check.verdict))

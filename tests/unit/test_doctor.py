@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, ports, probe_script
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor
-from ansible_collections.alnair.alluxio.plugins.modules.doctor import cluster_facts, controller_facts
+from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts, controller_facts
 
 from alnair import Alnair, Check, Result
 from tests.unit.runner_tools import call
@@ -27,12 +28,12 @@ FACTS: dict[str, Any] = {
 }  # fmt: skip
 WANTED: dict[str, Any] = {
     "namespace": "alluxio", "masters": ["m"], "workers": ["w"], "user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000, "root": "/mnt/fuse",
-    "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "levels": [], "images": ["alluxio/alluxio:2.9.4"],
-    "master_host_network": False, "worker_host_network": False, "storage_class": "standard", "repository": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
+    "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "values": {}, "images": ["alluxio/alluxio:2.9.4"],
+    "storage_class": "standard", "repository": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
 }  # fmt: skip
 NODE = {"ready": True, "cordoned": False, "images": ["docker.io/alluxio/alluxio:2.9.4"]}
 CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None}
-CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "repository": ""}
+CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "unread": [], "repository": ""}
 SHM = [{"type": "hostPath", "path": "/dev/shm"}]
 
 
@@ -129,14 +130,50 @@ def test_an_api_server_that_answers_otherwise_is_told_in_a_sentence(tmp_path: Pa
 
 @pytest.mark.parametrize(("shm", "levels", "lines"), [(None, [], 0), (GIB, [], 0), (4 * GIB, SHM, 0), (GIB, SHM, 1), (None, SHM, 1)])
 def test_shared_memory_matters_where_a_tier_lies_there(shm: int | None, levels: list[dict[str, str]], lines: int) -> None:
-    assert len(wrong({"w": fit("w", shm=shm)}, levels=levels)) == lines
+    assert len(wrong({"w": fit("w", shm=shm)}, values={"tieredstore": {"levels": levels}})) == lines
+
+
+HOSTS_NETWORK = {"hostNetwork": True}
 
 
 def test_ports_matter_on_the_hosts_network_and_may_be_alluxios_own() -> None:
     taken = {"w": fit("w", ports={"29999": "java", "30000": "nginx"})}
-    assert wrong(taken) == wrong(taken, master_host_network=True) == []
-    assert wrong(taken, worker_host_network=True) == [("w", "ports", "fail", "taken: 30000 by nginx")]
-    assert wrong({"w": fit("w", ports=None)}, worker_host_network=True) == [("w", "ports", "warn", "ss is not there to tell")]
+    assert wrong(taken) == wrong(taken, values={"master": HOSTS_NETWORK}) == []
+    assert wrong(taken, values={"worker": HOSTS_NETWORK}) == [("w", "ports", "fail", "taken: 30000 by nginx")]
+    assert wrong({"w": fit("w", ports=None)}, values={"worker": HOSTS_NETWORK}) == [("w", "ports", "warn", "ss is not there to tell")]
+
+
+@pytest.mark.parametrize(
+    ("values", "ports"),
+    [
+        ({"worker": HOSTS_NETWORK}, [29999, 30000, 30001, 30002, 30003]),
+        ({"worker": {**HOSTS_NETWORK, "ports": {"web": 31000}}, "jobWorker": {"ports": {"rpc": "31001"}}}, [29999, 31000, 31001, 30002, 30003]),
+        ({"proxy": HOSTS_NETWORK, "fuse": HOSTS_NETWORK}, []),
+        ({"proxy": {**HOSTS_NETWORK, "enabled": True, "ports": {"web": 80}}, "fuse": HOSTS_NETWORK, "metrics": {"enabled": True}}, [80, 49999]),
+        ({"worker": {**HOSTS_NETWORK, "ports": None}, "jobWorker": None}, []),
+    ],
+)
+def test_ports_are_those_of_the_values(values: dict[str, Any], ports: list[int]) -> None:
+    assert doctor.host_ports("w", {**WANTED, "values": values}) == ports
+    assert doctor.host_ports("m", {**WANTED, "values": values}) == []
+
+
+def test_ports_are_the_charts_where_values_say_none() -> None:
+    chart = yaml.safe_load((HOME / "charts" / "alluxio" / "values.yaml").read_text(encoding="utf-8"))
+    assert {part: chart[part]["ports"] for part in doctor.PORTS if part != "fuse"} == {part: ports for part, ports in doctor.PORTS.items() if part != "fuse"}
+    fuse = (HOME / "charts" / "alluxio" / "templates" / "fuse" / "daemonset.yaml").read_text(encoding="utf-8")
+    assert f"{{name: web, containerPort: {doctor.PORTS['fuse']['web']}}}" in fuse
+
+
+def test_values_come_from_files_too_and_one_that_cannot_be_read_is_a_line(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yml", tmp_path / "second.yml"
+    first.write_text("worker: {hostNetwork: true, ports: {web: 31000}}\n", encoding="utf-8")
+    second.write_text("just words\n", encoding="utf-8")
+    files = [str(first), str(second), str(tmp_path / "none.yml")]
+    values, unread = chart_values({"values_files": files, "values": {"worker": {"ports": {"web": 32000}}}})
+    assert values == {"worker": {"hostNetwork": True, "ports": {"web": 32000}}}
+    assert [text.partition(":")[0] for text in unread] == files[1:]
+    assert [line[:3] for line in wrong(controller={"unread": unread})] == [("controller", "values", "fail")] * 2
 
 
 @pytest.mark.parametrize(
