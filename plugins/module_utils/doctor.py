@@ -10,6 +10,8 @@ from ansible_collections.alnair.alluxio.plugins.module_utils.values import merge
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
+# Where a chart may come from that can be asked.
+ASKED = ("http://", "https://", "oci://")
 # Systems that the tests run on, and their kin.
 TESTED = ("debian", "ubuntu")
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -318,6 +320,27 @@ def of_images(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mappin
             yield Check("cluster", "images", WARN, f"{image} is not on {', '.join(lacking)}", remedy)
 
 
+def chart_source(wanted: Mapping[str, Any]) -> str:
+    """Return the address that the chart comes from; empty where it lies on this machine."""
+    return str(wanted["repository"] or (wanted["chart"] if "://" in wanted["chart"] else ""))
+
+
+def of_chart(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the line on where the chart comes from, where that is elsewhere."""
+    source = chart_source(wanted)
+    verdict, text, remedy = OK, f"{source}: answers", ""
+    if wanted["repository"].startswith("oci://"):
+        verdict, text = FAIL, f"{source} is a registry, which helm takes for no repository"
+        remedy = "Put the whole oci:// reference of the chart into alluxio_chart_ref, and leave alluxio_chart_repository empty."
+    elif not source.startswith(ASKED):
+        verdict, text = WARN, f"{source} was not asked, for it is neither http(s):// nor oci://"
+        remedy = f"See that helm on this machine takes it: helm show chart {source}"
+    elif found["repository"]:
+        verdict, text, remedy = FAIL, f"{source}: {found['repository']}", "See alluxio_chart_repository or alluxio_chart_ref, and the proxy."
+    if source:
+        yield Check("controller", "chart repository", verdict, text, remedy)
+
+
 def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of the machine that Ansible runs on."""
     yield Check("controller", "versions", OK, f"ansible-core {found['ansible']}, Python {found['python']}")
@@ -332,12 +355,4 @@ def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterat
         yield Check("controller", "helm", WARN, found["helm"], f"deploy installs a newer one: it must be {wanted['helm_minimum']} at least.")
     else:
         yield Check("controller", "helm", OK, found["helm"])
-    if wanted["repository"]:
-        text = f"{wanted['repository']}: {found['repository'] or 'answers'}"
-        yield Check(
-            "controller",
-            "chart repository",
-            FAIL if found["repository"] else OK,
-            text,
-            "See alluxio_chart_repository, and the proxy." if found["repository"] else "",
-        )
+    yield from of_chart(found, wanted)

@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -36,6 +37,13 @@ FIXED = ("field is immutable", "updates to statefulset spec for fields other tha
 def local_path(text: str) -> Path:
     """Return where a folder or tarball lies on this host that a user named, with ~ for the home; an address is no path, so no argument's type does this."""
     return Path(text).expanduser().resolve()
+
+
+def registry(reference: str) -> tuple[str, str]:
+    """Return the address of a registry's API and a chart's name there, from an oci:// reference."""
+    host, _slash, name = reference.removeprefix("oci://").partition("/")
+    scheme = "http" if re.match(r"(localhost|127\.|\[::1\])", host) else "https"
+    return f"{scheme}://{host}/v2/", name
 
 
 def objects(manifest: str) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ options:
   images: {description: Images that nodes need., type: list, elements: str, required: true}
   storage_class: {description: The journal's storage class., type: str, required: true}
   repository: {description: The chart's repository; empty for none., type: str, default: ""}
+  chart: {description: "The chart's name there, or its folder, tarball or oci:// reference.", type: str, default: ""}
   helm: {description: The helm that is used., type: path, required: true}
   helm_minimum: {description: Oldest version of it., type: str, required: true}
   ansible: {description: Version of ansible-core., type: str, required: true}
@@ -91,10 +92,12 @@ import platform
 import re
 import subprocess
 from typing import Any
+from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, kube
+from ansible_collections.alnair.alluxio.plugins.module_utils.helm import registry
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
 # The client brings PyYAML with it.
@@ -170,13 +173,24 @@ def controller_facts(params: dict[str, Any]) -> dict[str, str]:
             broken = f"it did not answer within {limit} s"
         except OSError as error:
             broken = str(error.strerror)
-    reason = ""
-    if params["repository"].startswith(("http://", "https://")):
-        try:
-            open_url(f"{params['repository'].rstrip('/')}/index.yaml", method="HEAD", timeout=params["timeout"]).close()
-        except (OSError, ValueError) as error:
-            reason = str(error)
-    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "helm_broken": broken, "repository": reason}
+    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "helm_broken": broken, "repository": silence(params)}
+
+
+def silence(params: dict[str, Any]) -> str:
+    """Return why the chart's repository or registry does not answer; empty where it does, or was not asked."""
+    source, repository = doctor.chart_source(params), params["repository"]
+    if not source.startswith(doctor.ASKED) or repository.startswith("oci://"):
+        return ""
+    oci = source.startswith("oci://")
+    url = registry(source)[0] if oci else f"{repository.rstrip('/')}/index.yaml" if repository else source
+    try:
+        open_url(url, method="GET" if oci else "HEAD", timeout=params["timeout"]).close()
+    except HTTPError as error:
+        # So answers a registry that wants a token, which helm gets.
+        return "" if oci and error.code == 401 else str(error)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def chart_values(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -213,6 +227,7 @@ def main() -> None:
             "values_files": {"type": "list", "elements": "path", "default": []},
             "values": {"type": "dict", "default": {}},
             "repository": {"type": "str", "default": ""},
+            "chart": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import platform
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ FACTS: dict[str, Any] = {
 WANTED: dict[str, Any] = {
     "namespace": "alluxio", "masters": ["m"], "workers": ["w"], "user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000, "root": "/mnt/fuse",
     "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "values": {}, "images": ["alluxio/alluxio:2.9.4"],
-    "storage_class": "standard", "repository": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
+    "storage_class": "standard", "repository": "", "chart": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
 }  # fmt: skip
 NODE = {"ready": True, "cordoned": False, "images": ["docker.io/alluxio/alluxio:2.9.4"]}
 CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None}
@@ -219,6 +221,11 @@ def test_a_node_may_have_another_name_than_its_host() -> None:
         ({"helm": "", "helm_broken": "why"}, {}, [("controller", "helm", "warn", "/usr/local/bin/helm does not run: why")]),
         ({"helm": "3.9.0"}, {}, [("controller", "helm", "warn", "3.9.0")]),
         ({}, {"repository": "https://x"}, []),
+        ({}, {"chart": "oci://x/alluxio"}, []),
+        ({}, {"chart": "/charts/alluxio"}, []),
+        ({"repository": "gone"}, {"chart": "oci://x/alluxio"}, [("controller", "chart repository", "fail", "oci://x/alluxio: gone")]),
+        ({}, {"repository": "oci://x"}, [("controller", "chart repository", "fail", "oci://x is a registry, which helm takes for no repository")]),
+        ({}, {"repository": "s3://x"}, [("controller", "chart repository", "warn", "s3://x was not asked, for it is neither http(s):// nor oci://")]),
         ({"repository": "404"}, {"repository": "https://x"}, [("controller", "chart repository", "fail", "https://x: 404")]),
     ],
 )
@@ -226,10 +233,29 @@ def test_what_is_wrong_with_the_controller_is_said(controller: dict[str, Any], w
     assert wrong(controller=controller, **wanted) == found
 
 
-def test_a_repository_that_does_not_answer_is_said(tmp_path: Path) -> None:
-    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "http://127.0.0.1:9", "timeout": 5, "ansible": "2.21.5"})
+class Registry(http.server.BaseHTTPRequestHandler):
+    """Wants a token at /v2/, as registries do, and has nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_error(401 if self.path == "/v2/" else 404)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_words: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("repository", "chart", "reason"), [("", "oci://{}/charts/alluxio", ""), ("http://{}", "alluxio", "404"), ("", "http://{}/a.tgz", "404"),
+                                                             ("", "oci://127.0.0.1:9/alluxio", "refused"), ("http://127.0.0.1:9", "", "refused")])  # fmt: skip
+def test_a_repository_and_a_registry_are_asked(tmp_path: Path, repository: str, chart: str, reason: str) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"127.0.0.1:{server.server_port}"
+        params = {"helm": str(tmp_path / "helm"), "timeout": 5, "ansible": "2.21.5", "repository": repository.format(where), "chart": chart.format(where)}
+        found = controller_facts(params)
+        server.shutdown()
     assert found["helm"] == ""
-    assert "refused" in found["repository"]
+    assert reason in found["repository"] and bool(reason) is bool(found["repository"])
 
 
 @pytest.mark.parametrize(
@@ -245,7 +271,7 @@ def test_a_repository_that_does_not_answer_is_said(tmp_path: Path) -> None:
 def test_a_helm_that_does_not_run_ends_no_report(tmp_path: Path, text: str, broken: str) -> None:
     (tmp_path / "helm").write_text(text, encoding="utf-8")
     (tmp_path / "helm").chmod(0o755)
-    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "timeout": 1, "ansible": "2.21.5"})
+    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "chart": "", "timeout": 1, "ansible": "2.21.5"})
     assert (found["helm"], found["helm_broken"]) == ("" if broken else "3.19.5", broken)
 
 
@@ -305,6 +331,20 @@ def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_ther
     assert found["w", "ssh"].verdict == "fail" and "refused" in found["w", "ssh"].text
     assert "There is no kubeconfig at /nowhere/config" in found["cluster", "API server"].text
     assert "w: ssh:" in result.failures[-1].message
+
+
+@pytest.mark.parametrize(("tag", "name"), [({}, "r.example/operator:0.1.0"), ({"dataset_operator_tag": ""}, "r.example/operator")])
+def test_the_playbook_looks_for_the_operators_image_where_one_is_named(tmp_path: Path, tag: dict[str, str], name: str) -> None:
+    host = {"ansible_connection": "local", "ansible_become": False}
+    groups = {"alluxio_masters": {"hosts": {"m": host}}, "all": {"vars": {"alluxio_kubeconfig": str(tmp_path / "config")}}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m"}, "spec": {}, "status": {"images": [{"names": ["alluxio/alluxio:2.9.4"]}]}}
+    api = Odd({"/apis/storage.k8s.io/v1/storageclasses/standard": {"metadata": {"name": "standard"}, "provisioner": "x"}})
+    api.add(node)
+    server = serve(api, tmp_path / "config")
+    result = Alnair(tmp_path / "hosts.yml").doctor(extra_vars={"dataset_operator_image": "r.example/operator", **tag})
+    server.shutdown()
+    assert [check.text for check in result.checks if check.check == "images"] == ["alluxio/alluxio:2.9.4 is on all nodes", f"{name} is not on m"]
 
 
 def test_a_host_that_hangs_refuses_or_is_away_is_a_line_beside_the_others(tmp_path: Path) -> None:
