@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 import tomllib
+import typing
 from pathlib import Path
 
 import packaging.specifiers
@@ -20,6 +22,7 @@ import yaml
 
 import alnair
 from alnair import Alnair, Event, UsageError, home, running
+from alnair.options import Options, Plain
 
 HOME = Path(__file__).parents[2]
 # A number that no other process has in its arguments.
@@ -61,6 +64,21 @@ def test_a_run_is_awaited_and_its_events_come_in_the_loops_thread(cluster: Alnai
     assert (result.status, result.changed) == ("successful", 1)
     assert [kind for kind, _thread in heard] == ["play", "task", "host"]
     assert {thread for _kind, thread in heard} == {threading.main_thread()}
+
+
+def test_what_only_reads_is_awaited_too(cluster: Alnair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alnair.status, "read", lambda knobs: {"namespace": knobs["alluxio_namespace"], "thread": threading.current_thread()})
+    found = asyncio.run(cluster.arun(cluster.status, on_event=print))
+    assert found["namespace"] == "alluxio" and found["thread"] is not threading.main_thread()
+
+
+def test_a_type_checker_knows_the_options_that_run_has() -> None:
+    of_run = set(inspect.signature(Alnair.run).parameters) - {"self", "playbook"}
+    assert set(typing.get_type_hints(Options)) == of_run
+    assert set(typing.get_type_hints(Plain)) == of_run - {"verb", "extra_vars"}
+    # Everything that runs a playbook hands them on.
+    loose = [name for name, method in inspect.getmembers(Alnair, inspect.isfunction) if name != "arun" and "**options: 'Any'" in str(inspect.signature(method))]
+    assert loose == []
 
 
 def test_a_kubeconfig_is_named_from_where_the_user_is(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
