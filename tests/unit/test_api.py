@@ -255,7 +255,10 @@ def test_the_package_says_of_itself_what_the_collection_says() -> None:
     assert packages == set(about["tool"]["setuptools"]["packages"])
     module, _, name = project["scripts"]["alnair-runner"].partition(":")
     assert callable(getattr(importlib.import_module(module), name))
-    assert (HOME / "alnair" / "py.typed").exists()
+    # What is no code goes into the package only where a pattern names it: templates, without which init and report fail.
+    files = {path for path in (HOME / "alnair").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    named = {path for pattern in about["tool"]["setuptools"]["package-data"]["alnair"] for path in (HOME / "alnair").glob(pattern)}
+    assert files == named > {HOME / "alnair" / "py.typed", HOME / "alnair" / "templates" / "report.html.j2", HOME / "alnair" / "templates" / "hosts.yml.j2"}
 
 
 def test_what_is_offered_is_there() -> None:
