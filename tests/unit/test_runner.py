@@ -402,7 +402,7 @@ def test_what_a_load_tells_in_brackets_is_shown_on_a_terminal_as_it_stands() -> 
     watch.loading, watch.looked = True, -100.0
     try:
         watch.tick()
-        assert watch.status and "[/x]: Loading" in str(watch.status.renderable.text)  # type: ignore[union-attr]
+        assert watch.status and "[/x]: Loading" in str(watch.status.renderable.text)
     finally:
         watch.end()
 
