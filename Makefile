@@ -64,8 +64,9 @@ galaxy: setup ## what Galaxy looks at before it takes the collection in
 matrix: lab-build ## each ansible-core on each Python that it supports, and helm 4
 	nox --session matrix helm
 
-test-all: test sanity galaxy matrix ## and what takes longer: the controller killed a hundred times
+test-all: test sanity galaxy matrix ## and what takes longer: the controller killed a hundred times, the roles on hosts of Debian 13
 	pytest -m long tests/unit tests/e2e
+	HOST_SUITE=trixie $(MAKE) molecule
 
 bench: lab ## host roles and release beside what else could do their work, the controller with thousands of hosts, reading with and without the cache
 	python -m tests.bench.convergence run

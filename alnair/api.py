@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
 from alnair import counting, home, records, running
 from alnair import datasets as data
@@ -16,8 +17,11 @@ from alnair import report as page
 from alnair import status as state
 from alnair.errors import UsageError
 from alnair.events import Event, Reader
+from alnair.options import Options, Plain
 from alnair.progress import Progress
 from alnair.result import Result, collect
+
+Answer = TypeVar("Answer")
 
 
 class Alnair:
@@ -102,7 +106,7 @@ class Alnair:
             raise UsageError(f"No host of {self.inventory} was matched, so nothing was done.")
         return result
 
-    async def arun(self, work: Callable[..., Result], *words: Any, on_event: Callable[[Event], None] | None = None, **options: Any) -> Result:
+    async def arun(self, work: Callable[..., Answer], *words: Any, on_event: Callable[[Event], None] | None = None, **options: Any) -> Answer:
         """Run a method of this class without holding up the event loop.
 
         A cancelled task ends the run in order before it is done::
@@ -110,7 +114,7 @@ class Alnair:
             result = await cluster.arun(cluster.deploy, limit="node-1", on_event=print)
 
         Args:
-            work: The method, which takes the options of :meth:`run`.
+            work: The method: one that takes the options of :meth:`run`, or one that only reads, which has no events and is waited for when it is cancelled.
             words: Its words.
             on_event: Called in the event loop with each event as it comes; what it raises ends the run and is raised here.
             options: Its options.
@@ -128,7 +132,10 @@ class Alnair:
         def told(event: Event) -> None:
             loop.call_soon_threadsafe(hear, event)
 
-        run = asyncio.create_task(asyncio.to_thread(work, *words, on_event=told, cancel=cancel, **options))
+        kinds = {item.name: item.kind for item in inspect.signature(work).parameters.values()}
+        runs = "on_event" in kinds or inspect.Parameter.VAR_KEYWORD in kinds.values()
+        followed = {"on_event": told, "cancel": cancel} if runs else {}
+        run = asyncio.create_task(asyncio.to_thread(work, *words, **followed, **options))
         try:
             result = await asyncio.shield(run)
         except asyncio.CancelledError:
@@ -139,23 +146,26 @@ class Alnair:
             raise raised[0]
         return result
 
-    def deploy(self, **options: Any) -> Result:
+    def deploy(self, **options: Unpack[Options]) -> Result:
         """Run the whole chain; options as for :meth:`run`."""
-        return self.run("site", **{"verb": "deploy", **options})
+        options.setdefault("verb", "deploy")
+        return self.run("site", **options)
 
-    def plan(self, **options: Any) -> Result:
+    def plan(self, **options: Unpack[Options]) -> Result:
         """Tell what :meth:`deploy` would change, and change nothing: the result's changes say it; options as for :meth:`run`."""
-        return self.run("site", **{"verb": "plan", **options, "check": True, "diff": True})
+        options.setdefault("verb", "plan")
+        options["check"] = options["diff"] = True
+        return self.run("site", **options)
 
-    def doctor(self, **options: Any) -> Result:
+    def doctor(self, **options: Unpack[Options]) -> Result:
         """Tell whether all holds that must hold before a deploy, and change nothing: the result's checks say it; options as for :meth:`run`."""
         return self.run("doctor", **options)
 
-    def upgrade(self, **options: Any) -> Result:
+    def upgrade(self, **options: Unpack[Options]) -> Result:
         """Bring a release that is there to what the inventory says, with a backup before and the way back when it does not become Ready."""
         return self.run("upgrade", **options)
 
-    def rollback(self, *, revision: int = 0, journal: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+    def rollback(self, *, revision: int = 0, journal: bool = False, extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:
         """Put an earlier revision back.
 
         Args:
@@ -167,15 +177,15 @@ class Alnair:
         more = {"alluxio_chart_revision": revision, "alluxio_chart_rollback_journal": journal}
         return self.run("rollback", extra_vars={**(extra_vars or {}), **more}, **options)
 
-    def scale(self, **options: Any) -> Result:
+    def scale(self, **options: Unpack[Options]) -> Result:
         """Bring masters and workers to what the inventory's groups say."""
         return self.run("scale", **options)
 
-    def backup(self, **options: Any) -> Result:
+    def backup(self, **options: Unpack[Options]) -> Result:
         """Back the journal up and prove that a master starts from the backup."""
         return self.run("backup", **options)
 
-    def restore(self, source: str | Path, *, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+    def restore(self, source: str | Path, *, extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:
         """Start the masters from a backup; the journals that are there are kept aside.
 
         Args:
@@ -185,11 +195,11 @@ class Alnair:
         """
         return self.run("restore", extra_vars={**(extra_vars or {}), "alluxio_chart_restore_from": str(Path(source).expanduser().resolve())}, **options)
 
-    def verify(self, **options: Any) -> Result:
+    def verify(self, **options: Unpack[Options]) -> Result:
         """Run Alluxio's own tests and read a file through FUSE on every worker."""
         return self.run("verify", **options)
 
-    def bench(self, *, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+    def bench(self, *, extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:
         """Measure how fast a data set is read with and without the cache; the variables of role loading_bench say which and how.
 
         The figures are written to loading_bench_results. Where nobody says a file and the controller is this machine, they lie below the user's state
@@ -200,19 +210,20 @@ class Alnair:
             options: As for :meth:`run`.
         """
         chosen = dict(extra_vars or {})
-        away = self.matched("alluxio_controller") not in ([], ["localhost"]) or said.known(self.inventory).get("loading_bench_results")
-        if not away and "loading_bench_results" not in chosen:
-            path = records.figures(self.inventory)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.matched("alluxio_controller") in ([], ["localhost"]) and chosen.get("loading_bench_results") != "":
+            # As a whole path, by which the run's record leads the report to it.
+            path = Path(chosen.get("loading_bench_results") or said.figures(self.inventory)).expanduser().resolve()
+            if path == records.figures(self.inventory).resolve():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             chosen["loading_bench_results"] = str(path)
         return self.run("bench", extra_vars=chosen, **options)
 
-    def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:
+    def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:
         """Remove release, claims and volumes; with purge also what lies on the hosts."""
         return self.run("teardown", extra_vars={**(extra_vars or {}), "alluxio_force": force, "alluxio_purge": purge}, **options)
 
     def dataset(self, verb: str, *names: str, evict: Sequence[str] = (), content: bool = False, sample: int = 0, path: str = "", force: bool = False,
-                extra_vars: dict[str, Any] | None = None, **options: Any) -> Result:  # fmt: skip
+                extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:  # fmt: skip
         """Mount, load, cancel, check, repair, checksum, free or unmount data sets.
 
         Args:
@@ -227,7 +238,7 @@ class Alnair:
             options: As for :meth:`run`.
         """
         more = data.extra(verb, names, evict=list(evict), content=content, sample=sample, path=path, force=force)
-        return self.run("datasets", extra_vars={**(extra_vars or {}), **more}, **{"verb": f"dataset {verb}", **options})
+        return self.run("datasets", extra_vars={**(extra_vars or {}), **more}, verb=f"dataset {verb}", **options)
 
     def datasets(self) -> list[dict[str, Any]]:
         """Return how the data sets of the cluster stand; see :func:`alnair.datasets.read`."""

@@ -120,7 +120,7 @@ class Watch(Progress):
             # The load goes on without being seen; whether it failed, the playbook tells.
             return
         if self.status:
-            self.status.update(f"{time.monotonic() - self.started:5.0f} s  " + "; ".join(lines))
+            self.status.update(rich.markup.escape(f"{time.monotonic() - self.started:5.0f} s  " + "; ".join(lines)))
         elif lines != self.lines and time.monotonic() - self.said > 10:
             self.said, self.lines = time.monotonic(), lines
             self.console.print(f"{time.monotonic() - self.started:5.0f} s  " + "; ".join(lines), markup=False, highlight=False, soft_wrap=True)

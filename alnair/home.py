@@ -12,6 +12,10 @@ from types import ModuleType
 from alnair.errors import UsageError
 
 NAME = Path("ansible_collections") / "alnair" / "alluxio"
+# What of the collection's ansible.cfg holds where the user's own says nothing of it: ansible.cfg tells why.
+NEEDED = {"DEFAULT_FORKS": "ANSIBLE_FORKS", "INVENTORY_ANY_UNPARSED_IS_FAILED": "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"}
+# Nobody sits behind a run to type a password; a configuration that has one asked for would let it wait without end.
+ASKS_NOBODY = {name: "False" for name in ("ANSIBLE_ASK_PASS", "ANSIBLE_BECOME_ASK_PASS", "ANSIBLE_ASK_VAULT_PASS")}
 BESIDE = Path(__file__).resolve().parents[1]
 
 
@@ -38,11 +42,27 @@ def roots() -> list[Path]:
     return [Path(os.path.expanduser(path)) for path in (*constants.COLLECTIONS_PATHS, *site.getsitepackages())]
 
 
-def collections_path(home: Path) -> str | None:
-    """Return the value of ANSIBLE_COLLECTIONS_PATH with which an installed collection finds itself; None for a checkout, whose ansible.cfg says it."""
-    if home.parts[-3:] != NAME.parts:
-        return None
-    return ":".join(dict.fromkeys((str(home.parents[2]), *map(str, roots()))))
+def settings(home: Path) -> dict[str, str]:
+    """Return the environment of ansible-playbook: the user's own configuration where Ansible finds one, else that of the collection.
+
+    Args:
+        home: Folder of the collection.
+    """
+    from ansible.config.manager import ConfigManager, find_ini_config_file
+
+    ours = home / "ansible.cfg"
+    theirs = Path(find_ini_config_file() or ours)
+    installed, own = home.parts[-3:] == NAME.parts, theirs.resolve() != ours.resolve()
+    found = {"ANSIBLE_CONFIG": str(theirs), **ASKS_NOBODY}
+    # The file of a checkout says where its collection is.
+    if installed or own:
+        mine = home.parents[2] if installed else home / "collections"
+        found["ANSIBLE_COLLECTIONS_PATH"] = ":".join(dict.fromkeys((str(mine), *map(str, roots()))))
+    if own:
+        for name, variable in NEEDED.items():
+            if ConfigManager(str(theirs)).get_config_value_and_origin(name)[1] == "default":
+                found[variable] = str(ConfigManager(str(ours)).get_config_value(name))
+    return found
 
 
 def collections() -> list[str]:
@@ -51,7 +71,7 @@ def collections() -> list[str]:
         place = find()
     except UsageError:
         return []
-    return (collections_path(place) or str(place / "collections")).split(":")
+    return settings(place).get("ANSIBLE_COLLECTIONS_PATH", str(place / "collections")).split(":")
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alnair import home
+from alnair import home, records
 from alnair.errors import UsageError
 
 # Ansible and the Kubernetes client take long to import: this package does so where they are used, so that help and completion need not wait.
@@ -115,8 +115,8 @@ def known(inventory: Path) -> dict[str, Any]:
         return VariableManager(loader=loader(), inventory=manager).get_vars(host=controller[0]) if controller else {}
 
 
-def variables(inventory: Path) -> dict[str, Any]:
-    """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults.
+def told(inventory: Path, defaults: dict[str, str]) -> dict[str, str]:
+    """Return variables of the controller with their templates worked out, or their defaults.
 
     Raises:
         UsageError: the inventory cannot be read.
@@ -126,4 +126,23 @@ def variables(inventory: Path) -> dict[str, Any]:
     found = known(inventory)
     with readable(inventory):
         templar = Templar(loader=loader(), variables=found)
-        return {name: str(templar.template(found[name])) if name in found else default for name, default in KNOBS.items()}
+        return {name: str(templar.template(found[name])) if name in found else default for name, default in defaults.items()}
+
+
+def variables(inventory: Path) -> dict[str, Any]:
+    """Return kubeconfig, context, namespace and release as the inventory says them, or their defaults.
+
+    Raises:
+        UsageError: the inventory cannot be read.
+    """
+    return told(inventory, KNOBS)
+
+
+def figures(inventory: Path) -> Path:
+    """Return the file for the figures of a bench: the one that the inventory names, or one of its own below the user's state folder.
+
+    Raises:
+        UsageError: the inventory cannot be read.
+    """
+    named = told(inventory, {"loading_bench_results": ""})["loading_bench_results"]
+    return Path(named).expanduser().resolve() if named else records.figures(inventory)

@@ -172,7 +172,8 @@ def save(record: Record) -> None:
     path = folder() / f"{record.number:06}.json"
     fresh = path.with_suffix(f".{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        json.dump(dataclasses.asdict(record), file, indent=2)
+        # A program may give variables that JSON does not know, such as a path.
+        json.dump(dataclasses.asdict(record), file, indent=2, default=str)
     fresh.replace(path)
 
 

@@ -14,6 +14,7 @@ import jinja2
 from alnair import datasets, records, status
 from alnair.errors import ClusterError, UsageError
 from alnair.home import shared
+from alnair.inventory import figures as figures_of
 
 PARTS = {"masters": "master", "workers": "worker", "fuse": "FUSE mount", "operator": "operator"}
 Row = dict[str, Any]
@@ -139,7 +140,7 @@ def read(knobs: dict[str, Any], inventory: Path, figures: Path | None = None) ->
 
 
 def last_bench(inventory: Path) -> Bench | None:
-    """Return the newest bench of an inventory that left a record and whose figures are still there.
+    """Return the newest bench of an inventory that left a record and whose figures are still there, or figures that outlived their record.
 
     Raises:
         UsageError: the file has no rows of a bench.
@@ -150,7 +151,8 @@ def last_bench(inventory: Path) -> Bench | None:
         measured = (record.verb, record.inventory, record.status) == ("bench", str(inventory), "successful") and not record.options.get("check")
         if measured and path.is_file():
             return bench(path, str(chosen.get("loading_bench_source", "")))
-    return None
+    kept = figures_of(inventory)
+    return bench(kept, "") if kept.is_file() else None
 
 
 def bench(path: Path, source: str) -> Bench:

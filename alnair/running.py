@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alnair import processes
-from alnair.home import collections_path
+from alnair.home import settings
 from alnair.result import Failure, Result
 
 CONTROLLER = "alluxio_controller:localhost"
@@ -57,7 +57,6 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         sockets = Path(sockets_folder)
 
         raised: list[Exception] = []
-        path = collections_path(home)
 
         def handle(event: dict[str, Any]) -> bool:
             # This is a thread of ansible-runner, in which an error would be lost.
@@ -75,7 +74,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
             # Its own one would take SIGINT and SIGTERM for itself and end less than all.
             cancel_callback=lambda: False,
             envvars={
-                "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+                **settings(home),
                 # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
                 "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
                 processes.MARK: str(sockets),
@@ -83,7 +82,6 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, [os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), str(Path(__file__).with_name("callback"))])),
                 "ALNAIR_RUNNER": str(os.getpid()),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                **({"ANSIBLE_COLLECTIONS_PATH": path} if path else {}),
                 # ansible-playbook runs in another folder than the user.
                 **({"KUBECONFIG": whole(os.environ["KUBECONFIG"])} if os.environ.get("KUBECONFIG") else {}),
             },

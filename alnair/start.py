@@ -11,6 +11,7 @@ import yaml
 
 from alnair import cluster
 from alnair.errors import ClusterError, UsageError
+from alnair.home import shared
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
@@ -80,8 +81,10 @@ def groups(found: list[Node], masters: int) -> tuple[list[Node], list[Node]]:
     """Return masters and workers: nodes of the control plane become masters first; a node is both only where there are no others.
 
     Raises:
-        UsageError: there are fewer nodes that take pods than masters are wanted.
+        UsageError: there are fewer nodes that take pods than masters are wanted, or deploy would refuse their number.
     """
+    if reason := shared("values").no_majority(masters):
+        raise UsageError(f"{reason}: make it --masters 1, 3 or 5.")
     usable = sorted((item for item in found if not item.away), key=lambda item: (not item.control_plane, item.name))
     if len(usable) < masters:
         reasons = "; ".join(f"{item.name} is {item.away}" for item in found if item.away) or "there are no more"
@@ -103,7 +106,7 @@ def write(folder: Path, found: list[Node], *, kubeconfig: str, context: str, nam
         masters: How many of the nodes become masters.
 
     Raises:
-        UsageError: there is something in the folder already, it cannot be written, or there are too few nodes.
+        UsageError: there is something in the folder already, it cannot be written, or the nodes do not make so many masters.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already, and nothing is overwritten. Name a folder that is not there yet.")

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +99,28 @@ class Variables(yaml.SafeLoader):
 
 Variables.add_constructor("!vault", lambda _loader, node: {"__ansible_vault": str(node.value)})
 Variables.add_constructor("!unsafe", lambda _loader, node: {"__ansible_unsafe": str(node.value)})
+# A version that looks like a date stays what was typed; JSON, in which variables are handed on, knows no dates.
+Variables.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: str(node.value))
+# What begins like this is key=value, and more of them may follow.
+ASSIGNS = re.compile(r"[A-Za-z_]\w*=")
+
+
+def assigned(item: str) -> dict[str, Any]:
+    """Return variables from key=value as Ansible splits it; true and false are booleans, for a condition takes no text.
+
+    Raises:
+        UsageError: quotes stay open, or a word is no key=value.
+    """
+    from ansible.errors import AnsibleError
+    from ansible.parsing.splitter import parse_kv
+
+    try:
+        found = parse_kv(item)
+    except (AnsibleError, ValueError) as error:
+        raise UsageError(f"-e {item} cannot be read: its quotes, braces or escapes do not end. Close them, or give it as JSON.") from error
+    if alone := found.pop("_raw_params", ""):
+        raise UsageError(f"-e {item}: {alone} is no key=value. A value with spaces stands in quotes of its own: key='one two'.")
+    return {key: value == "true" if value in ("true", "false") else value for key, value in found.items()}
 
 
 def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
@@ -110,9 +133,8 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
     for item in items:
         if item.startswith("@") and not Path(item[1:]).expanduser().is_file():
             raise UsageError(f"-e {item}: there is no file {item[1:]}.")
-        if not item.startswith(("@", "{")) and "=" in item:
-            key, _equals, value = item.partition("=")
-            found[key] = yaml.safe_load(value) if value in ("true", "false") else value
+        if ASSIGNS.match(item):
+            found.update(assigned(item))
             continue
         try:
             text = Path(item[1:]).expanduser().read_text(encoding="utf-8") if item.startswith("@") else item
@@ -129,7 +151,7 @@ def extra_variables(items: tuple[str, ...]) -> dict[str, Any]:
                 f"-e {item} is encrypted as a whole. Encrypt its values instead (ansible-vault encrypt_string), or put it among the inventory's group_vars."
             )
         if not isinstance(values, dict):
-            raise UsageError(f'-e "{item}" is neither key=value nor a mapping in YAML or JSON nor @file.')
+            raise UsageError(f'-e "{item}" is neither key=value, with letters, digits and _ in the key, nor a mapping in YAML or JSON nor @file.')
         found.update(values)
     return found
 

@@ -26,11 +26,15 @@ def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: d
     result = run(inventory, options, watch, lambda cluster, **given: cluster.dataset(verb, *names, **more, **given))
     if (shown := datasets.findings(watch.reports)) and not options["form"]:
         console.print(shown)
-    report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)
-    if result.status == "interrupted" and cancels and not options["check"]:
-        ended = run(inventory, options, datasets.Watch(console), lambda cluster, **given: cluster.dataset("cancel", *names, **given))
-        report(console, "dataset cancel", ended, None)
-    elif result.status == "interrupted" and not options["check"] and verb in ("mount", "load"):
+    interrupted = result.status == "interrupted" and not options["check"]
+    try:
+        if interrupted and cancels:
+            ended = run(inventory, options, datasets.Watch(console), lambda cluster, **given: cluster.dataset("cancel", *names, **given))
+            report(console, "dataset cancel", ended, None)
+    finally:
+        # What a program reads as the last line comes after the events of the cancel, too, and where that fails.
+        report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)
+    if interrupted and not cancels and look:
         console.print(
             "The load goes on in the cluster: alnair_runner.py dataset status shows it, the same command joins it, dataset cancel NAME ends it.",
             markup=False, soft_wrap=True,

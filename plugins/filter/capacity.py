@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, no_majority, quantity
 
 DOCUMENTATION = r"""
 name: capacity
@@ -227,10 +227,8 @@ def shortfalls(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str,
         if metadata["namespace"] != namespace or (metadata.get("labels") or {}).get("release") != release:
             others.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
     lines = limits_too_small(wanted)
-    count = int(wanted.part("master").get("count") or 1)
-    if count % 2 == 0:
-        lines.append(f"{count} masters tolerate the loss of {(count - 1) // 2} of them, no more than {count - 1} do, and elect no leader without a majority: "
-                     "name 1, 3 or 5 hosts in alluxio_masters")
+    if reason := no_majority(int(wanted.part("master").get("count") or 1)):
+        lines.append(f"{reason}: name 1, 3 or 5 hosts in alluxio_masters")
     for node in nodes:
         name = node["metadata"]["name"]
         mine = [kind for kind in PARTS if name in kinds[kind]]

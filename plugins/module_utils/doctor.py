@@ -6,14 +6,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
+# Where a chart may come from that can be asked.
+ASKED = ("http://", "https://", "oci://")
 # Systems that the tests run on, and their kin.
 TESTED = ("debian", "ubuntu")
 ENFORCE = "pod-security.kubernetes.io/enforce"
-MASTER_PORTS, WORKER_PORTS = (19998, 19999, 19200, 20001, 20002, 20003), (29999, 30000, 30001, 30002, 30003)
+# Where values say no other; that of FUSE is the chart's own.
+PORTS = {
+    "master": {"rpc": 19998, "web": 19999, "embedded": 19200}, "jobMaster": {"rpc": 20001, "web": 20002, "embedded": 20003},
+    "worker": {"rpc": 29999, "web": 30000}, "jobWorker": {"rpc": 30001, "data": 30002, "web": 30003}, "proxy": {"web": 39999}, "fuse": {"web": 49999},
+}  # fmt: skip
 
 
 class Check(NamedTuple):
@@ -154,7 +160,8 @@ def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) ->
     else:
         yield Check(name, "memory", OK, text)
     size = "is no mount" if facts["shm"] is None else gib(facts["shm"])
-    if any(level.get("type") == "hostPath" and "/dev/shm" in str(level.get("path", "")) for level in wanted["levels"]) and (facts["shm"] or 0) < quota:
+    levels = (wanted["values"].get("tieredstore") or {}).get("levels") or []
+    if any(level.get("type") == "hostPath" and "/dev/shm" in str(level.get("path", "")) for level in levels) and (facts["shm"] or 0) < quota:
         yield Check(
             name, "/dev/shm", FAIL, size, f"A tier of {wanted['quota']} shall lie there. Try: mount -o remount,size={wanted['quota'].rstrip('iB')} /dev/shm"
         )
@@ -162,10 +169,24 @@ def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) ->
         yield Check(name, "/dev/shm", OK, size)
 
 
+def host_ports(name: str, wanted: Mapping[str, Any]) -> list[int]:
+    """Return the ports of a host that pods take, which they do only on the host's network."""
+    values: dict[str, Any] = merged([{part: {"ports": ports} for part, ports in PORTS.items()}, wanted["values"]])
+    worker = name in wanted["workers"]
+    pods = {
+        "master": (name in wanted["masters"], ("master", "jobMaster")),
+        "worker": (worker, ("worker", "jobWorker")),
+        "proxy": (worker and values.get("proxy", {}).get("enabled"), ("proxy",)),
+        # Its page is switched on for its metrics.
+        "fuse": (worker and wanted["fuse"] and values.get("metrics", {}).get("enabled"), ("fuse",)),
+    }
+    parts = [part for pod, (runs, members) in pods.items() if runs and values.get(pod, {}).get("hostNetwork") for part in members]
+    return [int(port) for part in parts for port in values.get(part, {}).get("ports", {}).values()]
+
+
 def of_ports(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
-    """Return the line on the ports of the host, which pods use only on the host's network."""
-    used = [*(MASTER_PORTS if wanted["master_host_network"] and name in wanted["masters"] else ()),
-            *(WORKER_PORTS if wanted["worker_host_network"] and name in wanted["workers"] else ())]  # fmt: skip
+    """Return the line on the ports of the host."""
+    used = host_ports(name, wanted)
     if not used:
         return Check(name, "ports", OK, "pods have addresses of their own")
     if facts["ports"] is None:
@@ -297,21 +318,39 @@ def of_images(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mappin
             yield Check("cluster", "images", WARN, f"{image} is not on {', '.join(lacking)}", remedy)
 
 
+def chart_source(wanted: Mapping[str, Any]) -> str:
+    """Return the address that the chart comes from; empty where it lies on this machine."""
+    return str(wanted["repository"] or (wanted["chart"] if "://" in wanted["chart"] else ""))
+
+
+def of_chart(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the line on where the chart comes from, where that is elsewhere."""
+    source = chart_source(wanted)
+    verdict, text, remedy = OK, f"{source}: answers", ""
+    if wanted["repository"].startswith("oci://"):
+        verdict, text = FAIL, f"{source} is a registry, which helm takes for no repository"
+        remedy = "Put the whole oci:// reference of the chart into alluxio_chart_ref, and leave alluxio_chart_repository empty."
+    elif not source.startswith(ASKED):
+        verdict, text = WARN, f"{source} was not asked, for it is neither http(s):// nor oci://"
+        remedy = f"See that helm on this machine takes it: helm show chart {source}"
+    elif found["repository"]:
+        verdict, text, remedy = FAIL, f"{source}: {found['repository']}", "See alluxio_chart_repository or alluxio_chart_ref, and the proxy."
+    if source:
+        yield Check("controller", "chart repository", verdict, text, remedy)
+
+
 def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of the machine that Ansible runs on."""
     yield Check("controller", "versions", OK, f"ansible-core {found['ansible']}, Python {found['python']}")
-    if not found["helm"]:
+    for text in found["unread"]:
+        yield Check("controller", "values", FAIL, f"no values can be read from {text}", "Correct the file, or alluxio_chart_values_files.")
+    if found["helm_broken"]:
+        remedy = f"See what lies there: file {wanted['helm']}. Remove it, and deploy installs one; helm_install_method says how."
+        yield Check("controller", "helm", WARN, f"{wanted['helm']} does not run: {found['helm_broken']}", remedy)
+    elif not found["helm"]:
         yield Check("controller", "helm", WARN, f"there is none at {wanted['helm']}", "deploy installs it; helm_install_method says how.")
     elif version(found["helm"]) < version(wanted["helm_minimum"]):
         yield Check("controller", "helm", WARN, found["helm"], f"deploy installs a newer one: it must be {wanted['helm_minimum']} at least.")
     else:
         yield Check("controller", "helm", OK, found["helm"])
-    if wanted["repository"]:
-        text = f"{wanted['repository']}: {found['repository'] or 'answers'}"
-        yield Check(
-            "controller",
-            "chart repository",
-            FAIL if found["repository"] else OK,
-            text,
-            "See alluxio_chart_repository, and the proxy." if found["repository"] else "",
-        )
+    yield from of_chart(found, wanted)

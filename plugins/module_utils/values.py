@@ -1,4 +1,4 @@
-"""Values of a chart as helm merges them, and the quantities in them."""
+"""Values of a chart as helm merges them, and the quantities in them; the runner reads this file, too, so it needs nothing but Python."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
             result[key] = merged([result[key], value]) if both else value
     return {key: value for key, value in result.items() if value is not None}
+
+
+def no_majority(masters: int) -> str:
+    """Return why a number of masters is refused; empty where it is not."""
+    if masters % 2:
+        return ""
+    return f"{masters} masters tolerate the loss of {(masters - 1) // 2} of them, no more than {masters - 1} do, and elect no leader without a majority"

@@ -28,12 +28,12 @@ options:
   free_inodes: {description: Inodes that each host must have there., type: int, required: true}
   journal_size: {description: Space that masters must have beyond that., type: str, required: true}
   quota: {description: Memory of each worker's cache., type: str, required: true}
-  master_host_network: {description: Whether the masters' pods use the network of their hosts., type: bool, default: false}
-  worker_host_network: {description: Whether the workers' pods do., type: bool, default: false}
-  levels: {description: The tiers of the chart's values., type: list, elements: dict, default: []}
+  values_files: {description: Values files of the chart in order; later ones win., type: list, elements: path, default: []}
+  values: {description: "Values that win over those; of all, ports, hostNetwork and tiers count.", type: dict, default: {}}
   images: {description: Images that nodes need., type: list, elements: str, required: true}
   storage_class: {description: The journal's storage class., type: str, required: true}
   repository: {description: The chart's repository; empty for none., type: str, default: ""}
+  chart: {description: "The chart's name there, or its folder, tarball or oci:// reference.", type: str, default: ""}
   helm: {description: The helm that is used., type: path, required: true}
   helm_minimum: {description: Oldest version of it., type: str, required: true}
   ansible: {description: Version of ansible-core., type: str, required: true}
@@ -92,13 +92,18 @@ import platform
 import re
 import subprocess
 from typing import Any
+from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, kube
+from ansible_collections.alnair.alluxio.plugins.module_utils.oci import registry
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
+# The client brings PyYAML with it.
 try:
     import kubernetes
+    import yaml
 except ImportError:
     kubernetes = None
 
@@ -155,20 +160,50 @@ def node_facts(item: Any) -> dict[str, Any]:
 
 
 def controller_facts(params: dict[str, Any]) -> dict[str, str]:
-    """Return versions, and why the repository does not answer; empty where it does or there is none."""
-    helm = ""
+    """Return versions, why helm does not run, and why the repository does not answer; empty where it does or there is none."""
+    helm, broken = "", ""
     if os.access(params["helm"], os.X_OK):
         words, limit = [params["helm"], "version", "--template", "{{.Version}}"], params["timeout"]
-        # Not run_command, which knows no time limit.
-        done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
-        helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
-    reason = ""
-    if params["repository"].startswith(("http://", "https://")):
         try:
-            open_url(f"{params['repository'].rstrip('/')}/index.yaml", method="HEAD", timeout=params["timeout"]).close()
-        except (OSError, ValueError) as error:
-            reason = str(error)
-    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "repository": reason}
+            # Not run_command, which knows no time limit.
+            done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)  # pylint: disable=ansible-bad-function
+            helm = "".join(re.findall(r"\d+\.\d+\.\d+", done.stdout)[:1])
+            broken = "" if helm else " ".join(done.stderr.split()) or f"it tells no version, but ends with {done.returncode}"
+        except subprocess.TimeoutExpired:
+            broken = f"it did not answer within {limit} s"
+        except OSError as error:
+            broken = str(error.strerror)
+    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "helm_broken": broken, "repository": silence(params)}
+
+
+def silence(params: dict[str, Any]) -> str:
+    """Return why the chart's repository or registry does not answer; empty where it does, or was not asked."""
+    source, repository = doctor.chart_source(params), params["repository"]
+    if not source.startswith(doctor.ASKED) or repository.startswith("oci://"):
+        return ""
+    oci = source.startswith("oci://")
+    url = registry(source)[0] if oci else f"{repository.rstrip('/')}/index.yaml" if repository else source
+    try:
+        open_url(url, method="GET" if oci else "HEAD", timeout=params["timeout"]).close()
+    except HTTPError as error:
+        # So answers a registry that wants a token, which helm gets.
+        return "" if oci and error.code == 401 else str(error)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def chart_values(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the chart's values as helm will merge them, and why files of them cannot be read."""
+    layers, unread = [], []
+    for path in params["values_files"]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                layer = yaml.safe_load(file) or {}
+            layers.append(dict(layer))
+        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+            unread.append(f"{path}: {' '.join(str(error).split())}")
+    return merged([*layers, params["values"]]), unread
 
 
 def line(check: doctor.Check) -> str:
@@ -189,10 +224,10 @@ def main() -> None:
             **{name: {"type": "list", "elements": "str", "required": True} for name in ("masters", "workers", "images")},
             "hosts": {"type": "dict", "required": True},
             "fuse": {"type": "bool", "default": True},
-            "master_host_network": {"type": "bool", "default": False},
-            "worker_host_network": {"type": "bool", "default": False},
-            "levels": {"type": "list", "elements": "dict", "default": []},
+            "values_files": {"type": "list", "elements": "path", "default": []},
+            "values": {"type": "dict", "default": {}},
             "repository": {"type": "str", "default": ""},
+            "chart": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
@@ -200,9 +235,10 @@ def main() -> None:
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     params = module.params
+    values, unread = chart_values(params)
     hosts = {name: answer for name, answer in params["hosts"].items() if answer}
     try:
-        found = doctor.checks(hosts, cluster_facts(params), controller_facts(params), params)
+        found = doctor.checks(hosts, cluster_facts(params), {**controller_facts(params), "unread": unread}, {**params, "values": values})
     except ValueError as error:
         module.fail_json(msg=str(error))
     ordered = sorted(found, key=lambda check: ORDER.index(check.verdict))

@@ -62,6 +62,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
+from ansible_collections.alnair.alluxio.plugins.module_utils.oci import registry
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
 try:
@@ -186,9 +187,8 @@ class Source:
                 index = yaml_load(open_url(f"{self.repository.rstrip('/')}/index.yaml", timeout=10).read())
                 return {chart: [str(item["version"]) for item in items] for chart, items in index["entries"].items()}
             if name.startswith("oci://"):
-                host, _slash, name = name.removeprefix("oci://").partition("/")
-                scheme = "http" if re.match(r"(localhost|127\.|\[::1\])", host) else "https"
-                tags = json.load(open_url(f"{scheme}://{host}/v2/{name}/tags/list", timeout=10))["tags"]
+                address, name = registry(name)
+                tags = json.load(open_url(f"{address}{name}/tags/list", timeout=10))["tags"]
                 # A tag cannot hold the plus sign of a version.
                 return {name.rpartition("/")[2]: [tag.replace("_", "+") for tag in tags or []]}
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):

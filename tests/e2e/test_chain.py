@@ -61,9 +61,9 @@ def test_deploy_makes_everything_ready(cluster: Alnair) -> None:
 
 def test_a_second_run_and_a_check_change_nothing_and_restart_nothing(cluster: Alnair, core: Any) -> None:
     before = pods(core)
-    for options in ({}, {"check": True, "diff": True}):
+    for check in (False, True):
         progress = Progress(rich.console.Console(file=io.StringIO()))
-        result = cluster.deploy(progress=progress, **options)
+        result = cluster.deploy(progress=progress, check=check, diff=check)
         assert abs(progress.expected - progress.number) < 5
         assert result.status == "successful", result.failures
         assert {host: counts["changed"] for host, counts in result.hosts.items() if counts["changed"]} == {}

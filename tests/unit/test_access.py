@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -94,6 +95,26 @@ def test_a_port_that_is_taken_is_said(program: Path) -> None:
     told = "Port 1 of pod m-0 could not be forwarded to 127.0.0.1:80: unable to listen on port 80"
     with pytest.raises(ClusterError, match=told), kubectl.forwarded(kubectl.words(KNOBS), "m-0", 1, address="127.0.0.1", local=80):
         pass
+
+
+@pytest.mark.parametrize(("words", "opened"), [((), []), (("--open",), ["http://127.0.0.1:45678/"])])
+def test_the_dashboard_is_opened_in_the_browser_on_demand_and_once(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], opened: list[str]) -> None:
+    seen: list[str] = []
+    waits = iter([None, KeyboardInterrupt])
+
+    def wait() -> None:
+        # The first connection is lost, the second one interrupted.
+        if reason := next(waits):
+            raise reason
+
+    monkeypatch.setattr(access, "master", lambda _knobs, *, leading: ("m-0", 20000))
+    monkeypatch.setattr(kubectl, "words", lambda _knobs: [])
+    forwarded = contextlib.nullcontext(("127.0.0.1", 45678, SimpleNamespace(wait=wait)))
+    monkeypatch.setattr(kubectl, "forwarded", lambda *_words, **_options: forwarded)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("webbrowser.open", seen.append)
+    done = call("dashboard", "--inventory", str(inventory), *words)
+    assert (done.exit_code, done.stdout.splitlines()[-1], seen) == (0, "Ended.", opened)
 
 
 def test_the_dashboard_finds_another_master_keeps_its_port_and_ends_in_order(program: Path, inventory: Path, tmp_path: Path) -> None:

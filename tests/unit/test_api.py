@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 import tomllib
+import typing
 from pathlib import Path
 
 import packaging.specifiers
@@ -19,7 +21,8 @@ import pytest
 import yaml
 
 import alnair
-from alnair import Alnair, Event, UsageError, home
+from alnair import Alnair, Event, UsageError, home, running
+from alnair.options import Options, Plain
 
 HOME = Path(__file__).parents[2]
 # A number that no other process has in its arguments.
@@ -61,6 +64,21 @@ def test_a_run_is_awaited_and_its_events_come_in_the_loops_thread(cluster: Alnai
     assert (result.status, result.changed) == ("successful", 1)
     assert [kind for kind, _thread in heard] == ["play", "task", "host"]
     assert {thread for _kind, thread in heard} == {threading.main_thread()}
+
+
+def test_what_only_reads_is_awaited_too(cluster: Alnair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alnair.status, "read", lambda knobs: {"namespace": knobs["alluxio_namespace"], "thread": threading.current_thread()})
+    found = asyncio.run(cluster.arun(cluster.status, on_event=print))
+    assert found["namespace"] == "alluxio" and found["thread"] is not threading.main_thread()
+
+
+def test_a_type_checker_knows_the_options_that_run_has() -> None:
+    of_run = set(inspect.signature(Alnair.run).parameters) - {"self", "playbook"}
+    assert set(typing.get_type_hints(Options)) == of_run
+    assert set(typing.get_type_hints(Plain)) == of_run - {"verb", "extra_vars"}
+    # Everything that runs a playbook hands them on.
+    loose = [name for name, method in inspect.getmembers(Alnair, inspect.isfunction) if name != "arun" and "**options: 'Any'" in str(inspect.signature(method))]
+    assert loose == []
 
 
 def test_a_kubeconfig_is_named_from_where_the_user_is(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +186,7 @@ def test_another_thread_may_end_a_run(cluster: Alnair) -> None:
 
 def test_the_playbooks_are_those_of_the_checkout_or_of_the_installed_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert home.find() == HOME
-    assert home.collections_path(HOME) is None
+    assert "ANSIBLE_COLLECTIONS_PATH" not in home.settings(HOME)
     monkeypatch.setattr(home, "BESIDE", tmp_path)
     monkeypatch.setattr(home, "roots", lambda: [tmp_path / "empty", tmp_path / "root"])
     with pytest.raises(UsageError, match=r"alnair.alluxio is neither in .* nor below .*/empty, .*/root. Install it"):
@@ -177,7 +195,44 @@ def test_the_playbooks_are_those_of_the_checkout_or_of_the_installed_collection(
     (installed / "playbooks").mkdir(parents=True)
     (installed / "playbooks" / "site.yml").touch()
     assert home.find() == installed
-    assert home.collections_path(installed) == f"{tmp_path}/root:{tmp_path}/empty"
+    (installed / "ansible.cfg").touch()
+    assert home.settings(installed)["ANSIBLE_COLLECTIONS_PATH"] == f"{tmp_path}/root:{tmp_path}/empty"
+
+
+def test_a_configuration_of_the_users_own_holds_and_lacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen() -> tuple[str | None, ...]:
+        found = home.settings(HOME)
+        return found["ANSIBLE_CONFIG"], *(found.get(name) for name in home.NEEDED.values())
+
+    monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(HOME)
+    ours = str(HOME / "ansible.cfg")
+    assert chosen() == (ours, None, None)
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    assert chosen() == (ours, None, None)
+    (tmp_path / ".ansible.cfg").write_text("[defaults]\nforks = 7\n", encoding="utf-8")
+    assert chosen() == (str(tmp_path / ".ansible.cfg"), None, "True")
+    assert home.settings(HOME)["ANSIBLE_COLLECTIONS_PATH"].split(":")[0] == str(HOME / "collections")
+    (tmp_path / "there" / "ansible.cfg").touch()
+    assert chosen() == (str(tmp_path / "there" / "ansible.cfg"), "25", "True")
+    monkeypatch.setenv("ANSIBLE_CONFIG", "../mine.cfg")
+    monkeypatch.setenv("ANSIBLE_FORKS", "3")
+    (tmp_path / "mine.cfg").write_text("[inventory]\nany_unparsed_is_failed = false\n", encoding="utf-8")
+    assert chosen() == (str(tmp_path / "mine.cfg"), None, None)
+
+
+def test_a_run_goes_by_the_users_configuration_and_finds_the_collection(inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nforks = 7\ncollections_path = nowhere\n[privilege_escalation]\nbecome_ask_pass = true\n", encoding="utf-8")
+    inventory.write_text("alluxio_masters: {hosts: {node-1: {ansible_connection: local}}}\n", encoding="utf-8")
+    tell = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: \"{{ ansible_forks }} {{ 'v3.19.5' | alnair.alluxio.helm_number }}\"}}]}\n"
+    (tmp_path / "tell.yml").write_text(tell, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    heard: list[str] = []
+    running.play(HOME, tmp_path / "tell.yml", inventory, result := alnair.Result(), limit="", words=[], extra_vars={}, verbosity=0, tick=lambda: None,
+                 told=lambda event: heard.append(str(event.get("event_data", {}).get("res", {}).get("msg", ""))), interrupted=lambda: None, cancel=None)  # fmt: skip
+    assert (result.status, [text for text in heard if text]) == ("successful", ["7 3.19.5"])
 
 
 def test_ansibles_own_paths_are_looked_at(tmp_path: Path) -> None:
@@ -200,7 +255,10 @@ def test_the_package_says_of_itself_what_the_collection_says() -> None:
     assert packages == set(about["tool"]["setuptools"]["packages"])
     module, _, name = project["scripts"]["alnair-runner"].partition(":")
     assert callable(getattr(importlib.import_module(module), name))
-    assert (HOME / "alnair" / "py.typed").exists()
+    # What is no code goes into the package only where a pattern names it: templates, without which init and report fail.
+    files = {path for path in (HOME / "alnair").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    named = {path for pattern in about["tool"]["setuptools"]["package-data"]["alnair"] for path in (HOME / "alnair").glob(pattern)}
+    assert files == named > {HOME / "alnair" / "py.typed", HOME / "alnair" / "templates" / "report.html.j2", HOME / "alnair" / "templates" / "hosts.yml.j2"}
 
 
 def test_what_is_offered_is_there() -> None:

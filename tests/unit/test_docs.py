@@ -102,3 +102,9 @@ def test_no_picture_is_made_of_a_verb_that_fails(tmp_path: Path, monkeypatch: py
     with pytest.raises(SystemExit, match="ended with 2"):
         pictures.draw("help", ["deplyo"])
     assert not list(tmp_path.iterdir())
+
+
+def test_everything_is_tested_on_the_debians_that_contributing_names() -> None:
+    # Only printed, not run.
+    done = subprocess.run(["make", "--dry-run", "test-all"], cwd=HOME, capture_output=True, text=True, check=True)
+    assert "HOST_SUITE=trixie make molecule" in done.stdout

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import platform
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, ports, probe_script
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor
-from ansible_collections.alnair.alluxio.plugins.modules.doctor import cluster_facts, controller_facts
+from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts, controller_facts
 
 from alnair import Alnair, Check, Result
 from tests.unit.runner_tools import call
@@ -27,12 +30,12 @@ FACTS: dict[str, Any] = {
 }  # fmt: skip
 WANTED: dict[str, Any] = {
     "namespace": "alluxio", "masters": ["m"], "workers": ["w"], "user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000, "root": "/mnt/fuse",
-    "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "levels": [], "images": ["alluxio/alluxio:2.9.4"],
-    "master_host_network": False, "worker_host_network": False, "storage_class": "standard", "repository": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
+    "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "values": {}, "images": ["alluxio/alluxio:2.9.4"],
+    "storage_class": "standard", "repository": "", "chart": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
 }  # fmt: skip
 NODE = {"ready": True, "cordoned": False, "images": ["docker.io/alluxio/alluxio:2.9.4"]}
 CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None}
-CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "repository": ""}
+CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "unread": [], "repository": ""}
 SHM = [{"type": "hostPath", "path": "/dev/shm"}]
 
 
@@ -129,14 +132,50 @@ def test_an_api_server_that_answers_otherwise_is_told_in_a_sentence(tmp_path: Pa
 
 @pytest.mark.parametrize(("shm", "levels", "lines"), [(None, [], 0), (GIB, [], 0), (4 * GIB, SHM, 0), (GIB, SHM, 1), (None, SHM, 1)])
 def test_shared_memory_matters_where_a_tier_lies_there(shm: int | None, levels: list[dict[str, str]], lines: int) -> None:
-    assert len(wrong({"w": fit("w", shm=shm)}, levels=levels)) == lines
+    assert len(wrong({"w": fit("w", shm=shm)}, values={"tieredstore": {"levels": levels}})) == lines
+
+
+HOSTS_NETWORK = {"hostNetwork": True}
 
 
 def test_ports_matter_on_the_hosts_network_and_may_be_alluxios_own() -> None:
     taken = {"w": fit("w", ports={"29999": "java", "30000": "nginx"})}
-    assert wrong(taken) == wrong(taken, master_host_network=True) == []
-    assert wrong(taken, worker_host_network=True) == [("w", "ports", "fail", "taken: 30000 by nginx")]
-    assert wrong({"w": fit("w", ports=None)}, worker_host_network=True) == [("w", "ports", "warn", "ss is not there to tell")]
+    assert wrong(taken) == wrong(taken, values={"master": HOSTS_NETWORK}) == []
+    assert wrong(taken, values={"worker": HOSTS_NETWORK}) == [("w", "ports", "fail", "taken: 30000 by nginx")]
+    assert wrong({"w": fit("w", ports=None)}, values={"worker": HOSTS_NETWORK}) == [("w", "ports", "warn", "ss is not there to tell")]
+
+
+@pytest.mark.parametrize(
+    ("values", "ports"),
+    [
+        ({"worker": HOSTS_NETWORK}, [29999, 30000, 30001, 30002, 30003]),
+        ({"worker": {**HOSTS_NETWORK, "ports": {"web": 31000}}, "jobWorker": {"ports": {"rpc": "31001"}}}, [29999, 31000, 31001, 30002, 30003]),
+        ({"proxy": HOSTS_NETWORK, "fuse": HOSTS_NETWORK}, []),
+        ({"proxy": {**HOSTS_NETWORK, "enabled": True, "ports": {"web": 80}}, "fuse": HOSTS_NETWORK, "metrics": {"enabled": True}}, [80, 49999]),
+        ({"worker": {**HOSTS_NETWORK, "ports": None}, "jobWorker": None}, []),
+    ],
+)
+def test_ports_are_those_of_the_values(values: dict[str, Any], ports: list[int]) -> None:
+    assert doctor.host_ports("w", {**WANTED, "values": values}) == ports
+    assert doctor.host_ports("m", {**WANTED, "values": values}) == []
+
+
+def test_ports_are_the_charts_where_values_say_none() -> None:
+    chart = yaml.safe_load((HOME / "charts" / "alluxio" / "values.yaml").read_text(encoding="utf-8"))
+    assert {part: chart[part]["ports"] for part in doctor.PORTS if part != "fuse"} == {part: ports for part, ports in doctor.PORTS.items() if part != "fuse"}
+    fuse = (HOME / "charts" / "alluxio" / "templates" / "fuse" / "daemonset.yaml").read_text(encoding="utf-8")
+    assert f"{{name: web, containerPort: {doctor.PORTS['fuse']['web']}}}" in fuse
+
+
+def test_values_come_from_files_too_and_one_that_cannot_be_read_is_a_line(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yml", tmp_path / "second.yml"
+    first.write_text("worker: {hostNetwork: true, ports: {web: 31000}}\n", encoding="utf-8")
+    second.write_text("just words\n", encoding="utf-8")
+    files = [str(first), str(second), str(tmp_path / "none.yml")]
+    values, unread = chart_values({"values_files": files, "values": {"worker": {"ports": {"web": 32000}}}})
+    assert values == {"worker": {"hostNetwork": True, "ports": {"web": 32000}}}
+    assert [text.partition(":")[0] for text in unread] == files[1:]
+    assert [line[:3] for line in wrong(controller={"unread": unread})] == [("controller", "values", "fail")] * 2
 
 
 @pytest.mark.parametrize(
@@ -185,8 +224,14 @@ def test_a_node_may_have_another_name_than_its_host() -> None:
     ("controller", "wanted", "found"),
     [
         ({"helm": ""}, {}, [("controller", "helm", "warn", "there is none at /usr/local/bin/helm")]),
+        ({"helm": "", "helm_broken": "why"}, {}, [("controller", "helm", "warn", "/usr/local/bin/helm does not run: why")]),
         ({"helm": "3.9.0"}, {}, [("controller", "helm", "warn", "3.9.0")]),
         ({}, {"repository": "https://x"}, []),
+        ({}, {"chart": "oci://x/alluxio"}, []),
+        ({}, {"chart": "/charts/alluxio"}, []),
+        ({"repository": "gone"}, {"chart": "oci://x/alluxio"}, [("controller", "chart repository", "fail", "oci://x/alluxio: gone")]),
+        ({}, {"repository": "oci://x"}, [("controller", "chart repository", "fail", "oci://x is a registry, which helm takes for no repository")]),
+        ({}, {"repository": "s3://x"}, [("controller", "chart repository", "warn", "s3://x was not asked, for it is neither http(s):// nor oci://")]),
         ({"repository": "404"}, {"repository": "https://x"}, [("controller", "chart repository", "fail", "https://x: 404")]),
     ],
 )
@@ -194,10 +239,46 @@ def test_what_is_wrong_with_the_controller_is_said(controller: dict[str, Any], w
     assert wrong(controller=controller, **wanted) == found
 
 
-def test_a_repository_that_does_not_answer_is_said(tmp_path: Path) -> None:
-    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "http://127.0.0.1:9", "timeout": 5, "ansible": "2.21.5"})
+class Registry(http.server.BaseHTTPRequestHandler):
+    """Wants a token at /v2/, as registries do, and has nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_error(401 if self.path == "/v2/" else 404)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_words: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("repository", "chart", "reason"), [("", "oci://{}/charts/alluxio", ""), ("http://{}", "alluxio", "404"), ("", "http://{}/a.tgz", "404"),
+                                                             ("", "oci://127.0.0.1:9/alluxio", "refused"), ("http://127.0.0.1:9", "", "refused")])  # fmt: skip
+def test_a_repository_and_a_registry_are_asked(tmp_path: Path, repository: str, chart: str, reason: str) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"127.0.0.1:{server.server_port}"
+        params = {"helm": str(tmp_path / "helm"), "timeout": 5, "ansible": "2.21.5", "repository": repository.format(where), "chart": chart.format(where)}
+        found = controller_facts(params)
+        server.shutdown()
     assert found["helm"] == ""
-    assert "refused" in found["repository"]
+    assert reason in found["repository"] and bool(reason) is bool(found["repository"])
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("\x7fELF", "Exec format error"),
+        ("#!/bin/sh\nexec sleep 60\n", "it did not answer within 1 s"),
+        ("#!/bin/sh\necho no such library >&2\nexit 127\n", "no such library"),
+        ("#!/bin/sh\nexit 1\n", "it tells no version, but ends with 1"),
+        ("#!/bin/sh\necho v3.19.5\n", ""),
+    ],
+)
+def test_a_helm_that_does_not_run_ends_no_report(tmp_path: Path, text: str, broken: str) -> None:
+    (tmp_path / "helm").write_text(text, encoding="utf-8")
+    (tmp_path / "helm").chmod(0o755)
+    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "chart": "", "timeout": 1, "ansible": "2.21.5"})
+    assert (found["helm"], found["helm_broken"]) == ("" if broken else "3.19.5", broken)
 
 
 def test_the_script_reads_this_very_machine() -> None:
@@ -256,6 +337,20 @@ def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_ther
     assert found["w", "ssh"].verdict == "fail" and "refused" in found["w", "ssh"].text
     assert "There is no kubeconfig at /nowhere/config" in found["cluster", "API server"].text
     assert "w: ssh:" in result.failures[-1].message
+
+
+@pytest.mark.parametrize(("tag", "name"), [({}, "r.example/operator:0.1.0"), ({"dataset_operator_tag": ""}, "r.example/operator")])
+def test_the_playbook_looks_for_the_operators_image_where_one_is_named(tmp_path: Path, tag: dict[str, str], name: str) -> None:
+    host = {"ansible_connection": "local", "ansible_become": False}
+    groups = {"alluxio_masters": {"hosts": {"m": host}}, "all": {"vars": {"alluxio_kubeconfig": str(tmp_path / "config")}}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m"}, "spec": {}, "status": {"images": [{"names": ["alluxio/alluxio:2.9.4"]}]}}
+    api = Odd({"/apis/storage.k8s.io/v1/storageclasses/standard": {"metadata": {"name": "standard"}, "provisioner": "x"}})
+    api.add(node)
+    server = serve(api, tmp_path / "config")
+    result = Alnair(tmp_path / "hosts.yml").doctor(extra_vars={"dataset_operator_image": "r.example/operator", **tag})
+    server.shutdown()
+    assert [check.text for check in result.checks if check.check == "images"] == ["alluxio/alluxio:2.9.4 is on all nodes", f"{name} is not on m"]
 
 
 def test_a_host_that_hangs_refuses_or_is_away_is_a_line_beside_the_others(tmp_path: Path) -> None:

@@ -68,10 +68,15 @@ def test_a_word_that_is_nearly_right_is_answered_with_the_right_one(words: list[
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_is_given_the_script_that_asks_the_runner(shell: str) -> None:
+def test_a_shell_is_given_the_script_that_asks_the_very_file_that_was_called(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HOME)
+    monkeypatch.setattr(sys, "argv", ["./alnair_runner.py"])
     done = call("completion", shell)
     assert done.exit_code == 0
-    assert "_ALNAIR_RUNNER_PY_COMPLETE" in done.stdout
+    (asking,) = [line for line in done.stdout.splitlines() if f"_ALNAIR_RUNNER_PY_COMPLETE={shell}_complete" in line]
+    assert f" {shlex.quote(str(HOME / 'alnair_runner.py'))})" in asking
+    # Zsh would look for it on the path first.
+    assert "$+commands" not in done.stdout
 
 
 def test_an_inventory_is_completed_as_a_path() -> None:
@@ -85,11 +90,12 @@ def test_an_inventory_is_completed_as_a_path() -> None:
                 assert [item.type for item in option.type.shell_complete(click.Context(command), option, "")] == ["file"], words
 
 
-def test_bash_completes_a_verb_without_loading_what_the_verbs_need() -> None:
+def test_bash_completes_a_verb_without_loading_what_the_verbs_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(HOME / "alnair_runner.py")])
     script = call("completion", "bash").stdout
-    ask = f"{script}\nCOMP_WORDS=(./alnair_runner.py upg) COMP_CWORD=1; _alnair_runnerpy_completion ./alnair_runner.py; echo ${{COMPREPLY[@]}}"
+    ask = f"{script}\nCOMP_WORDS=('~/alnair_runner.py' upg) COMP_CWORD=1; _alnair_runnerpy_completion '~/alnair_runner.py'; echo ${{COMPREPLY[@]}}"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(["bash", "-c", ask], cwd=HOME, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path})
+    done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path})
     assert done.stdout.strip() == "upgrade"
     loaded = "import sys, alnair_runner; print([name for name in ('ansible', 'ansible_runner', 'kubernetes') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", loaded], cwd=HOME, capture_output=True, text=True, check=True).stdout == "[]\n"

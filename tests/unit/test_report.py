@@ -189,8 +189,36 @@ def test_a_bench_leaves_its_figures_where_the_page_finds_them(inventory: Path, m
     path = Path(seen[0]["loading_bench_results"])
     assert path.is_relative_to(state) and path.parent.is_dir() and os.access(path.parent, os.W_OK)
     cluster.bench(extra_vars={"loading_bench_results": "mine.json"})
-    assert seen[1]["loading_bench_results"] == "mine.json"
+    assert seen[1]["loading_bench_results"] == str(Path("mine.json").resolve())
+    cluster.bench(extra_vars={"loading_bench_results": ""})
+    assert seen[2]["loading_bench_results"] == ""
     # Another host is the controller: what lies on this machine is no place for its file.
     inventory.write_text(inventory.read_text() + "alluxio_controller: {hosts: {node-9: }}\n")
     Alnair(inventory).bench(extra_vars={})
-    assert "loading_bench_results" not in seen[2]
+    assert "loading_bench_results" not in seen[3]
+
+
+def test_figures_that_the_inventory_places_are_found_by_their_record_and_without_one(inventory: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alnair import Alnair, running
+
+    place = f"{{loading_bench_results: '{{{{ place }}}}/{rows.name}', place: {rows.parent}}}"
+    inventory.write_text(f"{inventory.read_text()}all: {{vars: {place}}}\n")
+
+    def play(_home: Path, _playbook: Path, _inventory: Path, result: Result, **_: Any) -> None:
+        result.status, result.hosts = "successful", {"node-1": {"changed": 0}}
+
+    monkeypatch.setattr(running, "play", play)
+    Alnair(inventory).bench(extra_vars={"loading_bench_source": "s3://b/images"})
+    found = report.last_bench(inventory)
+    assert found and found.source == "s3://b/images"
+    # Other runs push the record out, not the figures.
+    for path in records.written():
+        path.unlink()
+    found = report.last_bench(inventory)
+    assert found and found.source == "" and found.series
+
+
+def test_figures_outlive_their_record(inventory: Path, rows: Path) -> None:
+    records.figures(inventory).parent.mkdir(parents=True)
+    rows.rename(records.figures(inventory))
+    assert report.last_bench(inventory)

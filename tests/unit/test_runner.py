@@ -16,7 +16,7 @@ import rich.console
 import urllib3
 import yaml
 
-from alnair import Alnair, ClusterError, Result, UsageError, cluster, counting, datasets, start
+from alnair import Alnair, ClusterError, Event, Result, cluster, counting, datasets, start
 from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
@@ -52,21 +52,6 @@ def test_a_limit_may_be_a_group_or_a_pattern(inventory: Path) -> None:
     assert Alnair(inventory).matched("node-*,!node-1") == ["node-2"]
 
 
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        (["a=1"], {"a": "1"}),
-        (["a=b=c"], {"a": "b=c"}),
-        (["a=true"], {"a": True}),
-        (['{"a": [1]}'], {"a": [1]}),
-        (["a: 1"], {"a": 1}),
-        (["a=1", "a=2"], {"a": "2"}),
-    ],
-)
-def test_extra_variables_are_taken_as_ansible_takes_them(words: list[str], found: dict[str, Any]) -> None:
-    assert common.extra_variables(tuple(words)) == found
-
-
 def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inventory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
@@ -82,31 +67,6 @@ def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inve
         "loading_bench_results": str(tmp_path / "r.json"), "loading_bench_picture": str(tmp_path / "r.png"),
     }  # fmt: skip
     assert call("bench", "--inventory", str(inventory)).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("word", "sentence"),
-    [("@/nowhere.yml", "there is no file /nowhere.yml"), ("word", "is neither key=value nor"), ("{a: ", "-e {a:  cannot be read: expected the node content")],
-)
-def test_extra_variables_that_are_none_are_refused(word: str, sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        common.extra_variables((word,))
-
-
-def test_a_file_of_variables_may_have_encrypted_values_which_stay_so(tmp_path: Path) -> None:
-    path = tmp_path / "more.yml"
-    path.write_text("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\nb: !unsafe '{{'\n", encoding="utf-8")
-    assert common.extra_variables((f"@{path}",)) == {"a": {"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n00\n"}, "b": {"__ansible_unsafe": "{{"}}
-    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="is encrypted as a whole"):
-        common.extra_variables((f"@{path}",))
-
-
-def test_a_file_of_variables_that_is_no_yaml_is_told_without_its_text(tmp_path: Path) -> None:
-    (tmp_path / "more.yml").write_text("a: 1\npassword: [correct-horse\nb: 1\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"cannot be read: .* in line 3, column 2") as refused:
-        common.extra_variables((f"@{tmp_path}/more.yml",))
-    assert "correct-horse" not in str(refused.value)
 
 
 def test_an_inventory_with_a_vault_is_read_by_the_password_that_the_environment_names(tmp_path: Path, inventory: Path) -> None:
@@ -367,6 +327,21 @@ def test_an_interrupt_cancels_the_load_only_on_demand(inventory: Path, monkeypat
     assert done.exit_code == 130
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_last_line_for_programs_is_the_result_where_a_load_is_cancelled_too(inventory: Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    def dataset(_self: Alnair, verb: str, *_names: str, on_event: Any, **_options: Any) -> Result:
+        on_event(Event("message", "now", text=verb))
+        if fails and verb == "cancel":
+            raise ClusterError("gone")
+        return Result(status="successful" if verb == "cancel" else "interrupted")
+
+    monkeypatch.setattr(Alnair, "dataset", dataset)
+    lines = [json.loads(line) for line in call("dataset", "load", "a", "--cancel", "--jsonl", "--inventory", str(inventory)).stdout.splitlines()]
+    assert [(line["event"], line.get("text"), line.get("verb")) for line in lines] == [
+        ("message", "load", None), ("message", "cancel", None), ("result", None, "dataset load"),
+    ]  # fmt: skip
+
+
 def role_options(role: str) -> dict[str, Any]:
     text = (HOME / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
@@ -420,6 +395,16 @@ def test_a_load_is_told_with_bytes_files_rate_and_time_left() -> None:
     watch.said = watch.looked = -100.0
     watch.tick()
     assert "images: Loading, 512.0 MiB of 1.0 GiB (42 %), 7 files, 1.0 MiB/s, 30 s left" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_a_load_tells_in_brackets_is_shown_on_a_terminal_as_it_stands() -> None:
+    watch = datasets.Watch(rich.console.Console(file=io.StringIO(), force_terminal=True, width=200), lambda: [{**LOADING, "name": "[/x]"}])
+    watch.loading, watch.looked = True, -100.0
+    try:
+        watch.tick()
+        assert watch.status and "[/x]: Loading" in str(watch.status.renderable.text)
+    finally:
+        watch.end()
 
 
 def test_an_api_server_that_restarts_does_not_end_the_watch() -> None:

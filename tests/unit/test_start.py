@@ -125,6 +125,14 @@ def test_a_folder_that_cannot_be_made_is_wrong_usage(config: Path, tmp_path: Pat
     assert "cannot be written: Not a directory" in done.output
 
 
+def test_a_number_of_masters_that_deploy_refuses_is_refused_before_anything_is_written(config: Path, tmp_path: Path) -> None:
+    done = call("init", str(tmp_path / "mine"), "--kubeconfig", str(config), "--masters", "2")
+    assert done.exit_code == 2
+    told = "2 masters tolerate the loss of 0 of them, no more than 1 do, and elect no leader without a majority: make it --masters 1, 3 or 5."
+    assert told in " ".join(done.output.split())
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_label_that_no_node_has_is_said(config: Path, tmp_path: Path) -> None:
     done = call("init", str(tmp_path / "mine"), "--kubeconfig", str(config), "--from-nodes", "cache=no")
     assert done.exit_code == 1
