@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from reading import knob, nodes, ssh, sums
@@ -75,6 +77,34 @@ def test_an_upgrade_onto_a_corrupt_journal(cluster: Alnair, content: set[str], e
     assert names(execute) == before
     assert sums() == dict.fromkeys(nodes(), content)
     SEEN.append("a corrupt journal")
+
+
+@pytest.fixture
+def full_claim(core: Any) -> Iterator[dict[str, Any]]:
+    """Values with a claim for the master's metastore whose volume is full, down to its inodes."""
+    name, address = next(iter(nodes("alluxio_masters").items()))
+    claim = "alluxio-metastore-alluxio-master-0"
+    subprocess.run(ssh(address, "mkdir -p /run/full && mount -t tmpfs -o size=64k,nr_inodes=1,mode=0777 full /run/full"), check=True)
+    there = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}]}]}
+    core.create_persistent_volume({"metadata": {"name": "full"}, "spec": {
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "standard", "local": {"path": "/run/full"},
+        "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"namespace": "alluxio", "name": claim}, "nodeAffinity": {"required": there}}})  # fmt: skip
+    yield {"metastore": {"mountPath": "/metastore", "size": "1Gi", "storageClass": "standard", "accessModes": ["ReadWriteOnce"]}}
+    with contextlib.suppress(kubernetes.client.ApiException):
+        core.delete_namespaced_persistent_volume_claim(claim, "alluxio")
+    core.delete_persistent_volume("full")
+    subprocess.run(ssh(address, "umount /run/full && rmdir /run/full"), check=True)
+
+
+def test_an_upgrade_onto_a_claim_that_is_full(
+    cluster: Alnair, content: set[str], execute: Callable[..., str], tmp_path: Path, full_claim: dict[str, Any]
+) -> None:
+    before = names(execute)
+    values = merged([knob("alluxio_chart_values"), full_claim])
+    put_back(cluster, {"alluxio_chart_backup_directory": str(tmp_path), "alluxio_chart_values": values}, "No space left")
+    assert names(execute) == before
+    assert sums() == dict.fromkeys(nodes(), content)
+    SEEN.append("a claim that is full")
 
 
 def test_all_of_them_leave_nothing_to_do(cluster: Alnair) -> None:
