@@ -47,7 +47,7 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"backup": {"daily": {"enabled": True, "keep": 0}}}, "backup/daily/keep"),
         ({"csi": {"enabled": True}}, "csi.enabled is true, but this chart has none: set it to false; pods use the FUSE mount"),
         ({"logserver": {"enabled": True}}, "logserver.enabled is true, but this chart has none: set it to false; kubectl logs"),
-        ({"metrics": {"jmxSink": {"enabled": True}}}, "metrics.jmxSink.enabled is true, but this chart has the Prometheus servlet only"),
+        ({"metrics": {"CsvSink": {"folder": "/tmp"}}}, "'folder' not allowed"),
         ({"networkPolicy": {"enabled": True, "namespaces": [{}]}}, "networkPolicy/namespaces/0"),
         ({"networkPolicy": {"enabled": True, "cidrs": ["10.0.0.1"]}}, "networkPolicy/cidrs/0"),
         ({"properties": {"s3a.secretKey": "hush"}}, "s3a.secretKey in properties or jvmOptions would stand in a ConfigMap"),
@@ -59,7 +59,7 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"properties": {"fs.azure.account.oauth2.client.secret.a.dfs.core.windows.net": "hush"}}, "client.secret.a.dfs.core.windows.net in properties"),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"prometheusRule": {"enabled": True}}}, "metrics.prometheusRule.enabled is true, but there is nothing to scrape"),
-        ({"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
+        ({"metrics": {"enabled": True, "PrometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, Any], sentence: str) -> None:
@@ -71,7 +71,7 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
 @pytest.mark.parametrize(
     "values",
     [
-        {"csi": {"enabled": False}, "logserver": {"enabled": False}, "metrics": {"jmxSink": {"enabled": False}, "consoleSink": {"enabled": False}}},
+        {"csi": {"enabled": False}, "logserver": {"enabled": False}, "metrics": {"JmxSink": {"enabled": False}, "ConsoleSink": {"enabled": False}}},
         {"master": {"replicas": 1}, "journal": {"runFormat": False}, "fuse": {"args": ["fuse"], "clientEnabled": True}},
         {"master": {"count": 5}, "journal": {"type": "EMBEDDED"}},
         tier(quota="3900Mi"),

@@ -62,14 +62,9 @@
 {{- fail (printf "%s.enabled is true, but this chart has none: set it to false; %s." $what $instead) -}}
 {{- end -}}
 {{- end -}}
-{{- range $sink := tuple "consoleSink" "csvSink" "jmxSink" "graphiteSink" "slf4jSink" -}}
-{{- if ((get $v.metrics $sink | default dict).enabled) -}}
-{{- fail (printf "metrics.%s.enabled is true, but this chart has the Prometheus servlet only: set it to false and scrape the pods." $sink) -}}
-{{- end -}}
-{{- end -}}
 {{- range $what := tuple "serviceMonitor" "prometheusRule" "dashboard" -}}
-{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.prometheusMetricsServlet.enabled)) -}}
-{{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.prometheusMetricsServlet.enabled to true too." $what) -}}
+{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.PrometheusMetricsServlet.enabled)) -}}
+{{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.PrometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
 {{- end -}}
 {{- range $part := tuple "common" "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}

@@ -1,0 +1,40 @@
+"""A values file of the public chart is taken as it is, and does what it does there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from chart_tools import complaints, find, pod_specs, render
+
+PUBLIC: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "files" / "public_values.yml").read_text(encoding="utf-8"))
+
+
+def test_every_documented_key_is_taken_and_empty_ones_change_nothing() -> None:
+    manifests = render(PUBLIC)
+    assert [text for manifest in manifests for text in complaints(manifest)] == []
+    assert len([title for title, _ in pod_specs(manifests) if not title.startswith("Pod/")]) == 4
+    assert "nil" not in str(manifests)
+
+
+def test_an_empty_mapping_or_list_is_as_good_as_none() -> None:
+    empty = {"nodeSelector": None, "tolerations": None, "podAnnotations": None}
+    assert render({"worker": empty, "fuse": {**empty, "enabled": True}, **{key: None for key in ("nodeSelector", "tolerations")}}) == render({"fuse": {"enabled": True}})
+
+
+def test_sinks_of_metrics_have_the_names_of_the_public_chart_and_work() -> None:
+    def lines(**metrics: Any) -> list[str]:
+        text: str = find(render({"metrics": {"enabled": True, **metrics}}), "ConfigMap", "alluxio-metrics")["data"]["metrics.properties"]
+        return text.splitlines()
+
+    servlet = "sink.prometheus.class=alluxio.metrics.sink.PrometheusMetricsServlet"
+    assert lines() == [servlet]
+    assert lines(PrometheusMetricsServlet={"enabled": False}) == []
+    assert lines(Slf4jSink={"enabled": True, "period": 5, "filterClass": "alluxio.metrics.sink.RegexMetricFilter", "filterRegex": None}) == [
+        servlet, "sink.slf4j.class=alluxio.metrics.sink.Slf4jSink", "sink.slf4j.filter-class=alluxio.metrics.sink.RegexMetricFilter", "sink.slf4j.period=5",
+        "sink.slf4j.unit=seconds"]  # fmt: skip
+    assert lines(GraphiteSink={"enabled": True, "host": "graphite", "port": 2003}, CsvSink={"enabled": True}) == [
+        servlet, "sink.csv.class=alluxio.metrics.sink.CsvSink", "sink.csv.directory=/tmp", "sink.csv.period=1", "sink.csv.unit=seconds",
+        "sink.graphite.class=alluxio.metrics.sink.GraphiteSink", "sink.graphite.host=graphite", "sink.graphite.period=10", "sink.graphite.port=2003",
+        "sink.graphite.prefix=", "sink.graphite.unit=seconds"]  # fmt: skip
