@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from chart_tools import complaints, find, pod_specs, render
+from chart_tools import complaints, find, options, pod_specs, render
 
 PUBLIC: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "files" / "public_values.yml").read_text(encoding="utf-8"))
 
@@ -38,3 +38,13 @@ def test_sinks_of_metrics_have_the_names_of_the_public_chart_and_work() -> None:
         servlet, "sink.csv.class=alluxio.metrics.sink.CsvSink", "sink.csv.directory=/tmp", "sink.csv.period=1", "sink.csv.unit=seconds",
         "sink.graphite.class=alluxio.metrics.sink.GraphiteSink", "sink.graphite.host=graphite", "sink.graphite.period=10", "sink.graphite.port=2003",
         "sink.graphite.prefix=", "sink.graphite.unit=seconds"]  # fmt: skip
+
+
+def test_a_level_without_marks_has_those_of_alluxio() -> None:
+    level = {"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": "1Gi"}
+
+    def marks(**more: Any) -> dict[str, str]:
+        worker = options(render({"tieredstore": {"levels": [{**level, **more}]}}), "ALLUXIO_WORKER_JAVA_OPTS")
+        return {key.split(".")[-2]: value for key, value in worker.items() if "watermark" in key}
+
+    assert (marks(), marks(low=0), marks(high=0.9, low=0.5)) == ({}, {"low": "0"}, {"high": "0.9", "low": "0.5"})

@@ -92,8 +92,8 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) .mediumtype -}}
 {{- $_ := set $p (printf "%s.dirs.path" $prefix) .path -}}
 {{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
-{{- $_ := set $p (printf "%s.watermark.high.ratio" $prefix) .high -}}
-{{- $_ := set $p (printf "%s.watermark.low.ratio" $prefix) .low -}}
+{{- /* Alluxio has marks of its own for a level that names none. */ -}}
+{{- range $mark, $ratio := pick . "high" "low" -}}{{- $_ := set $p (printf "%s.watermark.%s.ratio" $prefix $mark) $ratio -}}{{- end -}}
 {{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
 {{- end -}}
 {{- /* What the container's own script counts on. */ -}}
