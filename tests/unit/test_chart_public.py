@@ -48,3 +48,9 @@ def test_a_level_without_marks_has_those_of_alluxio() -> None:
         return {key.split(".")[-2]: value for key, value in worker.items() if "watermark" in key}
 
     assert (marks(), marks(low=0), marks(high=0.9, low=0.5)) == ({}, {"low": "0"}, {"high": "0.9", "low": "0.5"})
+
+
+def test_numbers_stay_as_they_were_written() -> None:
+    numbers = {"a": 1000000, "b": 0.5, "c": 21474836480, "d": -1, "e": "text", "f": True, "g": None}
+    told = options(render({"properties": numbers}), "ALLUXIO_JAVA_OPTS")
+    assert {key: told[key] for key in numbers if key in told} == {"a": "1000000", "b": "0.5", "c": "21474836480", "d": "-1", "e": "text", "f": "true"}

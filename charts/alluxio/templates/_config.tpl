@@ -2,6 +2,8 @@
 {{- define "alluxio.options" -}}
 {{- $words := list -}}
 {{- range $key, $value := merge (dict) (index . 0 | default dict) (index . 1) -}}
+{{- /* Numbers of a values file are floats, and a million would be 1e+06, which Alluxio takes for no number. */ -}}
+{{- if kindIs "float64" $value -}}{{- $value = ternary (printf "%.0f" $value) (toString $value) (eq $value (floor $value)) -}}{{- end -}}
 {{- if not (kindIs "invalid" $value) -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
 {{- end -}}
 {{- join " " (concat $words (index . 2 | default list)) -}}
