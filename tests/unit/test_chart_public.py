@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from chart_tools import complaints, find, options, pod_specs, render
+from chart_tools import complaints, container, containers, find, options, pod_specs, render
 
 PUBLIC: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "files" / "public_values.yml").read_text(encoding="utf-8"))
+ROOT: dict[str, Any] = {"user": 0, "group": 0, "fsGroup": 0}
 
 
 def test_every_documented_key_is_taken_and_empty_ones_change_nothing() -> None:
@@ -54,3 +56,18 @@ def test_numbers_stay_as_they_were_written() -> None:
     numbers = {"a": 1000000, "b": 0.5, "c": 21474836480, "d": -1, "e": "text", "f": True, "g": None}
     told = options(render({"properties": numbers}), "ALLUXIO_JAVA_OPTS")
     assert {key: told[key] for key in numbers if key in told} == {"a": "1000000", "b": "0.5", "c": "21474836480", "d": "-1", "e": "text", "f": "true"}
+
+
+def test_user_0_is_root_everywhere_and_with_its_capabilities() -> None:
+    # Nothing says so twice: a pod that must not be root and is told to be never starts.
+    for title, pod in pod_specs(render({**ROOT, "proxy": {"enabled": True}, "worker": {"fuseEnabled": True}})):
+        for item in containers(pod):
+            security = {**pod.get("securityContext", {}), **item["securityContext"]}
+            assert (security["runAsUser"], security["runAsGroup"]) == (0, 0), f"{title} {item['name']}"
+            assert not {"runAsNonRoot", "capabilities", "fsGroup"} & set(security), f"{title} {item['name']}"
+
+
+@pytest.mark.parametrize("user", [{}, {"user": 1000, "group": 1000}])
+def test_fuse_is_root_whatever_the_values_say(user: dict[str, int]) -> None:
+    security = container(render({"fuse": {"enabled": True, **user}}), "DaemonSet", "alluxio-fuse", "alluxio-fuse")["securityContext"]
+    assert security == {"privileged": True, "runAsUser": 0, "runAsGroup": 0}

@@ -18,6 +18,8 @@ def tier(**fields: Any) -> dict[str, Any]:
     ("values", "sentence"),
     [
         ({"masters": {}}, "'masters' not allowed"),
+        # Left empty, it would be 0, which is root.
+        ({"user": None}, "missing property 'user'"),
         ({"master": {"cuont": 3}}, "'cuont' not allowed"),
         ({"tieredstore": {"levels": [{**TIERS[0], "qouta": "1Gi"}]}}, "'qouta' not allowed"),
         ({"master": {"count": 2}, "journal": {"type": "EMBEDDED"}}, "master.count is 2, which is no better than 1: a quorum needs a majority"),

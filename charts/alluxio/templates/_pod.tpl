@@ -53,16 +53,20 @@ image: {{ .Values.image }}:{{ .Values.imageTag }}
 imagePullPolicy: {{ .Values.imagePullPolicy }}
 {{- end -}}
 
-{{/* The restricted profile's container settings. */}}
+{{/* The restricted profile's settings, unless the user asks for root: without its capabilities it could not write the image's configuration. */}}
 {{- define "alluxio.containerSecurity" -}}
 securityContext:
   allowPrivilegeEscalation: false
+  {{- if int .Values.user }}
   capabilities: {drop: [ALL]}
+  {{- end }}
 {{- end -}}
 
 {{- define "alluxio.podSecurity" -}}
 securityContext:
+  {{- if int .Values.user }}
   runAsNonRoot: true
+  {{- end }}
   runAsUser: {{ int .Values.user }}
   runAsGroup: {{ int .Values.group }}
   {{- with .Values.fsGroup }}
