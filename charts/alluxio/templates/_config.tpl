@@ -55,9 +55,9 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- define "alluxio.options.master" -}}
 {{- $v := .Values -}}
 {{- $p := include "alluxio.masterProperties" . | fromYaml -}}
-{{- if $v.metastore.mountPath -}}
+{{- if ($v.metastore).mountPath -}}
 {{- $_ := set $p "alluxio.master.metastore" "ROCKS" -}}
-{{- $_ := set $p "alluxio.master.metastore.dir" $v.metastore.mountPath -}}
+{{- $_ := set $p "alluxio.master.metastore.dir" ($v.metastore).mountPath -}}
 {{- end -}}
 {{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.standby.master.web.enabled" true -}}{{- end -}}
 {{- /* Where the root is a folder, Alluxio takes the path as the container's own. */ -}}
@@ -90,9 +90,10 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $prefix := printf "alluxio.worker.tieredstore.level%d" (int .level) -}}
 {{- $quotas := list -}}
 {{- range splitList "," (toString .quota) -}}{{- $quotas = append $quotas (include "alluxio.quota" (trim .)) -}}{{- end -}}
-{{- $_ := set $p (printf "%s.alias" $prefix) .alias -}}
-{{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) .mediumtype -}}
-{{- $_ := set $p (printf "%s.dirs.path" $prefix) .path -}}
+{{- /* Masters order levels by their aliases and know MEM, SSD and HDD only: of SSD,HDD the first names the level. */ -}}
+{{- $_ := set $p (printf "%s.alias" $prefix) (splitList "," .alias | first | trim) -}}
+{{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) (nospace .mediumtype) -}}
+{{- $_ := set $p (printf "%s.dirs.path" $prefix) (nospace .path) -}}
 {{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
 {{- /* Alluxio has marks of its own for a level that names none. */ -}}
 {{- range $mark, $ratio := pick . "high" "low" -}}{{- $_ := set $p (printf "%s.watermark.%s.ratio" $prefix $mark) $ratio -}}{{- end -}}
