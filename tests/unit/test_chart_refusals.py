@@ -14,6 +14,15 @@ def tier(**fields: Any) -> dict[str, Any]:
     return {"tieredstore": {"levels": [{**TIERS[0], **fields}]}}
 
 
+# What Alluxio 2.9.4 takes for credentials, and what it should.
+CREDENTIALS = (
+    "alluxio.underfs.cephfs.auth.key", "aws.accessKeyId", "aws.secretKey", "fs.adl.account.lake.oauth2.credential",
+    "fs.azure.account.key.a.blob.core.windows.net", "fs.azure.account.key.a.dfs.core.windows.net", "fs.azure.account.oauth2.client.secret",
+    "fs.cos.access.key", "fs.cos.secret.key", "fs.gcs.accessKeyId", "fs.gcs.secretAccessKey", "fs.kodo.accesskey", "fs.kodo.secretkey", "fs.obs.accessKey",
+    "fs.obs.secretKey", "fs.oss.accessKeyId", "fs.oss.accessKeySecret", "fs.swift.password", "s3a.accessKeyId", "s3a.secretKey",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
@@ -63,6 +72,7 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"worker": {"properties": {"alluxio.user.x": "1 -Daws.secretKey=hush"}}}, "aws.secretKey in worker.properties or worker.jvmOptions would"),
         ({"properties": {"fs.azure.account.oauth2.client.secret": "hush"}}, "fs.azure.account.oauth2.client.secret in properties"),
         ({"properties": {"fs.azure.account.oauth2.client.secret.a.dfs.core.windows.net": "hush"}}, "client.secret.a.dfs.core.windows.net in properties"),
+        *(({"properties": {name: "hush"}}, f"{name} in properties or jvmOptions would stand in a ConfigMap") for name in CREDENTIALS),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"prometheusRule": {"enabled": True}}}, "metrics.prometheusRule.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"enabled": True, "PrometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
@@ -84,7 +94,8 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
         *({"journal": {"volumeType": kind, "medium": medium, "size": "80Gi"}} for kind, medium in (("emptyDir", ""), ("persistentVolumeClaim", "Memory"))),
         tier(quota="3900Mi"),
         {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
-        {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json"}},
+        {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json",
+                        "alluxio.underfs.cephfs.auth.keyring": "/secrets/ceph/keyring"}},
         {"jvmOptions": ["-Dalluxio.user.x=secretKey"], "master": {"jvmOptions": None}, "fuse": {"jvmOptions": None}},
     ],
 )

@@ -79,7 +79,7 @@
 {{- /* As the ConfigMap has them, whether they come from properties or from jvmOptions. */ -}}
 {{- range $option := splitList " " (include (printf "alluxio.options.%s" $part) $) -}}
 {{- $key := regexFind "^-D[^=]+" $option | trimPrefix "-D" -}}
-{{- if regexMatch "(?i)((access|secret)_?key(id|secret)?|secret\\.(key|id)|client\\.secret(\\..*)?|secretaccesskey|password|account\\.key\\..*)$" $key -}}
+{{- if regexMatch "(?i)((access|secret)[._]?key(id|secret)?|secret\\.id|client\\.secret(\\..*)?|secretaccesskey|password|auth\\.key|oauth2\\.credential|account\\.key\\..*)$" $key -}}
 {{- $where := ternary "properties or jvmOptions" (printf "%s.properties or %s.jvmOptions" $part $part) (eq $part "common") -}}
 {{- fail (printf "%s in %s would stand in a ConfigMap, where everybody who may read those reads it. Put it into a Secret under the key alluxio-site.properties and name that in sitePropertiesSecret." $key $where) -}}
 {{- end -}}
