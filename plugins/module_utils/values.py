@@ -6,6 +6,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+try:
+    import yaml
+except ImportError:
+    # The Kubernetes client brings it, and modules say where that is missing.
+    pass
+
 # Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 SUFFIXES: dict[str, Decimal | int] = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9,
                                       "T": 10**12, "P": 10**15, "m": Decimal("0.001")}
@@ -37,3 +43,22 @@ def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
             result[key] = merged([result[key], value]) if both else value
     return {key: value for key, value in result.items() if value is not None}
+
+
+def layered(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the chart's values as helm will merge them.
+
+    Args:
+        params: Parameters of a module with defaults, values_files and values, each of which wins over those before it.
+
+    Raises:
+        ValueError: a file cannot be read.
+    """
+    layers = [params["defaults"]]
+    for path in params["values_files"]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                layers.append(yaml.safe_load(file) or {})
+        except (OSError, yaml.YAMLError) as error:
+            raise ValueError(f"The values file {path} cannot be read: {error}. Nothing was changed.") from error
+    return merged([*layers, params["values"]])
