@@ -12,6 +12,7 @@ import pytest
 import yaml
 from antsibull_docs_parser import dom
 from antsibull_docs_parser.parser import Context, parse
+from role_tools import value
 
 HOME = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (HOME / "roles").iterdir())
@@ -58,6 +59,12 @@ def test_every_variable_is_used(role: str) -> None:
     for name in options(role):
         # Once where it gets its default, and once more where something depends on it.
         assert len(re.findall(rf"\b{name}\b", text)) > 1, name
+
+
+def test_verify_asks_the_first_master_by_the_name_that_it_has() -> None:
+    tasks = load(HOME / "roles" / "alluxio_chart" / "tasks" / "verify.yml")
+    pods = [task["kubernetes.core.k8s_exec"]["pod"] for task in tasks if "kubernetes.core.k8s_exec" in task and "loop" not in task]
+    assert {value("alluxio_chart", pod, alluxio_chart_before={"masters": "full-master"}) for pod in pods} == {"full-master-0"}
 
 
 def test_no_knob_stands_where_an_inventory_could_not_turn_it() -> None:
