@@ -22,7 +22,8 @@ def test_every_documented_key_is_taken_and_empty_ones_change_nothing() -> None:
 
 def test_an_empty_mapping_or_list_is_as_good_as_none() -> None:
     empty = {"nodeSelector": None, "tolerations": None, "podAnnotations": None}
-    assert render({"worker": empty, "fuse": {**empty, "enabled": True}, **{key: None for key in ("nodeSelector", "tolerations")}}) == render({"fuse": {"enabled": True}})
+    values = {"worker": empty, "fuse": {**empty, "enabled": True}, "nodeSelector": None, "tolerations": None}
+    assert render(values) == render({"fuse": {"enabled": True}})
 
 
 def test_sinks_of_metrics_have_the_names_of_the_public_chart_and_work() -> None:
@@ -53,7 +54,8 @@ def test_a_level_without_marks_has_those_of_alluxio() -> None:
 
 
 def test_media_of_one_level_are_one_level_to_masters_and_a_directory_each_to_workers() -> None:
-    parts = {"alias": "SSD, HDD", "mediumtype": "SSD, HDD", "type": "persistentVolumeClaim", "name": "ssd, hdd", "path": "/dev/ssd, /dev/hdd", "quota": "10Gi, 20Gi"}
+    parts = {"alias": "SSD, HDD", "mediumtype": "SSD, HDD", "type": "persistentVolumeClaim", "name": "ssd, hdd", "path": "/dev/ssd, /dev/hdd",
+             "quota": "10Gi, 20Gi"}  # fmt: skip
     manifests = render({"tieredstore": {"levels": [PUBLIC["tieredstore"]["levels"][0], {"level": 1, **parts}]}})
     worker, prefix = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS"), "alluxio.worker.tieredstore.level1."
     assert {key.removeprefix(prefix): value for key, value in worker.items() if key.startswith(prefix)} == {

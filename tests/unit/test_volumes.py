@@ -147,8 +147,8 @@ def test_only_volumes_that_the_values_use_are_waited_for(monkeypatch: pytest.Mon
     monkeypatch.setattr(volumes_bound, "retried", lambda what, *_, **__: SimpleNamespace(items=found[what]))
     monkeypatch.setattr(volumes_bound.kubernetes.client, "CoreV1Api", lambda _: core)
     (tmp_path / "values.yml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    binding = volumes_bound.Binding({"namespace": "ns", "release": "r", "volumes": [wanted(), sockets()], "defaults": {"shortCircuit": {"volumeType": "hostPath"}},
-                                     "values_files": [str(tmp_path / "values.yml")], "values": {}})  # fmt: skip
+    binding = volumes_bound.Binding({"namespace": "ns", "release": "r", "volumes": [wanted(), sockets()], "values_files": [str(tmp_path / "values.yml")],
+                                     "defaults": {"shortCircuit": {"volumeType": "hostPath"}}, "values": {}})  # fmt: skip
     binding.read()
     assert [item["metadata"]["name"] for item in binding.loose()] == names
     assert binding.hopeless() == bool(names)
