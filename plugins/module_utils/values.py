@@ -1,10 +1,16 @@
-"""Values of a chart as helm merges them, and the quantities in them; the runner reads this file, too, so it needs nothing but Python."""
+"""Values of a chart as helm merges them, and the quantities in them. The runner reads this file, too: it needs nothing but Python, and PyYAML for files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+
+try:
+    import yaml
+except ImportError:
+    # The Kubernetes client brings it, and modules say where that is missing.
+    pass
 
 # Kubernetes' suffixes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 SUFFIXES: dict[str, Decimal | int] = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9,
@@ -44,3 +50,22 @@ def no_majority(masters: int) -> str:
     if masters % 2:
         return ""
     return f"{masters} masters tolerate the loss of {(masters - 1) // 2} of them, no more than {masters - 1} do, and elect no leader without a majority"
+
+
+def layered(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the chart's values as helm will merge them.
+
+    Args:
+        params: Parameters of a module with defaults, values_files and values, each of which wins over those before it.
+
+    Raises:
+        ValueError: a file cannot be read.
+    """
+    layers = [params["defaults"]]
+    for path in params["values_files"]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                layers.append(yaml.safe_load(file) or {})
+        except (OSError, yaml.YAMLError) as error:
+            raise ValueError(f"The values file {path} cannot be read: {error}. Nothing was changed.") from error
+    return merged([*layers, params["values"]])

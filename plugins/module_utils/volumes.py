@@ -8,6 +8,14 @@ from typing import Any
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
 
 Object = Mapping[str, Any]
+CLAIM = "persistentVolumeClaim"
+# For argument_spec: the volumes, and the layers of the chart's values, which say what of them the chart uses.
+ARGUMENTS = {
+    "volumes": {"type": "list", "elements": "dict", "required": True},
+    "defaults": {"type": "dict", "default": {}},
+    "values_files": {"type": "list", "elements": "path", "default": []},
+    "values": {"type": "dict", "default": {}},
+}
 # What the API lets change in a volume that exists.
 CHANGEABLE = ("accessModes", "capacity", "persistentVolumeReclaimPolicy", "storageClassName")
 
@@ -120,19 +128,23 @@ def change(wanted: Object, found: Object) -> dict[str, Any]:
 
 
 def of_chart(volumes: list[Object], values: Object) -> list[Object]:
-    """Return the volumes that a chart with these values has a use for: a domain socket's only where it asks for a claim, and for the claim of that name.
+    """Return the volumes whose claims a chart with these values asks for, each for the claim of the name that the values make.
 
     Args:
-        volumes: The volumes.
-        values: Merged values with shortCircuit.
+        volumes: The volumes, those of journals for the claims of a chart whose objects begin with the release's name.
+        values: Merged values with journal and shortCircuit.
     """
-    part, found = values.get("shortCircuit") or {}, list[Object]()
+    journal, socket, found = values.get("journal") or {}, values.get("shortCircuit") or {}, list[Object]()
     for volume in volumes:
-        if volume["metadata"]["labels"]["role"] == "alluxio-master":
-            found.append(volume)
-        elif part.get("enabled", True) and part.get("volumeType") == "persistentVolumeClaim":
-            name = values.get("fullnameOverride") or volume["metadata"]["labels"]["release"]
-            found.append(merged([volume, {"spec": {"claimRef": {"name": part.get("pvcName") or f"{name}-worker-domain-socket"}}}]))
+        labels, claim = volume["metadata"]["labels"], ""
+        name = values.get("fullnameOverride") or labels["release"]
+        if labels["role"] == "alluxio-master":
+            if journal.get("volumeType", CLAIM) == CLAIM:
+                claim = volume["spec"]["claimRef"]["name"].replace(f"-{labels['release']}-master-", f"-{name}-master-")
+        elif socket.get("enabled", True) and socket.get("volumeType") == CLAIM:
+            claim = socket.get("pvcName") or f"{name}-worker-domain-socket"
+        if claim:
+            found.append(merged([volume, {"spec": {"claimRef": {"name": claim}}}]))
     return found
 
 
@@ -147,7 +159,7 @@ def claims_of_chart(volumes: list[Object], values: Object) -> list[dict[str, Any
     claims = []
     for volume in volumes:
         part = parts[volume["metadata"]["labels"]["role"]]
-        if part.get("volumeType", "persistentVolumeClaim") == "persistentVolumeClaim":
+        if part.get("volumeType", CLAIM) == CLAIM:
             asked = {"requests": {"storage": part.get("size")}}
             spec = {"storageClassName": part.get("storageClass"), "accessModes": part.get("accessModes"), "resources": asked}
             claims.append({"metadata": {"name": volume["spec"]["claimRef"]["name"]}, "spec": spec})

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: volumes_bound
 short_description: Wait until a release's volumes are bound
 description:
-  - Waits until every volume that carries the release's label is Bound, and every claim of the release with it.
+  - Waits until every volume of the release that the chart's values use is Bound, and every claim of the release with it.
   - At the end of the time, or where no wait can help, names each volume and claim that is not, with the reason.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
@@ -15,6 +15,10 @@ options:
   namespace: {description: Namespace of the claims., type: str, required: true}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
+  volumes: {description: "The volumes, as for M(alnair.alluxio.volumes_present).", type: list, elements: dict, required: true}
+  defaults: {description: Values of the chart below those of the files., type: dict, default: {}}
+  values_files: {description: Values files of the chart in order; later ones win., type: list, elements: path, default: []}
+  values: {description: Values of the chart above those of the files., type: dict, default: {}}
   timeout: {description: Seconds to wait., type: int, default: 60}
 attributes:
   check_mode: {description: Only reads., support: full}
@@ -23,7 +27,12 @@ attributes:
 
 EXAMPLES = r"""
 - name: Wait
-  alnair.alluxio.volumes_bound: {release: alluxio, namespace: alluxio, kubeconfig: ~/.kube/config}
+  alnair.alluxio.volumes_bound:
+    release: alluxio
+    namespace: alluxio
+    kubeconfig: ~/.kube/config
+    volumes: "{{ groups['alluxio_masters'] | map('extract', hostvars)
+      | alnair.alluxio.journal_volumes('alluxio', 'alluxio', '/mnt/fuse/alluxio-journal', '1Gi', 'standard', 'local') }}"
 """
 
 RETURN = r"""
@@ -34,8 +43,10 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.alnair.alluxio.plugins.module_utils import volumes as about
 from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
-from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import claim_of, misfits
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import layered
+from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import claim_of, misfits, of_chart
 
 try:
     import kubernetes
@@ -51,12 +62,15 @@ class Binding:
         self.core = kubernetes.client.CoreV1Api(self.api)
         self.namespace = params["namespace"]
         self.selector = f"app=alluxio,release={params['release']}"
+        # Those that other values once asked for stay, and nobody will ever take them.
+        self.used = {item["metadata"]["name"] for item in of_chart(params["volumes"], layered(params))}
         self.volumes: list[dict[str, Any]] = []
         self.claims: dict[str, dict[str, Any]] = {}
 
     def read(self) -> None:
         """Ask the cluster for both."""
-        self.volumes = self.api.sanitize_for_serialization(retried(self.core.list_persistent_volume, label_selector=self.selector).items)
+        listed = self.api.sanitize_for_serialization(retried(self.core.list_persistent_volume, label_selector=self.selector).items)
+        self.volumes = [item for item in listed if item["metadata"]["name"] in self.used]
         listed = self.api.sanitize_for_serialization(retried(self.core.list_namespaced_persistent_volume_claim, self.namespace).items)
         self.claims = {f"{self.namespace}/{item['metadata']['name']}": item for item in listed}
 
@@ -97,7 +111,7 @@ class Binding:
             if not claim:
                 sentences.append(f"{name}: it is for no claim")
             elif claim not in self.claims:
-                sentences.append(f"{name}: its claim {claim} does not exist, so the chart's values do not use it")
+                sentences.append(f"{name}: its claim {claim} does not exist, so the chart does not ask for it")
             else:
                 why = "; ".join(misfits(volume, self.claims[claim])) or f"its claim {claim} is {self.claims[claim]['status']['phase']}"
                 sentences.append(f"{name}: {why}{self.said('PersistentVolumeClaim', claim.partition('/')[2], self.namespace)}")
@@ -117,7 +131,7 @@ def wait(module: AnsibleModule) -> None:
     if reasons := binding.reasons():
         module.fail_json(
             msg=f"Not bound to the claim that they are for: {'; '.join(reasons)}. Compare size, storage class and access mode (kubectl describe pv,pvc "
-            f"--namespace {module.params['namespace']}), or take away volumes that the chart's values do not use with persistent_volumes_state: absent."
+            f"--namespace {module.params['namespace']}), or take away volumes that the chart does not use with persistent_volumes_state: absent."
         )
     module.exit_json(changed=False, bound=[item["metadata"]["name"] for item in binding.volumes])
 
@@ -127,6 +141,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **ARGUMENTS,
+            **about.ARGUMENTS,
             "release": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
             "timeout": {"type": "int", "default": 60},
@@ -137,7 +152,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     try:
         wait(module)
-    except ClusterAway as error:
+    except (ClusterAway, ValueError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -17,7 +17,8 @@ options:
   volumes:
     description:
       - The volumes, with claimRef and the labels release and role.
-      - One of role alluxio-worker is for the domain socket; it is made only where the chart's values ask for a claim of it, whose name they say too.
+      - One of role alluxio-master is for a journal, one of role alluxio-worker for the domain socket; it is made only where the chart's values ask for a
+        claim of it, for the claim of the name that they make.
     type: list
     elements: dict
     required: true
@@ -51,8 +52,9 @@ freed: {description: Names of the volumes whose claim was deleted and that were 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.alnair.alluxio.plugins.module_utils import volumes as about
 from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import layered, merged
 from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, obstacles, of_chart
 
 # The client brings PyYAML with it.
@@ -63,18 +65,6 @@ except ImportError:
     kubernetes = None
 
 MADE_BY = {"app.kubernetes.io/managed-by": "alnair"}
-
-
-def chart_values(module: AnsibleModule) -> dict[str, Any]:
-    """Return the chart's values as helm will merge them."""
-    layers = [module.params["defaults"]]
-    for path in module.params["values_files"]:
-        try:
-            with open(path, encoding="utf-8") as file:
-                layers.append(yaml.safe_load(file) or {})
-        except (OSError, yaml.YAMLError) as error:
-            module.fail_json(msg=f"The values file {path} cannot be read: {error}. Nothing was changed.")
-    return merged([*layers, module.params["values"]])
 
 
 def quietly(call: Any, *args: Any, **options: Any) -> None:
@@ -90,7 +80,10 @@ def hold(module: AnsibleModule) -> None:
     """Bring the volumes to their state."""
     params, api = module.params, client(module.params)
     core, storage = kubernetes.client.CoreV1Api(api), kubernetes.client.StorageV1Api(api)
-    values = chart_values(module)
+    try:
+        values = layered(params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     wanted = of_chart(params["volumes"], values)
     listed = api.sanitize_for_serialization(retried(core.list_persistent_volume).items)
     claims = api.sanitize_for_serialization(retried(core.list_namespaced_persistent_volume_claim, params["namespace"]).items)
@@ -128,12 +121,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **ARGUMENTS,
-            "volumes": {"type": "list", "elements": "dict", "required": True},
+            **about.ARGUMENTS,
             "namespace": {"type": "str", "required": True},
             "storage_class": {"type": "str", "required": True},
-            "defaults": {"type": "dict", "default": {}},
-            "values_files": {"type": "list", "elements": "path", "default": []},
-            "values": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

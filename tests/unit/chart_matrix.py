@@ -45,7 +45,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     },
     "metrics": {"metrics": {"enabled": True, "podAnnotations": {"prometheus.io/scrape": "true"}, "serviceMonitor": {"enabled": True, "labels": {"team": "a"}},
                             "prometheusRule": {"enabled": True, "labels": {"team": "a"}}, "dashboard": {"enabled": True}}, "fuse": {"enabled": True}, "proxy": {"enabled": True}},
-    "no-servlet": {"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}}},
+    "no-servlet": {"metrics": {"enabled": True, "PrometheusMetricsServlet": {"enabled": False}}},
     "network-policy": {"networkPolicy": {"enabled": True, "namespaces": [{"team": "training", "tier": "gpu"}], "cidrs": ["10.0.0.0/24", "fd00::/64"]}},
     "extra": {"master": {**EXTRA, "extraServicePorts": [{"name": "side", "port": 8000}], "shareProcessNamespace": True}, "worker": EXTRA},
     "host-network": {part: {"hostNetwork": True, "hostPID": True, "dnsPolicy": "ClusterFirstWithHostNet"} for part in PARTS},

@@ -33,6 +33,22 @@ def test_the_schema_is_strict(change: Any, complaint: str) -> None:
     assert complaint in "\n".join(complaints(manifest))
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "complaint"),
+    [
+        ("ServiceMonitor", lambda item: item.update(apiVersion="v1"), "'monitoring.coreos.com/v1' was expected"),
+        ("ServiceMonitor", lambda item: item["spec"].update(endpoint=[]), "'endpoint' was unexpected"),
+        ("ServiceMonitor", lambda item: item["spec"]["endpoints"][0].update(port=80), "80 is not of type 'string'"),
+        ("PrometheusRule", lambda item: item["spec"].pop("groups"), "'groups' is a required property"),
+        ("PrometheusRule", lambda item: item["spec"]["groups"][0]["rules"][0].pop("expr"), "'expr' is a required property"),
+    ],
+)
+def test_what_prometheus_operator_reads_has_its_shape(kind: str, change: Any, complaint: str) -> None:
+    manifest = copy.deepcopy(find(render(MATRIX["metrics"]), kind, "alluxio"))
+    change(manifest)
+    assert complaint in "\n".join(complaints(manifest))
+
+
 @pytest.mark.parametrize(("values", "surge", "unavailable"), [({}, 1, 0), ({"maxSurge": 3}, 3, 0), ({"maxSurge": 0}, 0, 1), ({"hostNetwork": True}, 0, 1)])
 def test_the_next_fuse_begins_beside_the_old_one_unless_both_want_one_port(values: dict[str, Any], surge: int, unavailable: int) -> None:
     (found,) = [item for item in render({"fuse": {"enabled": True, **values}}) if (item["kind"], item["metadata"]["name"]) == ("DaemonSet", "alluxio-fuse")]

@@ -14,18 +14,29 @@ def tier(**fields: Any) -> dict[str, Any]:
     return {"tieredstore": {"levels": [{**TIERS[0], **fields}]}}
 
 
+# What Alluxio 2.9.4 takes for credentials, and what it should.
+CREDENTIALS = (
+    "alluxio.underfs.cephfs.auth.key", "aws.accessKeyId", "aws.secretKey", "fs.adl.account.lake.oauth2.credential",
+    "fs.azure.account.key.a.blob.core.windows.net", "fs.azure.account.key.a.dfs.core.windows.net", "fs.azure.account.oauth2.client.secret",
+    "fs.cos.access.key", "fs.cos.secret.key", "fs.gcs.accessKeyId", "fs.gcs.secretAccessKey", "fs.kodo.accesskey", "fs.kodo.secretkey", "fs.obs.accessKey",
+    "fs.obs.secretKey", "fs.oss.accessKeyId", "fs.oss.accessKeySecret", "fs.swift.password", "s3a.accessKeyId", "s3a.secretKey",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
         ({"masters": {}}, "'masters' not allowed"),
+        # Left empty, it would be 0, which is root.
+        ({"user": None}, "missing property 'user'"),
         ({"master": {"cuont": 3}}, "'cuont' not allowed"),
         ({"tieredstore": {"levels": [{**TIERS[0], "qouta": "1Gi"}]}}, "'qouta' not allowed"),
         ({"master": {"count": 2}, "journal": {"type": "EMBEDDED"}}, "master.count is 2, which is no better than 1: a quorum needs a majority"),
         ({"master": {"count": 4}, "journal": {"type": "EMBEDDED"}}, "master.count is 4, which is no better than 3"),
         ({"master": {"count": 0}}, "master/count"),
         ({"master": {"count": 3}}, "Set journal.type to EMBEDDED."),
-        (tier(quota="4Gi"), "worker.resources.limits.memory is 4Gi, but heap, direct memory and tiers in memory may take 4096 MiB"),
-        ({"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}}, "worker.resources.limits.memory is 4Gi, but heap, direct memory and tiers in memory may take 4096 MiB"),
+        (tier(quota="4Gi"), "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB"),
+        ({"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}}, "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB"),
         ({"master": {"jvmOptions": ["-Xmx8g"]}}, "master.resources.limits.memory is 8Gi"),
         ({"jobMaster": {"resources": {"limits": {"memory": "512Mi"}}}, "jvmOptions": ["-Xmx600m"]}, "jobMaster.resources.limits.memory is 512Mi"),
         ({"fuse": {"enabled": True, "resources": {"limits": {"memory": "2Gi"}}}}, "fuse.resources.limits.memory is 2Gi"),
@@ -43,11 +54,15 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"worker": {"ports": {"rpc": 70000}}}, "worker/ports/rpc"),
         ({"journal": {"type": "NOOP"}}, "journal/type"),
         ({"journal": {"size": "10 GB"}}, "journal/size"),
+        *(({part: {"volumeType": "emptyDir", "medium": "Memory", "size": "8Gi", **more}}, "master.resources.limits.memory is 8Gi")
+          for part, more in (("journal", {}), ("metastore", {"mountPath": "/metastore"}))),
+        ({"journal": {"ufsType": "HDFS", "folder": "hdfs://namenode:9000/journal"}}, "journal.folder is hdfs://namenode:9000/journal, of journal.ufsType HDFS"),
+        ({"journal": {"type": "EMBEDDED", "folder": "hdfs://namenode:9000/journal"}}, "Set ufsType to local and folder to a path such as /journal"),
         ({"backup": {"daily": {"enabled": True, "time": "5:00"}}}, "backup/daily/time"),
         ({"backup": {"daily": {"enabled": True, "keep": 0}}}, "backup/daily/keep"),
         ({"csi": {"enabled": True}}, "csi.enabled is true, but this chart has none: set it to false; pods use the FUSE mount"),
         ({"logserver": {"enabled": True}}, "logserver.enabled is true, but this chart has none: set it to false; kubectl logs"),
-        ({"metrics": {"jmxSink": {"enabled": True}}}, "metrics.jmxSink.enabled is true, but this chart has the Prometheus servlet only"),
+        ({"metrics": {"CsvSink": {"folder": "/tmp"}}}, "'folder' not allowed"),
         ({"networkPolicy": {"enabled": True, "namespaces": [{}]}}, "networkPolicy/namespaces/0"),
         ({"networkPolicy": {"enabled": True, "cidrs": ["10.0.0.1"]}}, "networkPolicy/cidrs/0"),
         ({"properties": {"s3a.secretKey": "hush"}}, "s3a.secretKey in properties or jvmOptions would stand in a ConfigMap"),
@@ -57,9 +72,10 @@ def tier(**fields: Any) -> dict[str, Any]:
         ({"worker": {"properties": {"alluxio.user.x": "1 -Daws.secretKey=hush"}}}, "aws.secretKey in worker.properties or worker.jvmOptions would"),
         ({"properties": {"fs.azure.account.oauth2.client.secret": "hush"}}, "fs.azure.account.oauth2.client.secret in properties"),
         ({"properties": {"fs.azure.account.oauth2.client.secret.a.dfs.core.windows.net": "hush"}}, "client.secret.a.dfs.core.windows.net in properties"),
+        *(({"properties": {name: "hush"}}, f"{name} in properties or jvmOptions would stand in a ConfigMap") for name in CREDENTIALS),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled is true, but there is nothing to scrape"),
         ({"metrics": {"prometheusRule": {"enabled": True}}}, "metrics.prometheusRule.enabled is true, but there is nothing to scrape"),
-        ({"metrics": {"enabled": True, "prometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
+        ({"metrics": {"enabled": True, "PrometheusMetricsServlet": {"enabled": False}, "dashboard": {"enabled": True}}}, "there is nothing to scrape"),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, Any], sentence: str) -> None:
@@ -71,12 +87,15 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
 @pytest.mark.parametrize(
     "values",
     [
-        {"csi": {"enabled": False}, "logserver": {"enabled": False}, "metrics": {"jmxSink": {"enabled": False}, "consoleSink": {"enabled": False}}},
+        {"csi": {"enabled": False}, "logserver": {"enabled": False}, "metrics": {"JmxSink": {"enabled": False}, "ConsoleSink": {"enabled": False}}},
         {"master": {"replicas": 1}, "journal": {"runFormat": False}, "fuse": {"args": ["fuse"], "clientEnabled": True}},
         {"master": {"count": 5}, "journal": {"type": "EMBEDDED"}},
+        {"journal": {"type": "EMBEDDED", "ufsType": "HDFS"}, "metastore": None},
+        *({"journal": {"volumeType": kind, "medium": medium, "size": "80Gi"}} for kind, medium in (("emptyDir", ""), ("persistentVolumeClaim", "Memory"))),
         tier(quota="3900Mi"),
         {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
-        {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json"}},
+        {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json",
+                        "alluxio.underfs.cephfs.auth.keyring": "/secrets/ceph/keyring"}},
         {"jvmOptions": ["-Dalluxio.user.x=secretKey"], "master": {"jvmOptions": None}, "fuse": {"jvmOptions": None}},
     ],
 )

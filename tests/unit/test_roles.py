@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from antsibull_docs_parser import dom
 from antsibull_docs_parser.parser import Context, parse
+from role_tools import value
 
 HOME = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (HOME / "roles").iterdir())
@@ -58,6 +60,29 @@ def test_every_variable_is_used(role: str) -> None:
     for name in options(role):
         # Once where it gets its default, and once more where something depends on it.
         assert len(re.findall(rf"\b{name}\b", text)) > 1, name
+
+
+@pytest.mark.parametrize(("chart", "volume", "shown", "format_"), [
+    ("other", {}, True, False),
+    ("other", {"volumeType": "persistentVolumeClaim"}, True, False),
+    ("other", {"volumeType": "emptyDir"}, False, True),
+    ("/../../charts/alluxio", {}, False, True),
+])  # fmt: skip
+def test_a_journal_that_the_role_formats_is_formatted_by_no_other_chart(chart: str, volume: dict[str, str], *, shown: bool, format_: bool) -> None:
+    journal = base64.b64encode(yaml.safe_dump({"journal": volume}).encode()).decode()
+    known = {"role_path": "", "alluxio_chart_ref": chart, "alluxio_chart_values_read": {"results": [{"content": journal}]}, "alluxio_chart_masters": ["node-1"],
+             "alluxio_chart_values": {"journal": {"format": {"runFormat": True}}}}  # fmt: skip
+    assert value("alluxio_chart", "{{ alluxio_chart_formats }}", **known) == shown
+    assert value("alluxio_chart", "{{ alluxio_chart_wanted }}", **known) == {"journal": {"format": {"runFormat": format_}}}
+    (said,) = [task for task in load(HOME / "roles" / "alluxio_chart" / "tasks" / "chart.yml") if task["name"] == "Say who formats the journal"]
+    conditions = " and ".join(f"({condition})" for condition in said["when"])
+    assert value("alluxio_chart", f"{{{{ {conditions} }}}}", **known) == shown
+
+
+def test_verify_asks_the_first_master_by_the_name_that_it_has() -> None:
+    tasks = load(HOME / "roles" / "alluxio_chart" / "tasks" / "verify.yml")
+    pods = [task["kubernetes.core.k8s_exec"]["pod"] for task in tasks if "kubernetes.core.k8s_exec" in task and "loop" not in task]
+    assert {value("alluxio_chart", pod, alluxio_chart_before={"masters": "full-master"}) for pod in pods} == {"full-master-0"}
 
 
 def test_no_knob_stands_where_an_inventory_could_not_turn_it() -> None:

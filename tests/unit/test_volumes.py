@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import yaml
 from ansible_collections.alnair.alluxio.plugins.filter.cluster import journal_volumes
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, misfits, obstacles, of_chart
-from chart_tools import render
+from ansible_collections.alnair.alluxio.plugins.modules import volumes_bound
+from chart_tools import find, render
 from role_tools import value
 
 NAME, CLAIM = "r-journal-0", "alluxio-journal-r-master-0"
@@ -98,8 +100,7 @@ def test_a_journal_of_another_release_is_not_shared(other: dict[str, Any], *, sh
 
 def sockets(release: str = "r") -> dict[str, Any]:
     """Return a domain socket's volume as the role has it."""
-    tasks = yaml.safe_load((Path(__file__).parents[2] / "roles" / "persistent_volumes" / "tasks" / "main.yml").read_text(encoding="utf-8"))
-    return value("persistent_volumes", "{{ persistent_volumes_socket }}", **tasks[0]["vars"], alluxio_release=release)
+    return value("persistent_volumes", "{{ persistent_volumes_socket }}", alluxio_release=release)
 
 
 def test_a_directory_of_domain_sockets_may_be_shared() -> None:
@@ -116,12 +117,41 @@ def test_a_directory_of_domain_sockets_may_be_shared() -> None:
     ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "pvcName": "mine"}, "fullnameOverride": "full"}, "mine"),
 ])  # fmt: skip
 def test_a_domain_socket_has_a_volume_where_the_chart_asks_for_its_claim_and_of_the_same_name(values: dict[str, Any], name: str | None) -> None:
-    journal, *found = of_chart([wanted(), sockets()], values)
-    assert journal == wanted()
+    found = of_chart([sockets()], values)
     assert [item["spec"]["claimRef"]["name"] for item in found] == ([name] if name else [])
     assert [item["metadata"]["name"] for item in claims_of_chart(found, values)] == ([name] if name else [])
     asked = [item["metadata"]["name"] for item in render(values, release="r") if item["kind"] == "PersistentVolumeClaim"]
     assert asked == ([name] if name else [])
+
+
+@pytest.mark.parametrize(("values", "names"), [
+    ({}, ["alluxio-journal-r-master-0"]),
+    ({"fullnameOverride": "full"}, ["alluxio-journal-full-master-0"]),
+    ({"fullnameOverride": "full", "master": {"count": 3}, "journal": {"type": "EMBEDDED"}}, [f"alluxio-journal-full-master-{index}" for index in range(3)]),
+    ({"journal": {"volumeType": "emptyDir"}}, []),
+])  # fmt: skip
+def test_a_journal_has_a_volume_where_the_chart_asks_for_its_claim_and_of_the_same_name(values: dict[str, Any], names: list[str]) -> None:
+    masters = find(render(values, release="r"), "StatefulSet", f"{values.get('fullnameOverride', 'r')}-master")
+    claims = [item["metadata"]["name"] for item in masters["spec"].get("volumeClaimTemplates", [])]
+    assert [f"{claim}-{masters['metadata']['name']}-{index}" for claim in claims for index in range(masters["spec"]["replicas"])] == names
+    hosts = [{"inventory_hostname": f"node-{index}"} for index in range(values.get("master", {}).get("count", 1))]
+    volumes = journal_volumes(hosts, "r", "ns", "/journal", "1Gi", "standard", "local")
+    assert [item["spec"]["claimRef"]["name"] for item in of_chart(volumes, values)] == names
+
+
+@pytest.mark.parametrize(("values", "names"), [({"journal": {"volumeType": "emptyDir"}}, []), ({}, [NAME])])
+def test_only_volumes_that_the_values_use_are_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, values: dict[str, Any], names: list[str]) -> None:
+    found = {"volumes": [there(status={"phase": "Available"})], "claims": []}
+    core = SimpleNamespace(list_persistent_volume="volumes", list_namespaced_persistent_volume_claim="claims")
+    monkeypatch.setattr(volumes_bound, "client", lambda _: SimpleNamespace(sanitize_for_serialization=lambda items: items))
+    monkeypatch.setattr(volumes_bound, "retried", lambda what, *_, **__: SimpleNamespace(items=found[what]))
+    monkeypatch.setattr(volumes_bound.kubernetes.client, "CoreV1Api", lambda _: core)
+    (tmp_path / "values.yml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    binding = volumes_bound.Binding({"namespace": "ns", "release": "r", "volumes": [wanted(), sockets()], "values_files": [str(tmp_path / "values.yml")],
+                                     "defaults": {"shortCircuit": {"volumeType": "hostPath"}}, "values": {}})  # fmt: skip
+    binding.read()
+    assert [item["metadata"]["name"] for item in binding.loose()] == names
+    assert binding.hopeless() == bool(names)
 
 
 def test_a_volume_as_wanted_is_not_changed() -> None:

@@ -1,8 +1,12 @@
-{{/* Java options of one part as one line. Argument: [properties, jvmOptions]. */}}
+{{/* Java options of one part as one line. Argument: [the user's properties, the chart's properties, jvmOptions]. */}}
 {{- define "alluxio.options" -}}
 {{- $words := list -}}
-{{- range $key, $value := index . 0 -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
-{{- join " " (concat $words (index . 1 | default list)) -}}
+{{- range $key, $value := merge (dict) (index . 0 | default dict) (index . 1) -}}
+{{- /* Numbers of a values file are floats, and a million would be 1e+06, which Alluxio takes for no number. */ -}}
+{{- if kindIs "float64" $value -}}{{- $value = ternary (printf "%.0f" $value) (toString $value) (eq $value (floor $value)) -}}{{- end -}}
+{{- if not (kindIs "invalid" $value) -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
+{{- end -}}
+{{- join " " (concat $words (index . 2 | default list)) -}}
 {{- end -}}
 
 {{- define "alluxio.masterAddresses" -}}
@@ -36,7 +40,7 @@
 {{- $_ := set $p "alluxio.job.master.embedded.journal.port" $v.jobMaster.ports.embedded -}}
 {{- if not $v.shortCircuit.enabled -}}{{- $_ := set $p "alluxio.user.short.circuit.enabled" false -}}{{- end -}}
 {{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.metrics.conf.file" "/config/metrics/metrics.properties" -}}{{- end -}}
-{{- include "alluxio.options" (list (merge (dict) $v.properties $p) $v.jvmOptions) -}}
+{{- include "alluxio.options" (list $v.properties $p $v.jvmOptions) -}}
 {{- end -}}
 
 {{/* What masters and job masters are told, and nobody else restarts for. */}}
@@ -51,13 +55,13 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- define "alluxio.options.master" -}}
 {{- $v := .Values -}}
 {{- $p := include "alluxio.masterProperties" . | fromYaml -}}
-{{- if $v.metastore.mountPath -}}
+{{- if ($v.metastore).mountPath -}}
 {{- $_ := set $p "alluxio.master.metastore" "ROCKS" -}}
-{{- $_ := set $p "alluxio.master.metastore.dir" $v.metastore.mountPath -}}
+{{- $_ := set $p "alluxio.master.metastore.dir" ($v.metastore).mountPath -}}
 {{- end -}}
 {{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.standby.master.web.enabled" true -}}{{- end -}}
 {{- /* Where the root is a folder, Alluxio takes the path as the container's own. */ -}}
-{{- $root := get (merge (dict) $v.master.properties $v.properties) "alluxio.master.mount.table.root.ufs" | toString | trimSuffix "/" -}}
+{{- $root := get (merge (dict) ($v.master.properties | default dict) ($v.properties | default dict)) "alluxio.master.mount.table.root.ufs" | toString | trimSuffix "/" -}}
 {{- $inRoot := or (not (hasPrefix "/" $root)) (hasPrefix (printf "%s/" $root) $v.backup.directory) -}}
 {{- $_ := set $p "alluxio.master.backup.directory" (ternary $v.backup.directory (printf "%s%s" $root $v.backup.directory) $inRoot) -}}
 {{- if $v.backup.daily.enabled -}}
@@ -65,12 +69,12 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p "alluxio.master.daily.backup.time" $v.backup.daily.time -}}
 {{- $_ := set $p "alluxio.master.daily.backup.files.retained" (int $v.backup.daily.keep) -}}
 {{- end -}}
-{{- include "alluxio.options" (list (merge (dict) $v.master.properties $p) $v.master.jvmOptions) -}}
+{{- include "alluxio.options" (list $v.master.properties $p $v.master.jvmOptions) -}}
 {{- end -}}
 
 {{- define "alluxio.options.jobMaster" -}}
 {{- $p := include "alluxio.masterProperties" . | fromYaml -}}
-{{- include "alluxio.options" (list (merge (dict) .Values.jobMaster.properties $p) .Values.jobMaster.jvmOptions) -}}
+{{- include "alluxio.options" (list .Values.jobMaster.properties $p .Values.jobMaster.jvmOptions) -}}
 {{- end -}}
 
 {{- define "alluxio.options.worker" -}}
@@ -86,12 +90,13 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $prefix := printf "alluxio.worker.tieredstore.level%d" (int .level) -}}
 {{- $quotas := list -}}
 {{- range splitList "," (toString .quota) -}}{{- $quotas = append $quotas (include "alluxio.quota" (trim .)) -}}{{- end -}}
-{{- $_ := set $p (printf "%s.alias" $prefix) .alias -}}
-{{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) .mediumtype -}}
-{{- $_ := set $p (printf "%s.dirs.path" $prefix) .path -}}
+{{- /* Masters order levels by their aliases and know MEM, SSD and HDD only: of SSD,HDD the first names the level. */ -}}
+{{- $_ := set $p (printf "%s.alias" $prefix) (splitList "," .alias | first | trim) -}}
+{{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) (nospace .mediumtype) -}}
+{{- $_ := set $p (printf "%s.dirs.path" $prefix) (nospace .path) -}}
 {{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
-{{- $_ := set $p (printf "%s.watermark.high.ratio" $prefix) .high -}}
-{{- $_ := set $p (printf "%s.watermark.low.ratio" $prefix) .low -}}
+{{- /* Alluxio has marks of its own for a level that names none. */ -}}
+{{- range $mark, $ratio := pick . "high" "low" -}}{{- $_ := set $p (printf "%s.watermark.%s.ratio" $prefix $mark) $ratio -}}{{- end -}}
 {{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
 {{- end -}}
 {{- /* What the container's own script counts on. */ -}}
@@ -102,13 +107,13 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p "alluxio.fuse.mount.alluxio.path" $v.fuse.alluxioPath -}}
 {{- $_ := set $p "alluxio.fuse.jnifuse.libfuse.version" 3 -}}
 {{- end -}}
-{{- include "alluxio.options" (list (merge $own $v.worker.properties $p) $v.worker.jvmOptions) -}}
+{{- include "alluxio.options" (list (merge $own ($v.worker.properties | default dict)) $p $v.worker.jvmOptions) -}}
 {{- end -}}
 
 {{- define "alluxio.options.jobWorker" -}}
 {{- $ports := .Values.jobWorker.ports -}}
 {{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.job.worker.rpc.port" $ports.rpc "alluxio.job.worker.data.port" $ports.data "alluxio.job.worker.web.port" $ports.web -}}
-{{- include "alluxio.options" (list (merge (dict) .Values.jobWorker.properties $p) .Values.jobWorker.jvmOptions) -}}
+{{- include "alluxio.options" (list .Values.jobWorker.properties $p .Values.jobWorker.jvmOptions) -}}
 {{- end -}}
 
 {{- define "alluxio.options.fuse" -}}
@@ -119,18 +124,18 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- /* A copy of each block that another worker holds would cost the first epoch half its speed and evict what is loaded. */ -}}
 {{- $_ := set $p "alluxio.user.file.passive.cache.enabled" false -}}
 {{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
-{{- include "alluxio.options" (list (merge (dict) .Values.fuse.properties $p) .Values.fuse.jvmOptions) -}}
+{{- include "alluxio.options" (list .Values.fuse.properties $p .Values.fuse.jvmOptions) -}}
 {{- end -}}
 
 {{- define "alluxio.options.proxy" -}}
 {{- $p := dict "alluxio.proxy.web.port" .Values.proxy.ports.web -}}
-{{- include "alluxio.options" (list (merge (dict) .Values.proxy.properties $p) .Values.proxy.jvmOptions) -}}
+{{- include "alluxio.options" (list .Values.proxy.properties $p .Values.proxy.jvmOptions) -}}
 {{- end -}}
 
 {{/* Changes with the options of just the parts that a pod runs, so that only their pods restart. Argument: [root, part...]. */}}
 {{- define "alluxio.checksum" -}}
 {{- $root := first . -}}
-{{- $texts := list (include "alluxio.options.common" $root) (toYaml (pick $root.Values.metrics "enabled" "prometheusMetricsServlet")) -}}
+{{- $texts := list (include "alluxio.options.common" $root) (include "alluxio.metrics" $root) -}}
 {{- range rest . -}}{{- $texts = append $texts (include (printf "alluxio.options.%s" .) $root) -}}{{- end -}}
 checksum/config: {{ join "\n" $texts | sha256sum }}
 {{- end -}}

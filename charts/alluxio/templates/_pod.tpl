@@ -4,8 +4,9 @@
 labels: {{- include "alluxio.selector" (list $root (index . 1)) | nindent 2 }}
 annotations:
   {{- include "alluxio.checksum" (concat (list $root) (slice . 3)) | nindent 2 }}
-  {{- if and $root.Values.metrics.enabled $root.Values.metrics.prometheusMetricsServlet.enabled }}
-  {{- with merge (dict) $root.Values.metrics.podAnnotations $root.Values.metrics.prometheusMetricsServlet.podAnnotations }}{{ toYaml . | nindent 2 }}{{ end }}
+  {{- $servlet := $root.Values.metrics.PrometheusMetricsServlet }}
+  {{- if and $root.Values.metrics.enabled $servlet.enabled }}
+  {{- with merge (dict) ($root.Values.metrics.podAnnotations | default dict) ($servlet.podAnnotations | default dict) }}{{ toYaml . | nindent 2 }}{{ end }}
   {{- end }}
   {{- with (index . 2).podAnnotations }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end -}}
@@ -30,10 +31,10 @@ hostPID: true
 {{- if $part.shareProcessNamespace }}
 shareProcessNamespace: true
 {{- end }}
-{{- with merge (dict) (index . 2) $root.Values.nodeSelector }}
+{{- with merge (dict) (index . 2 | default dict) ($root.Values.nodeSelector | default dict) }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with concat $root.Values.tolerations $part.tolerations }}
+{{- with concat ($root.Values.tolerations | default list) ($part.tolerations | default list) }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.hostAliases }}
@@ -52,16 +53,20 @@ image: {{ .Values.image }}:{{ .Values.imageTag }}
 imagePullPolicy: {{ .Values.imagePullPolicy }}
 {{- end -}}
 
-{{/* The restricted profile's container settings. */}}
+{{/* The restricted profile's settings, unless the user asks for root: without its capabilities it could not write the image's configuration. */}}
 {{- define "alluxio.containerSecurity" -}}
 securityContext:
   allowPrivilegeEscalation: false
+  {{- if int .Values.user }}
   capabilities: {drop: [ALL]}
+  {{- end }}
 {{- end -}}
 
 {{- define "alluxio.podSecurity" -}}
 securityContext:
+  {{- if int .Values.user }}
   runAsNonRoot: true
+  {{- end }}
   runAsUser: {{ int .Values.user }}
   runAsGroup: {{ int .Values.group }}
   {{- with .Values.fsGroup }}
@@ -83,7 +88,7 @@ env:
   - name: {{ $name }}
     valueFrom: {fieldRef: {fieldPath: {{ $path }}}}
   {{- end }}
-  {{- range $name, $value := merge (dict) (index . 2) (dict "LC_ALL" "C.UTF-8") }}
+  {{- range $name, $value := merge (dict) (index . 2 | default dict) (dict "LC_ALL" "C.UTF-8") }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
   {{- end }}
 {{- end -}}

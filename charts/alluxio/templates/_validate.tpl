@@ -17,7 +17,7 @@
 {{- $found -}}
 {{- end -}}
 
-{{/* Fails where a container's limit does not hold what its process may take. Argument: [root, part, bytes of its tiers in memory]. */}}
+{{/* Fails where a container's limit does not hold what its process may take. Argument: [root, part, bytes of its volumes in memory]. */}}
 {{- define "alluxio.validateMemory" -}}
 {{- $part := get (index . 0).Values (index . 1) -}}
 {{- $limit := ((($part.resources).limits).memory) -}}
@@ -27,7 +27,7 @@
 {{- $direct := include "alluxio.javaBytes" (list $options "-XX:MaxDirectMemorySize=") | float64 -}}
 {{- $need := addf $heap $direct (index . 2) -}}
 {{- if ge $need (include "alluxio.bytes" $limit | float64) -}}
-{{- fail (printf "%s.resources.limits.memory is %v, but heap, direct memory and tiers in memory may take %.0f MiB and the process some more: the container would be killed. Raise the limit, or lower -Xmx, -XX:MaxDirectMemorySize or the quota in tieredstore.levels." (index . 1) $limit (divf $need 1048576)) -}}
+{{- fail (printf "%s.resources.limits.memory is %v, but heap, direct memory and volumes in memory may take %.0f MiB and the process some more: the container would be killed. Raise the limit, or lower -Xmx, -XX:MaxDirectMemorySize or the volume (tieredstore.levels, journal.size, metastore.size)." (index . 1) $limit (divf $need 1048576)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -37,6 +37,10 @@
 {{- $count := int $v.master.count -}}
 {{- if eq (mod $count 2) 0 -}}
 {{- fail (printf "master.count is %d, which is no better than %d: a quorum needs a majority, so it is lost with one master less. Use 1, 3 or 5." $count (sub $count 1)) -}}
+{{- end -}}
+{{- $folder := $v.journal.folder -}}
+{{- if or (and (eq $v.journal.type "UFS") (eq $v.journal.ufsType "HDFS")) (not (hasPrefix "/" $folder)) -}}
+{{- fail (printf "journal.folder is %s, of journal.ufsType %s: only in a volume can this chart see whether a journal is new, and it formats no other. Set ufsType to local and folder to a path such as /journal, or journal.type to EMBEDDED for three masters." $folder $v.journal.ufsType) -}}
 {{- end -}}
 {{- if and (gt $count 1) (eq $v.journal.type "UFS") -}}
 {{- fail (printf "master.count is %d with journal.type UFS: several masters share a journal only as a quorum. Set journal.type to EMBEDDED." $count) -}}
@@ -51,7 +55,11 @@
 {{- fail (printf "tieredstore.levels: level %v is of type persistentVolumeClaim but has no name. Name the claim that it lies on." .level) -}}
 {{- end -}}
 {{- end -}}
-{{- include "alluxio.validateMemory" (list . "master" 0.0) -}}
+{{- $state := 0.0 -}}
+{{- range list $v.journal (ternary $v.metastore dict (not (empty ($v.metastore).mountPath))) -}}
+{{- if and (eq (toString .volumeType) "emptyDir") (eq (toString .medium) "Memory") .size -}}{{- $state = addf $state (include "alluxio.bytes" .size | float64) -}}{{- end -}}
+{{- end -}}
+{{- include "alluxio.validateMemory" (list . "master" $state) -}}
 {{- include "alluxio.validateMemory" (list . "jobMaster" 0.0) -}}
 {{- include "alluxio.validateMemory" (list . "worker" $inMemory) -}}
 {{- include "alluxio.validateMemory" (list . "jobWorker" 0.0) -}}
@@ -62,21 +70,16 @@
 {{- fail (printf "%s.enabled is true, but this chart has none: set it to false; %s." $what $instead) -}}
 {{- end -}}
 {{- end -}}
-{{- range $sink := tuple "consoleSink" "csvSink" "jmxSink" "graphiteSink" "slf4jSink" -}}
-{{- if ((get $v.metrics $sink | default dict).enabled) -}}
-{{- fail (printf "metrics.%s.enabled is true, but this chart has the Prometheus servlet only: set it to false and scrape the pods." $sink) -}}
-{{- end -}}
-{{- end -}}
 {{- range $what := tuple "serviceMonitor" "prometheusRule" "dashboard" -}}
-{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.prometheusMetricsServlet.enabled)) -}}
-{{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.prometheusMetricsServlet.enabled to true too." $what) -}}
+{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.PrometheusMetricsServlet.enabled)) -}}
+{{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.PrometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
 {{- end -}}
 {{- range $part := tuple "common" "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}
 {{- /* As the ConfigMap has them, whether they come from properties or from jvmOptions. */ -}}
 {{- range $option := splitList " " (include (printf "alluxio.options.%s" $part) $) -}}
 {{- $key := regexFind "^-D[^=]+" $option | trimPrefix "-D" -}}
-{{- if regexMatch "(?i)((access|secret)_?key(id|secret)?|secret\\.(key|id)|client\\.secret(\\..*)?|secretaccesskey|password|account\\.key\\..*)$" $key -}}
+{{- if regexMatch "(?i)((access|secret)[._]?key(id|secret)?|secret\\.id|client\\.secret(\\..*)?|secretaccesskey|password|auth\\.key|oauth2\\.credential|account\\.key\\..*)$" $key -}}
 {{- $where := ternary "properties or jvmOptions" (printf "%s.properties or %s.jvmOptions" $part $part) (eq $part "common") -}}
 {{- fail (printf "%s in %s would stand in a ConfigMap, where everybody who may read those reads it. Put it into a Secret under the key alluxio-site.properties and name that in sitePropertiesSecret." $key $where) -}}
 {{- end -}}
