@@ -34,11 +34,12 @@ ROWS: dict[str, dict[str, Any]] = {
             "extraVolumes": [{"name": "scratch", "emptyDir": {}}], "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}], **SMALL},
         "worker": {"ports": {"rpc": 28999, "web": 28000}, **SMALL},
         "metastore": {"volumeType": "emptyDir", "mountPath": "/metastore"},
-        "tieredstore": {"levels": [TIER, {**TIER, "level": 1, "alias": "SSD", "mediumtype": "SSD,HDD", "path": "/ssd,/hdd", "quota": "100M,0.1G"}]},
+        "tieredstore": {"levels": [TIER, {
+            "level": 1, "alias": "SSD,HDD", "mediumtype": "SSD,HDD", "path": "/ssd,/hdd", "type": "emptyDir", "quota": "100M,0.1G"}]},
         "secrets": {"master": {"extra": "extra"}, "worker": {"extra": "extra"}},
         "configmaps": {"master": {"extra": "extra"}, "worker": {"extra": "extra"}},
         "sitePropertiesSecret": "site",
-        "metrics": {"enabled": True, "dashboard": {"enabled": True}},
+        "metrics": {"enabled": True, "dashboard": {"enabled": True}, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
         "networkPolicy": {"enabled": True, "namespaces": [{"kubernetes.io/metadata.name": "kube-system"}]},
         "backup": {"daily": {"enabled": True}},
     },
@@ -49,7 +50,8 @@ ROWS: dict[str, dict[str, Any]] = {
         "metastore": {"volumeType": "persistentVolumeClaim", "mountPath": "/metastore"},
         "fuse": {"enabled": True, **MOUNT},
     },
-    "three-masters": {"master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"}, "metrics": {"enabled": True}},
+    # As root, which the public chart's page asks for at times.
+    "three-masters": {"user": 0, "group": 0, "fsGroup": 0, "master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"}, "metrics": {"enabled": True}},
 }  # fmt: skip
 
 
@@ -164,8 +166,38 @@ def test_alluxios_own_tests_pass(installed: Any, helm: Callable[..., str], execu
         execute(f"{name}-master-0", "alluxio fs rm -R /default_tests_files", "alluxio-master", name)
 
 
-def test_every_further_object_does_its_work(installed: Any, core: Any, execute: Callable[..., str]) -> None:
+@pytest.fixture
+def monitoring_kinds(core: Any) -> Iterator[Any]:
+    """The kinds of the Prometheus operator, as far as the API server must know them; their client."""
+    definitions = kubernetes.client.ApiextensionsV1Api(core.api_client)
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    names = {"servicemonitors": "ServiceMonitor", "prometheusrules": "PrometheusRule"}
+    for plural, kind in names.items():
+        definitions.create_custom_resource_definition({
+            "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+            "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]},
+        })  # fmt: skip
+    yield kubernetes.client.CustomObjectsApi(core.api_client)
+    for plural in names:
+        definitions.delete_custom_resource_definition(f"{plural}.monitoring.coreos.com")
+
+
+def test_every_further_object_does_its_work(installed: Any, core: Any, execute: Callable[..., str], monitoring_kinds: Any) -> None:
     with installed("all") as name:
+        (monitor,) = monitoring_kinds.list_namespaced_custom_object("monitoring.coreos.com", "v1", name, "servicemonitors")["items"]
+        chosen = ",".join(f"{key}={value}" for key, value in monitor["spec"]["selector"]["matchLabels"].items())
+        ports = {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]}
+        found = {
+            address.target_ref.name
+            for service in core.list_namespaced_service(name, label_selector=chosen).items
+            for subset in core.read_namespaced_endpoints(service.metadata.name, name).subsets or []
+            if ports & {port.name for port in subset.ports}
+            for address in subset.addresses
+        }
+        assert found == {pod.metadata.name for pod in core.list_namespaced_pod(name).items}, "Prometheus finds each pod"
+        (rules,) = monitoring_kinds.list_namespaced_custom_object("monitoring.coreos.com", "v1", name, "prometheusrules")["items"]
+        assert rules["spec"]["groups"]
         master, worker = f"{name}-master-0", pod_of(core, name, "worker")
         for pod, container in ((master, "alluxio-master"), (worker, "alluxio-worker")):
             assert execute(pod, "cat /secrets/extra/word /configmaps/extra/word", container, name) == "secretopen"

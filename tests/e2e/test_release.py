@@ -65,8 +65,8 @@ def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, e
 
     written = {path: write(path) for path in ("/only-cached", "/cached-too")}
     try:
-        changed = {"alluxio_chart_values": {"worker": {"properties": {"alluxio.worker.rpc.executor.parallelism": 3}}}, "alluxio_chart_backup_directory": str(tmp_path)}
-        result = cluster.upgrade(extra_vars=changed)
+        values = merged([knob("alluxio_chart_values"), {"worker": {"properties": {"alluxio.worker.rpc.executor.parallelism": 3}}}])
+        result = cluster.upgrade(extra_vars={"alluxio_chart_values": values, "alluxio_chart_backup_directory": str(tmp_path)})
         assert result.status == "successful", result.failures
         assert execute("alluxio-master-0", "alluxio fs cat /only-cached | md5sum", "alluxio-master") == written["/only-cached"]
         written["/since"] = write("/since")
