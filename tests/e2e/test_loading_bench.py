@@ -11,6 +11,8 @@ import s3
 from caching import BUCKET, NAMESPACE, SECRET, Objects, numbered, on_node, put, runner
 from reading import nodes
 
+from tests.bench.convergence import commands
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 CASES = ("remote", "cold", "loaded", "disk")
 
@@ -27,7 +29,8 @@ def test_all_cases_are_measured_and_nothing_is_left(objects: Objects, store: s3.
     put(store, "benched", numbered(60), size=50_000)
     put(store, "benched", ["shards/0.tar"], size=4_000_000)
     results = tmp_path / "rows.json"
-    more = {"loading_bench_options": store.options, "loading_bench_epochs": 2, "loading_bench_rounds": 2, "loading_bench_batch": 8}
+    more = {"loading_bench_options": store.options, "loading_bench_epochs": 2, "loading_bench_rounds": 2, "loading_bench_batch": 8,
+            "loading_bench_draw_python": str(commands.bench_venv() / "bin" / "python")}  # fmt: skip
     words = ("--source", f"s3://{BUCKET}/benched", "--credentials", SECRET, "--readers", "4", "--results", str(results), "-e", json.dumps(more))
     done = runner("bench", *words, seconds=1100)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,6 +42,7 @@ def test_all_cases_are_measured_and_nothing_is_left(objects: Objects, store: s3.
     assert all(row["dropped"] is (row["epoch"] == 1 and row["case"] != "loaded") for row in rows if row["case"] in CASES)
     assert [row["files"] for row in rows if row["case"] == "load"] == [61, 61]
     assert "cache, loaded" in done.stdout and "█" in done.stdout
+    assert results.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert left(core, objects) == []
 
 
