@@ -47,6 +47,18 @@ def title(item: Mapping[str, Any]) -> str:
     return f"{item.get('kind', '')}/{item.get('metadata', {}).get('name', '')}"
 
 
+def keeps_pods(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether an object that is made anew takes its pods over.
+
+    It must choose them, and, as a StatefulSet, have no further claim: its controller would try in vain to give them a volume of it, and never replace them.
+    """
+
+    def claims(item: Mapping[str, Any]) -> set[str]:
+        return {template["metadata"]["name"] for template in item["spec"].get("volumeClaimTemplates") or []}
+
+    return (live["spec"].get("selector") or {}) == (wanted["spec"].get("selector") or {}) and claims(wanted) <= claims(live)
+
+
 def masked(manifest: str) -> list[str]:
     """Return the lines of a manifest with the values of Secrets hidden, in an order of their own.
 
@@ -229,7 +241,7 @@ class Helm:
                         msg=f"Claim {item['metadata']['name']} is there with other settings, which cannot be changed without losing it: {said} "
                         "Nothing was changed. Set its size and class as they are, or remove the claim yourself."
                     )
-                live["alnair_keep_pods"] = (live["spec"].get("selector") or {}) == (item["spec"].get("selector") or {})
+                live["alnair_keep_pods"] = keeps_pods(live, item)
                 found.append(live)
         return found
 

@@ -8,7 +8,7 @@ short_description: Hold a Helm release in a state
 description:
   - Renders what would be applied on the server and compares it, its values and its state with what is deployed; nothing is applied when they are the same.
   - Asks the API server beforehand whether it would take each object. What it refuses because a field cannot be changed is recreated with its pods kept,
-    or with them replaced where its selector changes; claims are never recreated. All else that it refuses is told before anything is changed.
+    or with them replaced where its selector changes or a claim comes; claims are never recreated. All else that it refuses is told before anything is changed.
   - A release that a killed helm left pending is rolled back to its last Ready or deployed revision, or removed when there is none, and then installed; a
     removal that was cut off is ended first.
   - A release of the same name that is not of Alluxio's chart is refused.

@@ -14,7 +14,8 @@ from tests.bench.release import report
 
 
 def row(case: str, what: str = "first", *seconds: float) -> dict[str, Any]:
-    return {"case": case, "what": what, "seconds": [*seconds], "cpu_controller": [2.0], "proof_seconds": [0.0], "load": [1.0]}
+    ready = [second + 5 for second in seconds]
+    return {"case": case, "what": what, "seconds": [*seconds], "ready_seconds": ready, "cpu_controller": [2.0], "proof_seconds": [0.0], "load": [1.0]}
 
 
 def printed(table: Any) -> str:
@@ -45,7 +46,7 @@ def test_goals_have_their_own_bounds(what: str, mine: float, word: str) -> None:
 
 def test_the_table_has_all_rows() -> None:
     text = printed(report.table([row("alnair", "noop", 12), row("bare", "upgrade", 34)]))
-    assert "12.0" in text and "helm upgrade --wait" in text
+    assert "12.0" in text and "helm upgrade --wait" in text and "39.0" in text
 
 
 def test_volumes_are_those_of_the_namespace_and_without_what_the_server_added() -> None:

@@ -193,6 +193,16 @@ def test_the_workers_that_the_master_counts_must_be_those_of_the_pods() -> None:
     assert missing_workers(stale, pods, patient=False) is None
 
 
+def test_an_object_that_is_made_anew_takes_over_the_pods_that_it_can_have() -> None:
+    def stateful_set(*claims: str, role: str = "master") -> dict[str, Any]:
+        return {"spec": {"selector": {"matchLabels": {"role": role}}, "volumeClaimTemplates": [{"metadata": {"name": name}} for name in claims]}}
+
+    assert helm.keeps_pods(stateful_set("journal"), stateful_set("journal"))
+    assert helm.keeps_pods(stateful_set("journal", "metastore"), stateful_set("journal"))
+    assert not helm.keeps_pods(stateful_set("journal"), stateful_set("journal", "metastore"))
+    assert not helm.keeps_pods(stateful_set("journal"), stateful_set("journal", role="other"))
+
+
 def test_files_that_only_workers_hold_are_found_by_their_state() -> None:
     listing = """\
 drwxr-xr-x  alluxio        alluxio                      2       PERSISTED 11-25-2026 15:00:00:000  DIR /NOT_PERSISTED

@@ -32,6 +32,10 @@ def main(rows: Path, picture: Path) -> None:
                 proof = statistics.median(row["proof_seconds"])
                 panel.bar(place, proof, bottom=median, width=0.6, color=colour, alpha=0.3)
                 panel.text(place, median + proof, "the backup's proof", ha="center", va="bottom", fontsize=9)
+            ready = statistics.median(row["ready_seconds"])
+            if ready > 1.02 * median:
+                panel.bar(place, ready - median, bottom=median, width=0.6, color=colour, alpha=0.3)
+                panel.text(place, ready, "until all are Ready", ha="center", va="bottom", fontsize=9)
             panel.scatter([place] * len(row["seconds"]), row["seconds"], color="black", s=12, zorder=3)
             if case == "bare":
                 panel.axhline(most * median, color="#0072b2", linestyle="--", linewidth=1.2)
