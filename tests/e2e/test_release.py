@@ -60,8 +60,8 @@ def test_another_version_and_back_loses_nothing(cluster: Alnair, content: set[st
 @pytest.mark.long
 def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, execute: Callable[..., str], tmp_path: Path) -> None:
     def write(path: str) -> str:
-        line = f"head -c 100000 /dev/urandom > /tmp/f; alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE copyFromLocal /tmp/f {path} >&2; md5sum < /tmp/f"
-        return execute("alluxio-master-0", line, "alluxio-master")
+        copy = f"alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE copyFromLocal /tmp/f {path}"
+        return execute("alluxio-master-0", f"head -c 100000 /dev/urandom > /tmp/f && {copy} >&2 && md5sum < /tmp/f", "alluxio-master")
 
     def read(path: str) -> str:
         # Alluxio's shell says on standard output, too, why it cannot read.
@@ -78,7 +78,8 @@ def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, e
         assert result.status == "successful", result.failures
         assert {path: read(path) for path in written} == written
     finally:
-        execute("alluxio-master-0", f"alluxio fs rm {' '.join(written)}", "alluxio-master")
+        for path in written:
+            execute("alluxio-master-0", f"alluxio fs rm {path}", "alluxio-master")
 
 
 @pytest.mark.long
