@@ -46,13 +46,15 @@ except ImportError:
 
 # A line of `alluxio fs ls -R` of a file that is not persisted: mode, owner, group, size, state, date, time, share in the cache, path.
 LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+\d+\s+(NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+\d+%\s+(/.*)$")
-BATCH = 100
+BATCH, SHORT = 100, 5
 
 
 def unpersisted(listing: str) -> tuple[list[str], list[str]]:
     """Return the files in what `alluxio fs ls -R` printed that only workers hold, and those that nobody holds any more."""
-    found = [match for line in listing.splitlines() if (match := LINE.match(line))]
-    return [match[2] for match in found if match[1] != "LOST"], [match[2] for match in found if match[1] == "LOST"]
+    found = [(match[1], match[2]) for line in listing.splitlines() if (match := LINE.match(line))]
+    # Alluxio pads what is short.
+    found = [(state, path.rstrip(" ") if len(path) == SHORT else path) for state, path in found]
+    return [path for state, path in found if state != "LOST"], [path for state, path in found if state == "LOST"]
 
 
 def some(files: list[str]) -> str:
@@ -95,8 +97,19 @@ def main() -> None:
             module.warn(f"Lost with workers before, for they were not in the under storage: {some(lost)}. Remove them (alluxio fs rm), or write them again.")
         if not files or module.check_mode:
             module.exit_json(changed=bool(files), files=files, lost=lost)
+
+        def persist(paths: list[str]) -> None:
+            try:
+                pods.execute(masters.core, pod, 'alluxio fs persist "$@"', *paths, timeout=params["timeout"])
+            except pods.PodError as error:
+                # Whoever removed one of them meanwhile does not miss it.
+                if "does not exist" not in str(error):
+                    raise
+                for one in paths if len(paths) > 1 else []:
+                    persist([one])
+
         for start in range(0, len(files), BATCH):
-            pods.execute(masters.core, pod, 'alluxio fs persist "$@"', *files[start : start + BATCH], timeout=params["timeout"])
+            persist(files[start : start + BATCH])
         while (now := left()[0]) and time.monotonic() < deadline:
             time.sleep(2)
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException) as error:

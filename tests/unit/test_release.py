@@ -210,9 +210,11 @@ drwxr-xr-x  alluxio        alluxio                      2       PERSISTED 11-25-
 -rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /b c
 -rw-r--r--  alluxio        alluxio                      0 TO_BE_PERSISTED 11-25-2026 15:00:00:000   0% /d/e
 drwxr-xr-x  alluxio        alluxio                      1   NOT_PERSISTED 11-25-2026 15:00:00:000  DIR /f
--rw-r--r--  alluxio        alluxio                 100000            LOST 11-25-2026 15:00:00:000   0% /g
+-rw-r--r--  alluxio        alluxio                 100000            LOST 11-25-2026 15:00:00:000   0% /g   \n\
+-rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /h   \n\
+-rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /ends in a space \n\
 """
-    assert unpersisted(listing) == (["/b c", "/d/e"], ["/g"])
+    assert unpersisted(listing) == (["/b c", "/d/e", "/h", "/ends in a space "], ["/g"])
 
 
 def test_a_worker_whose_node_lost_the_label_is_waited_for() -> None:
