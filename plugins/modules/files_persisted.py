@@ -117,7 +117,8 @@ def main() -> None:
     if now:
         module.fail_json(
             msg=f"Not persisted after {params['timeout']} s, so no worker was removed or restarted: {some(now)}. "
-            "Remove or persist them yourself (alluxio fs persist), then run this again."
+            "Does their under storage, one that all pods share, take files? Remove or persist them yourself (alluxio fs persist) and run this again; in an "
+            "upgrade or rollback -e alluxio_force=true lets them go."
         )
     module.exit_json(changed=True, files=files, lost=lost)
 
