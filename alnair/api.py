@@ -212,10 +212,13 @@ class Alnair:
         chosen = dict(extra_vars or {})
         if self.matched("alluxio_controller") in ([], ["localhost"]) and chosen.get("loading_bench_results") != "":
             # As a whole path, by which the run's record leads the report to it.
-            path = Path(chosen.get("loading_bench_results") or said.figures(self.inventory)).expanduser().resolve()
-            if path == records.figures(self.inventory).resolve():
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            chosen["loading_bench_results"] = str(path)
+            named = chosen.get("loading_bench_results") or said.figures(self.inventory)
+            # What only the play can work out it gets as it is.
+            if named and "{{" not in str(named):
+                path = Path(named).expanduser().resolve()
+                if path == records.figures(self.inventory).resolve():
+                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                chosen["loading_bench_results"] = str(path)
         return self.run("bench", extra_vars=chosen, **options)
 
     def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:

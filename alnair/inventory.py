@@ -138,11 +138,11 @@ def variables(inventory: Path) -> dict[str, Any]:
     return told(inventory, KNOBS)
 
 
-def figures(inventory: Path) -> Path:
-    """Return the file for the figures of a bench: the one that the inventory names, or one of its own below the user's state folder.
-
-    Raises:
-        UsageError: the inventory cannot be read.
-    """
-    named = told(inventory, {"loading_bench_results": ""})["loading_bench_results"]
+def figures(inventory: Path) -> Path | None:
+    """Return the file for the figures of a bench: the one that the inventory names, or one of its own below the user's state folder; None where the
+    inventory names it by what the play alone knows."""
+    try:
+        named = told(inventory, {"loading_bench_results": ""})["loading_bench_results"]
+    except UsageError:
+        return None
     return Path(named).expanduser().resolve() if named else records.figures(inventory)

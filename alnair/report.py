@@ -152,7 +152,7 @@ def last_bench(inventory: Path) -> Bench | None:
         if measured and path.is_file():
             return bench(path, str(chosen.get("loading_bench_source", "")))
     kept = figures_of(inventory)
-    return bench(kept, "") if kept.is_file() else None
+    return bench(kept, "") if kept and kept.is_file() else None
 
 
 def bench(path: Path, source: str) -> Bench:

@@ -120,8 +120,10 @@ class Engine:
     def cancelled(self, dataset: Dataset, before: Status) -> Step:
         """End the load that is under way, as somebody asks, and free what is cached where that is asked for, too; all else stays as it is."""
         again = f"It is loaded with another text in the annotation {datasets.RELOAD}."
+        words = dataset.cancel.split()
         # What is at its path may be another data set's, which is not for this one to free.
-        held = (before.get("mounted") or {}).get("path") == dataset.path and self.mounts.holds(dataset, self.alluxio.mounts())
+        asked = before["phase"] in UNDER_WAY or FREE in words
+        held = asked and self.mounts.has_mounted(dataset, before.get("mounted") or {})
         if before["phase"] in UNDER_WAY:
             load = self.loads.get(dataset.key) or Load(dataset, before.get("jobs") or [])
             load.stop(self.alluxio)
@@ -130,20 +132,23 @@ class Engine:
                     self.mounts.end_mounts(dataset)
                 if not held:
                     return self.settle(dataset, before, "Failed", f"It was cancelled before it was mounted. {again}")
-        words = dataset.cancel.split()
         if FREE in words and held:
             why = " ".join(words[words.index(FREE) + 1 :])
             return self.freed(dataset, before, f"It was freed {why or 'because somebody asked for it'}. {again}")
         if before["phase"] not in UNDER_WAY or dataset.preload != "all":
             return Step(before)
         cached, whole = size(before.get("cachedBytes") or 0), size(before.get("bytes") or 0)
+        if before["phase"] == "Loading":
+            before.pop("loadedAt", None)
         return self.settle(dataset, before, "Incomplete", f"Its load was cancelled with {cached} of {whole} cached. {again}")
 
     def freed(self, dataset: Dataset, before: Status, message: str) -> Step:
         """Take a data set out of the cache; the source keeps it."""
         self.alluxio.free(dataset.path)
         after = {key: value for key, value in before.items() if key != "loadedAt"} | {"cachedBytes": 0, "cachedPercent": 0, "freedAt": text_of(self.now())}
-        return self.settle(dataset, after, "Incomplete", message) if dataset.preload == "all" else Step(after, VERIFY_SECONDS)
+        if dataset.preload == "all":
+            return self.settle(dataset, after, "Incomplete", message)
+        return Step(after, 0 if after["phase"] in UNDER_WAY else VERIFY_SECONDS)
 
     def freeing(self, status: Status) -> bool:
         """Tell whether workers may still hold what was freed."""
@@ -301,6 +306,8 @@ class Engine:
         for path, reason in sorted(load.failures.items()):
             LOG.warning("Data set %s: %s is not cached: %s", dataset.key, path, reason)
         known = len(load.failures)
+        # Its time (ttl) begins with this load.
+        after.pop("loadedAt", None)
         after.update(failedCount=survey.lacking, failedFiles=planning.shown(load.failures))
         reasons = f" The first is {min(load.failures)}: {load.failures[min(load.failures)].rstrip('.')}." if known else ""
         message = f"{survey.lacking} of {survey.files} files are not wholly cached, {size(survey.needed(dataset.replicas))} are lacking.{reasons}"
@@ -327,16 +334,18 @@ class Engine:
             if dataset.key in self.wanted:
                 return Step({**after, "phase": "Syncing", "message": f"{lost} They are loaded again, for pods wait for them."})
             return self.settle(dataset, after, "Incomplete", f"{lost} They are loaded with another text in the annotation {datasets.RELOAD}.")
-        return Step(after, max(1.0, min(delay, self.end_of(dataset, before) - self.now())))
+        return Step(after, max(1.0, min(delay, self.end_of(dataset, after) - self.now())))
 
     def end_of(self, dataset: Dataset, status: Status) -> float:
         """Return when the time of what is cached is over (ttl), in seconds since 1970; infinity for never. What never was whole has a time, too."""
         life = datasets.seconds(dataset.ttl)
-        return moment_of(status.get("loadedAt") or status.get("settledAt") or "") + life if life > 0 else math.inf
+        if life <= 0 or dataset.preload != "all" or not status.get("cachedBytes"):
+            return math.inf
+        return moment_of(status.get("loadedAt") or status.get("settledAt") or "") + life
 
     def outlived(self, dataset: Dataset, before: Status) -> Step | None:
-        """Free what is cached when its time is over; returns nothing where it is not, or nothing is cached."""
-        if dataset.preload != "all" or not before.get("cachedBytes") or self.now() < self.end_of(dataset, before):
+        """Free what is cached when its time is over; returns nothing where it is not."""
+        if self.now() < self.end_of(dataset, before):
             return None
         again = f"It is loaded again with another text in the annotation {datasets.RELOAD}."
         return self.freed(dataset, before, f"It was freed, {dataset.ttl} after its load (ttl). {again}")
@@ -355,7 +364,7 @@ class Engine:
             return Step({**after, "phase": "Pending", "message": f"It is cached by now; {dataset.source} is listed."})
         if survey.cached < (before.get("cachedBytes") or 0):
             after["message"] = f"{lost_text(survey, dataset)} They are loaded with another text in the annotation {datasets.RELOAD}."
-        return Step(after, max(1.0, min(max(VERIFY_SECONDS, 20 * (self.now() - begun)), self.end_of(dataset, before) - self.now())))
+        return Step(after, max(1.0, min(max(VERIFY_SECONDS, 20 * (self.now() - begun)), self.end_of(dataset, after) - self.now())))
 
     def failed(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """Stay."""
@@ -363,6 +372,8 @@ class Engine:
 
     def toolarge(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
         """See whether there is room now."""
+        if outlived := self.outlived(dataset, before):
+            return outlived
         if self.room.fits(dataset, before.get("neededBytes") or 0):
             return Step(before, TOO_LARGE_SECONDS)
         survey = self.look(dataset)

@@ -83,6 +83,14 @@ class Mounting:
         except DatasetError:
             return False
 
+    def has_mounted(self, dataset: Dataset, before: Mapping[str, str]) -> bool:
+        """Tell whether what is at a data set's path is what it has mounted there, as ``mounted`` returned it, whatever it is declared to be by now."""
+        if before.get("path") != dataset.path:
+            return False
+        mounts = self.alluxio.mounts()
+        found = mounts.get(dataset.path)
+        return found is not None and datasets.same_ufs(found.ufs, before["ufs"]) if before.get("ufs") else self.holds(dataset, mounts)
+
     def forgotten(self, dataset: Dataset) -> Wait | None:
         """Return until when the nodes know files that were at a data set's path before; nothing where they know none."""
         known = self.unmounted.last(dataset.path)

@@ -281,9 +281,10 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
     unready = (out_of_reach(spec, fuse) if fuse else "") or cannot_pull(spec, settings)
     served, left = list[Use](), list[str]()
     for use in uses:
-        why = unready or use.why_not or (f"data set {use.key} is not mounted yet" if use.key in late else "") or may_be_made(spec["volumes"][use.index], use)
-        if why and on_failure == "source" and not use.through_fuse:
-            left.append(f"Volume {spec['volumes'][use.index]['name']} stays on its source: {why.rstrip('.')}.")
+        why = unready or use.why_not or (f"data set {use.key} is not mounted yet" if use.key in late else "")
+        made = may_be_made(spec["volumes"][use.index], use)
+        if (made or (why and on_failure == "source")) and not use.through_fuse:
+            left.append(f"Volume {spec['volumes'][use.index]['name']} stays on its source: {(made or why).rstrip('.')}.")
         elif use.key:
             served.append(use)
     phases = {entry.dataset.key: entry.phase for entry in declared}

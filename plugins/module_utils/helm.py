@@ -74,9 +74,9 @@ def masked(manifest: str) -> list[str]:
 
 
 def restarted(before: str, after: str) -> list[str]:
-    """Return the workloads of a manifest, as kind/name, whose pods are of another kind than in an earlier one."""
-    old = {title(item): item["spec"]["template"] for item in objects(before) if "template" in item.get("spec", {})}
-    return [title(item) for item in objects(after) if title(item) in old and item["spec"]["template"] != old[title(item)]]
+    """Return the workloads of an earlier manifest, as kind/name, whose pods are of another kind in a later one, or of none."""
+    old, new = ({title(item): item["spec"]["template"] for item in objects(text) if "template" in item.get("spec", {})} for text in (before, after))
+    return [name for name, template in old.items() if template != new.get(name)]
 
 
 def unpacked(data: str) -> dict[str, Any]:

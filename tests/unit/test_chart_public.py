@@ -24,6 +24,7 @@ def test_an_empty_mapping_or_list_is_as_good_as_none() -> None:
     empty = {"nodeSelector": None, "tolerations": None, "podAnnotations": None}
     values = {"worker": empty, "fuse": {**empty, "enabled": True}, "nodeSelector": None, "tolerations": None}
     assert render(values) == render({"fuse": {"enabled": True}})
+    assert "sink.prometheus" not in str(render({"metrics": {"enabled": True, "PrometheusMetricsServlet": None}}))
 
 
 def test_sinks_of_metrics_have_the_names_of_the_public_chart_and_work() -> None:

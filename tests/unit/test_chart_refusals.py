@@ -57,7 +57,8 @@ CREDENTIALS = (
         *(({part: {"volumeType": "emptyDir", "medium": "Memory", "size": "8Gi", **more}}, "master.resources.limits.memory is 8Gi")
           for part, more in (("journal", {}), ("metastore", {"mountPath": "/metastore"}))),
         ({"journal": {"ufsType": "HDFS", "folder": "hdfs://namenode:9000/journal"}}, "journal.folder is hdfs://namenode:9000/journal, of journal.ufsType HDFS"),
-        ({"journal": {"type": "EMBEDDED", "folder": "hdfs://namenode:9000/journal"}}, "Set ufsType to local and folder to a path such as /journal"),
+        ({"journal": {"type": "EMBEDDED", "folder": "hdfs://namenode:9000/journal"}}, "keeps its journal in volumes. Set it to a path such as /journal"),
+        ({"journal": {"folder": None}}, "journal.folder is"),
         ({"backup": {"daily": {"enabled": True, "time": "5:00"}}}, "backup/daily/time"),
         ({"backup": {"daily": {"enabled": True, "keep": 0}}}, "backup/daily/keep"),
         ({"csi": {"enabled": True}}, "csi.enabled is true, but this chart has none: set it to false; pods use the FUSE mount"),

@@ -430,3 +430,52 @@ def test_the_share_that_is_cached_is_told_as_it_is_where_it_is_not_whole() -> No
     assert known["cachedPercent"] == 0
     fake.cached |= {name for name in fake.known if name.startswith("/datasets/m/")}
     assert one.step(declared("m", path="/datasets/m", source="/srv/m", preload="metadata"), known).status["cachedPercent"] == 100
+
+
+def test_the_time_of_a_load_begins_with_it_and_what_is_freed_is_looked_at_no_more_often_than_others() -> None:
+    fake, clock = Fake(), Clock()
+    one, dataset = engine(fake, clock), declared(ttl="1h")
+    status = settled(one, dataset)
+    clock.pause(3000)
+    fake.cached.discard("/datasets/x/f2")
+    fake.broken = {"/datasets/x/f2"}
+    again = declared(ttl="1h", reload="2")
+    status = settled(one, again, status)
+    clock.pause(1000)
+    assert status["phase"] == "Incomplete" and one.step(again, status).status["cachedBytes"] == 1990, "it was loaded just now"
+    clock.pause(3000)
+    freed = one.step(again, one.step(again, status).status).status
+    assert "1h after its load" in freed["message"] and not fake.cached
+    clock.pause(7200)
+    assert one.step(again, freed).delay == engines.VERIFY_SECONDS
+
+
+def test_what_became_too_large_is_freed_when_its_time_is_over() -> None:
+    fake, clock = Fake(capacity=2000), Clock()
+    one, dataset = engine(fake, clock), declared(ttl="1h")
+    status = settled(one, dataset)
+    fake.source["huge"] = 10_000
+    again = declared(ttl="1h", reload="2")
+    status = settled(one, again, status)
+    assert status["phase"] == "TooLarge" and fake.cached
+    clock.pause(7200)
+    assert one.step(again, status).status["phase"] == "Incomplete" and not fake.cached
+
+
+def test_what_a_data_set_has_mounted_is_freed_though_it_is_declared_otherwise_by_now() -> None:
+    fake = Fake()
+    one = engine(fake)
+    status = settled(one, declared())
+    wrong = declared(source="ftp://elsewhere", generation=2)
+    status = settled(one, wrong, status)
+    assert status["phase"] == "Failed" and fake.cached
+    freed = one.step(replace(wrong, cancel="1 free"), status).status
+    assert "It was freed" in freed["message"] and not fake.cached
+
+
+def test_a_cancel_of_what_is_settled_asks_nobody() -> None:
+    fake = Fake()
+    one = engine(fake)
+    status = settled(one, declared())
+    fake.away = True
+    assert one.step(declared(cancel="now"), status).status == {**status, "observedCancel": "now"}

@@ -226,8 +226,10 @@ def test_a_file_is_served_as_one_and_what_may_have_to_be_made_stays_on_its_sourc
         assert after["spec"]["volumes"][0]["hostPath"]["type"] == wanted
     for kind in ("DirectoryOrCreate", "FileOrCreate"):
         before = pod(typed(kind, "/srv/images/new"))
-        after, _ = mutated(before, known)
-        assert after["spec"] == before["spec"] and f"its type {kind}" in after["metadata"]["annotations"]["alnair.io/onSource"]
+        for on_failure in ("source", "hold"):
+            before["metadata"]["annotations"]["alnair.io/onFailure"] = on_failure
+            after, _ = mutated(before, known)
+            assert after["spec"] == before["spec"] and f"its type {kind}" in after["metadata"]["annotations"]["alnair.io/onSource"]
     before = pod(typed("Socket", "/srv/images/socket"))
     assert mutated(before, known)[0] == before
 

@@ -39,6 +39,8 @@ def test_only_workloads_whose_pods_change_restart() -> None:
     before = manifest(workload("StatefulSet", "a:1"), workload("DaemonSet", "a:1"))
     after = manifest(workload("StatefulSet", "a:2"), workload("DaemonSet", "a:1"), workload("Deployment", "a:2"))
     assert helm.restarted(before, after) == ["StatefulSet/a"]
+    # What is there under another name only loses its pods as well.
+    assert helm.restarted(before, manifest(workload("StatefulSet", "a:1"))) == ["DaemonSet/a"]
 
 
 def test_values_merge_as_helm_merges_them() -> None:

@@ -192,10 +192,21 @@ def test_a_bench_leaves_its_figures_where_the_page_finds_them(inventory: Path, m
     assert seen[1]["loading_bench_results"] == str(Path("mine.json").resolve())
     cluster.bench(extra_vars={"loading_bench_results": ""})
     assert seen[2]["loading_bench_results"] == ""
+    cluster.bench(extra_vars={"loading_bench_results": "{{ inventory_dir }}/rows.json"})
+    assert seen[3]["loading_bench_results"] == "{{ inventory_dir }}/rows.json"
     # Another host is the controller: what lies on this machine is no place for its file.
     inventory.write_text(inventory.read_text() + "alluxio_controller: {hosts: {node-9: }}\n")
     Alnair(inventory).bench(extra_vars={})
-    assert "loading_bench_results" not in seen[3]
+    assert "loading_bench_results" not in seen[4]
+
+
+def test_figures_that_only_the_play_can_place_end_neither_bench_nor_page(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alnair import Alnair
+
+    inventory.write_text(f"{inventory.read_text()}all: {{vars: {{loading_bench_results: '/srv/{{{{ of_the_role }}}}.json'}}}}\n")
+    monkeypatch.setattr(Alnair, "run", lambda _self, _playbook, *, extra_vars, **_options: extra_vars)
+    assert Alnair(inventory).bench(extra_vars={}) == {}  # type: ignore[comparison-overlap]
+    assert report.last_bench(inventory) is None
 
 
 def test_figures_that_the_inventory_places_are_found_by_their_record_and_without_one(inventory: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ labels: {{- include "alluxio.selector" (list $root (index . 1)) | nindent 2 }}
 annotations:
   {{- include "alluxio.checksum" (concat (list $root) (slice . 3)) | nindent 2 }}
   {{- $servlet := $root.Values.metrics.PrometheusMetricsServlet }}
-  {{- if and $root.Values.metrics.enabled $servlet.enabled }}
+  {{- if and $root.Values.metrics.enabled ($servlet).enabled }}
   {{- with merge (dict) ($root.Values.metrics.podAnnotations | default dict) ($servlet.podAnnotations | default dict) }}{{ toYaml . | nindent 2 }}{{ end }}
   {{- end }}
   {{- with (index . 2).podAnnotations }}{{ toYaml . | nindent 2 }}{{ end }}

@@ -38,7 +38,10 @@
 {{- if eq (mod $count 2) 0 -}}
 {{- fail (printf "master.count is %d, which is no better than %d: a quorum needs a majority, so it is lost with one master less. Use 1, 3 or 5." $count (sub $count 1)) -}}
 {{- end -}}
-{{- $folder := $v.journal.folder -}}
+{{- $folder := $v.journal.folder | default "" | toString -}}
+{{- if and (eq $v.journal.type "EMBEDDED") (not (hasPrefix "/" $folder)) -}}
+{{- fail (printf "journal.folder is %s: a quorum of masters keeps its journal in volumes. Set it to a path such as /journal." ($folder | default "empty")) -}}
+{{- end -}}
 {{- if or (and (eq $v.journal.type "UFS") (eq $v.journal.ufsType "HDFS")) (not (hasPrefix "/" $folder)) -}}
 {{- fail (printf "journal.folder is %s, of journal.ufsType %s: only in a volume can this chart see whether a journal is new, and it formats no other. Set ufsType to local and folder to a path such as /journal, or journal.type to EMBEDDED for three masters." $folder $v.journal.ufsType) -}}
 {{- end -}}
@@ -71,7 +74,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $what := tuple "serviceMonitor" "prometheusRule" "dashboard" -}}
-{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled $v.metrics.PrometheusMetricsServlet.enabled)) -}}
+{{- if and (get $v.metrics $what).enabled (not (and $v.metrics.enabled ($v.metrics.PrometheusMetricsServlet).enabled)) -}}
 {{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.PrometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{/* What Alluxio reads of its metrics' sinks: those that are on, each with what the values say of it. */}}
 {{- define "alluxio.metrics" -}}
 {{- $metrics := .Values.metrics -}}
-{{- if $metrics.PrometheusMetricsServlet.enabled -}}
+{{- if ($metrics.PrometheusMetricsServlet).enabled -}}
 sink.prometheus.class=alluxio.metrics.sink.PrometheusMetricsServlet
 {{ end -}}
 {{- range $sink := tuple "ConsoleSink" "CsvSink" "GraphiteSink" "JmxSink" "Slf4jSink" -}}
