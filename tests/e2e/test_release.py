@@ -220,14 +220,14 @@ def test_one_master_becomes_three_and_one_again(cluster: Alnair, three_masters: 
         assert three_masters.deploy().status == "successful"
     print(f"a master killed: reads failed for at most {seen.outages()} s; reads and failed reads {seen.counts()}")
     assert sums() == dict.fromkeys(nodes(), content)
-    # Three masters change their version one after another; only FUSE, which restarts too, is away for a moment on each node.
+    # Three masters change their version one after another, and the next FUSE of a node takes the place of the old one.
     older = {"alluxio_chart_image_tag": "2.9.3", "alluxio_chart_backup_directory": str(tmp_path)}
     with readers(FOLDER, FILES[1:6]) as seen:
         rolled = three_masters.upgrade(extra_vars=older)
     assert rolled.status == "successful", rolled.failures
     assert version(three_masters) == "2.9.3"
     print(f"upgrade with three masters: reads failed for at most {seen.outages()} s; reads and failed reads {seen.counts()}")
-    assert all(seconds < 120 for seconds in seen.outages().values())
+    assert all(seconds < 10 for seconds in seen.outages().values())
     assert sums() == dict.fromkeys(nodes(), content)
     assert three_masters.upgrade(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)}).status == "successful"
     fewer = cluster.scale(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)})
