@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: volumes_bound
 short_description: Wait until a release's volumes are bound
 description:
-  - Waits until every volume of the release that the chart's values use is Bound, and every claim of the release with it.
+  - Waits until every volume that carries the release's label is Bound, but for those that the chart's values do not use, and every claim of the release
+    with it.
   - At the end of the time, or where no wait can help, names each volume and claim that is not, with the reason.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
@@ -62,15 +63,16 @@ class Binding:
         self.core = kubernetes.client.CoreV1Api(self.api)
         self.namespace = params["namespace"]
         self.selector = f"app=alluxio,release={params['release']}"
-        # Those that other values once asked for stay, and nobody will ever take them.
-        self.used = {item["metadata"]["name"] for item in of_chart(params["volumes"], layered(params))}
+        # Made under other values, they stay, and no claim will ever take them.
+        used = [item["metadata"]["name"] for item in of_chart(params["volumes"], layered(params))]
+        self.idle = {item["metadata"]["name"] for item in params["volumes"]}.difference(used)
         self.volumes: list[dict[str, Any]] = []
         self.claims: dict[str, dict[str, Any]] = {}
 
     def read(self) -> None:
         """Ask the cluster for both."""
         listed = self.api.sanitize_for_serialization(retried(self.core.list_persistent_volume, label_selector=self.selector).items)
-        self.volumes = [item for item in listed if item["metadata"]["name"] in self.used]
+        self.volumes = [item for item in listed if item["metadata"]["name"] not in self.idle]
         listed = self.api.sanitize_for_serialization(retried(self.core.list_namespaced_persistent_volume_claim, self.namespace).items)
         self.claims = {f"{self.namespace}/{item['metadata']['name']}": item for item in listed}
 
