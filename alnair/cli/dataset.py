@@ -127,7 +127,7 @@ def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, samp
 @asked
 @click.option("--path", default="", help="File or directory, relative to the data set.")
 def checksum(inventory: str | None, names: tuple[str, ...], *, path: str, **options: Any) -> None:
-    """Tell checksums of what readers get through Alluxio, of directories too."""
+    """Tell checksums of what readers get, of folders too."""
     perform("checksum", inventory, names, options, path=path)
 
 

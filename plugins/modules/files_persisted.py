@@ -46,7 +46,8 @@ except ImportError:
 
 # A line of `alluxio fs ls -R` of a file that is not persisted: mode, owner, group, size, state, date, time, share in the cache, path.
 LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+\d+\s+(NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+\d+%\s+(/.*)$")
-BATCH, SHORT = 100, 5
+BATCH = 100
+SHORT = 5
 
 
 def unpersisted(listing: str) -> tuple[list[str], list[str]]:
