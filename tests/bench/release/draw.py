@@ -35,7 +35,8 @@ def main(rows: Path, picture: Path) -> None:
             ready = statistics.median(row["ready_seconds"])
             if ready > 1.02 * median:
                 panel.bar(place, ready - median, bottom=median, width=0.6, color=colour, alpha=0.3)
-                panel.text(place, ready, "until all are Ready", ha="center", va="bottom", fontsize=9)
+                # Within the bar, for above it may be the line of the goal.
+                panel.text(place, 0.5 * median, f"all Ready\nafter {ready:.0f} s", ha="center", va="center", color="white", fontsize=9)
             panel.scatter([place] * len(row["seconds"]), row["seconds"], color="black", s=12, zorder=3)
             if case == "bare":
                 panel.axhline(most * median, color="#0072b2", linestyle="--", linewidth=1.2)
