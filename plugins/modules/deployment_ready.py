@@ -59,14 +59,20 @@ def wait(module: AnsibleModule) -> None:
     wanted = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": params["name"], "namespace": params["namespace"]}}
     deadline, pods = time.monotonic() + params["timeout"], list[dict[str, Any]]()
     while True:
-        found = cluster.get(wanted)
-        if not found:
-            module.fail_json(msg=f"There is no Deployment {params['namespace']}/{params['name']}.")
-        short = readiness.shortfall(found)
-        if not short:
-            module.exit_json(changed=False, ready=found["status"].get("readyReplicas", 0))
-        selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
-        pods = newest(cluster.listed("apps/v1", "ReplicaSet", params["namespace"], selector), cluster.listed("v1", "Pod", params["namespace"], selector))
+        try:
+            found = cluster.get(wanted)
+            if not found:
+                module.fail_json(msg=f"There is no Deployment {params['namespace']}/{params['name']}.")
+            short = readiness.shortfall(found)
+            if not short:
+                module.exit_json(changed=False, ready=found["status"].get("readyReplicas", 0))
+            selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
+            pods = newest(cluster.listed("apps/v1", "ReplicaSet", params["namespace"], selector), cluster.listed("v1", "Pod", params["namespace"], selector))
+        except kube.ClusterAway:
+            # A server that is away is no reason to give up before the time is over.
+            if time.monotonic() > deadline:
+                raise
+            continue
         vain = any(map(readiness.hopeless, pods))
         if vain or time.monotonic() > deadline:
             break

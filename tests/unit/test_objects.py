@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import kubernetes
 import pytest
-from ansible_collections.alnair.alluxio.plugins.module_utils import certificates, objects
+from ansible_collections.alnair.alluxio.plugins.module_utils import certificates, kube, objects
 from ansible_collections.alnair.alluxio.plugins.modules import deployment_ready, objects_absent, objects_present, operator_certificate
 
 Item = dict[str, Any]
@@ -211,3 +212,26 @@ def test_only_pods_of_the_newest_revision_speak_for_a_deployment() -> None:
     sets, pods = [labelled("r9", "old", "9"), labelled("r10", "new", "10")], [labelled("p1", "old"), labelled("p2", "new")]
     assert [pod["metadata"]["name"] for pod in deployment_ready.newest(sets, pods)] == ["p2"]
     assert deployment_ready.newest([], pods) == []
+
+
+def test_a_deployment_is_waited_for_though_the_server_is_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = {"metadata": {"generation": 1}, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "x"}}},
+             "status": {"observedGeneration": 1, "updatedReplicas": 2, "readyReplicas": 2}}  # fmt: skip
+    answers = iter([kube.ClusterAway("away"), kube.ClusterAway("away"), ready, kube.ClusterAway("away")])
+
+    def get(_item: Any) -> Any:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def ended(**result: Any) -> None:
+        raise SystemExit(str(result["ready"]))
+
+    monkeypatch.setattr(deployment_ready.kube, "client", lambda _params: None)
+    monkeypatch.setattr(deployment_ready.objects, "Objects", lambda _api: SimpleNamespace(get=get))
+    params = {"name": "operator", "namespace": "alluxio", "timeout": 60, "variable": "timeout"}
+    with pytest.raises(SystemExit, match="2"):
+        deployment_ready.wait(SimpleNamespace(params=params, exit_json=ended))
+    with pytest.raises(kube.ClusterAway):
+        deployment_ready.wait(SimpleNamespace(params={**params, "timeout": -1}, exit_json=ended))
