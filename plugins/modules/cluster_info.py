@@ -14,6 +14,13 @@ options:
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
   pods: {description: Whether to read the pods of all namespaces as well., type: bool, default: false}
+  ready:
+    description:
+      - Nodes that are waited for, half a minute at most, where they are there and not Ready. An API server that was away for some time calls nodes NotReady until
+        their kubelets report to it again.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode: {description: Changes nothing., support: full}
   diff_mode: {description: Has nothing to compare., support: none}
@@ -34,6 +41,7 @@ pods:
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +55,8 @@ except ImportError:
 
 # A server that restarts is back in some seconds.
 PATIENCE = 15.0
+# Kubelets report at least every ten seconds.
+READY_SECONDS = 30.0
 # So many are read at a time.
 PAGE = 500
 
@@ -60,6 +70,22 @@ def listed(call: Callable[..., Any], **options: Any) -> Iterator[dict[str, Any]]
         if not page["metadata"].get("continue"):
             return
         more = {"_continue": page["metadata"]["continue"]}
+
+
+def nodes(core: Any, ready: list[str]) -> list[dict[str, Any]]:
+    """Return all nodes, once those that are named are Ready or half a minute is over."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        found = list(listed(core.list_node))
+        away = [node for node in found if node["metadata"]["name"] in ready and not is_ready(node)]
+        if not away or time.monotonic() > deadline:
+            return found
+        time.sleep(2)
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    """Tell whether a node's kubelet reports that pods may run there."""
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in node["status"].get("conditions") or [])
 
 
 def lean_node(node: dict[str, Any]) -> dict[str, Any]:
@@ -85,12 +111,12 @@ def lean_pod(pod: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={**kube.ARGUMENTS, "pods": {"type": "bool", "default": False}}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**kube.ARGUMENTS, "pods": {"type": "bool", "default": False}, "ready": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True)
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     try:
         core = kubernetes.client.CoreV1Api(kube.client(module.params))
-        found = {"nodes": [lean_node(node) for node in listed(core.list_node)]}
+        found = {"nodes": [lean_node(node) for node in nodes(core, module.params["ready"])]}
         if module.params["pods"]:
             live = "status.phase!=Succeeded,status.phase!=Failed"
             found["pods"] = [lean_pod(pod) for pod in listed(core.list_pod_for_all_namespaces, field_selector=live)]

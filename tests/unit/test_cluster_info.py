@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible_collections.alnair.alluxio.plugins.filter import capacity
 from ansible_collections.alnair.alluxio.plugins.modules import cluster_info
 
@@ -53,3 +54,36 @@ def test_a_pod_is_told_by_who_it_is_and_what_a_scheduler_counts() -> None:
 def test_a_node_is_told_without_its_images() -> None:
     node = {"metadata": {"name": "w", "labels": {"a": "b"}, "managedFields": [{}]}, "spec": {}, "status": {"images": [{}], "allocatable": {"cpu": "2"}}}
     assert cluster_info.lean_node(node) == {"metadata": {"name": "w", "labels": {"a": "b"}}, "spec": {}, "status": {"allocatable": {"cpu": "2"}}}
+
+
+def node(name: str, status: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "status": {"conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": status}]}}
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that goes by in sleeps alone; what was slept."""
+    slept = list[float]()
+    monkeypatch.setattr(cluster_info.time, "monotonic", lambda: sum(slept))
+    monkeypatch.setattr(cluster_info.time, "sleep", slept.append)
+    return slept
+
+
+def test_a_node_that_is_not_ready_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch, passed: list[float]) -> None:
+    answers = iter([[node("w", "Unknown"), node("x", "False")], [node("w", "True"), node("x", "False")]])
+    monkeypatch.setattr(cluster_info, "listed", lambda _call: next(answers))
+    found = cluster_info.nodes(SimpleNamespace(list_node=None), ["w"])
+    assert [cluster_info.is_ready(item) for item in found] == [True, False]
+    assert sum(passed) < 5
+
+
+def test_a_node_that_stays_away_is_told_after_half_a_minute(monkeypatch: pytest.MonkeyPatch, passed: list[float]) -> None:
+    monkeypatch.setattr(cluster_info, "listed", lambda _call: [node("w", "Unknown")])
+    assert not cluster_info.is_ready(cluster_info.nodes(SimpleNamespace(list_node=None), ["w", "gone"])[0])
+    assert 30 <= sum(passed) <= 34
+
+
+def test_nobody_waits_for_nodes_that_are_no_matter(monkeypatch: pytest.MonkeyPatch, passed: list[float]) -> None:
+    monkeypatch.setattr(cluster_info, "listed", lambda _call: [node("w", "Unknown")])
+    cluster_info.nodes(SimpleNamespace(list_node=None), [])
+    assert passed == []
