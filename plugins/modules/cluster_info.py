@@ -16,8 +16,8 @@ options:
   pods: {description: Whether to read the pods of all namespaces as well., type: bool, default: false}
   ready:
     description:
-      - Nodes that are waited for, half a minute at most, where they are there and not Ready. An API server that was away for some time calls nodes NotReady until
-        their kubelets report to it again.
+      - Nodes that are waited for, half a minute at most, where they are there and not Ready. An API server that was away for some time calls nodes NotReady
+        until their kubelets report to it again.
     type: list
     elements: str
     default: []
@@ -111,7 +111,8 @@ def lean_pod(pod: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={**kube.ARGUMENTS, "pods": {"type": "bool", "default": False}, "ready": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True)
+    options = {"pods": {"type": "bool", "default": False}, "ready": {"type": "list", "elements": "str", "default": []}}
+    module = AnsibleModule(argument_spec={**kube.ARGUMENTS, **options}, supports_check_mode=True)
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
     try:
