@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.alnair.alluxio.plugins.module_utils.oci import canonical
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
 # Where a chart may come from that can be asked.
 ASKED = ("http://", "https://", "oci://")
+# So begins what a registry answers that has no such image; one that keeps it from strangers, or does not answer, says otherwise.
+NO_SUCH_IMAGE = "HTTP Error 404"
 # Systems that the tests run on, and their kin.
 TESTED = ("debian", "ubuntu")
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -55,7 +58,7 @@ def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], c
 
     Args:
         hosts: By name what action host_facts answered: ``facts``, or ``unreachable`` or ``failed`` with ``msg``.
-        cluster: What module doctor read; ``error`` where it could not.
+        cluster: What module doctor read; ``error`` where it could not. ``unpullable`` says of images that nodes lack why their registries do not give them.
         controller: Versions, and what the chart's repository answered.
         wanted: Parameters of module doctor.
     """
@@ -233,7 +236,7 @@ def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any
     yield of_dns(cluster["dns"])
     yield of_storage_class(cluster["storage_class"], wanted)
     yield of_pod_security(cluster["namespace"], wanted)
-    yield from of_images(hosts, cluster["nodes"], wanted["images"])
+    yield from of_images(hosts, cluster, wanted["images"])
 
 
 def node_of(name: str, answer: Mapping[str, Any]) -> str:
@@ -293,29 +296,27 @@ def of_pod_security(labels: Mapping[str, str] | None, wanted: Mapping[str, Any])
     return Check("cluster", "Pod Security", OK, f"namespace {name} lets FUSE be privileged")
 
 
-def canonical(image: str) -> str:
-    """Return an image's name as container runtimes write it."""
-    first, _slash, rest = image.partition("/")
-    if not rest:
-        return f"docker.io/library/{image}"
-    return image if "." in first or ":" in first or first == "localhost" else f"docker.io/{image}"
+def lacking(image: str, hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the hosts that do not tell of an image; nodes tell only of their largest 50."""
+    return [name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in map(canonical, node["images"])]
 
 
-def of_images(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]], images: Iterable[str]) -> Iterator[Check]:
-    """Yield a line for each image: whether the nodes have it, as far as they tell."""
+def of_images(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], images: Iterable[str]) -> Iterator[Check]:
+    """Yield a line for each image: whether the nodes have it, as far as they tell, or its registry does."""
     for image in images:
-        lacking = [
-            name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in map(canonical, node["images"])
-        ]
-        if not lacking:
+        if not (without := lacking(image, hosts, cluster["nodes"])):
             yield Check("cluster", "images", OK, f"{image} is on all nodes")
-        elif image.startswith("localhost/"):
-            yield Check(
-                "cluster", "images", FAIL, f"{image} is not on {', '.join(lacking)}, and no registry has it", "Import it there, or name an image of a registry."
-            )
+            continue
+        text = f"{image} is not on {', '.join(without)}"
+        if image.startswith("localhost/"):
+            yield Check("cluster", "images", FAIL, f"{text}, and no registry has it", "Import it there, or name an image of a registry.")
+        elif not (reason := cluster["unpullable"].get(image)):
+            yield Check("cluster", "images", OK, f"{text}; its registry has it")
+        elif reason.startswith(NO_SUCH_IMAGE):
+            yield Check("cluster", "images", FAIL, f"{text}, and its registry answers {reason}", "See that name and tag are right.")
         else:
-            remedy = "It is pulled when pods start, if they may; nodes tell only of their largest 50 images."
-            yield Check("cluster", "images", WARN, f"{image} is not on {', '.join(lacking)}", remedy)
+            remedy = "Nodes may pull it nevertheless, with a login or from a mirror, or have it: they tell only of their largest 50 images."
+            yield Check("cluster", "images", WARN, f"{text}, and its registry, asked from the controller, answers: {reason}", remedy)
 
 
 def chart_source(wanted: Mapping[str, Any]) -> str:

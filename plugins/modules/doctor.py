@@ -97,7 +97,7 @@ from urllib.error import HTTPError
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, kube
-from ansible_collections.alnair.alluxio.plugins.module_utils.oci import registry
+from ansible_collections.alnair.alluxio.plugins.module_utils.oci import ask, registry
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
 # The client brings PyYAML with it.
@@ -193,6 +193,19 @@ def silence(params: dict[str, Any]) -> str:
     return ""
 
 
+def unpullable(images: list[str], timeout: int) -> dict[str, str]:
+    """Return why the registries of images do not give them to somebody without a login; those that do are left out."""
+    found = {}
+    for image in images:
+        try:
+            ask(image, timeout)
+        except HTTPError as error:
+            found[image] = str(error)
+        except (OSError, ValueError) as error:
+            found[image] = str(getattr(error, "reason", error))
+    return found
+
+
 def chart_values(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the chart's values as helm will merge them, and why files of them cannot be read."""
     layers, unread = [], []
@@ -237,8 +250,11 @@ def main() -> None:
     params = module.params
     values, unread = chart_values(params)
     hosts = {name: answer for name, answer in params["hosts"].items() if answer}
+    cluster = cluster_facts(params)
+    missing = [image for image in params["images"] if doctor.lacking(image, hosts, cluster.get("nodes", {})) and not image.startswith("localhost/")]
+    cluster["unpullable"] = unpullable(missing, params["timeout"])
     try:
-        found = doctor.checks(hosts, cluster_facts(params), {**controller_facts(params), "unread": unread}, {**params, "values": values})
+        found = doctor.checks(hosts, cluster, {**controller_facts(params), "unread": unread}, {**params, "values": values})
     except ValueError as error:
         module.fail_json(msg=str(error))
     ordered = sorted(found, key=lambda check: ORDER.index(check.verdict))

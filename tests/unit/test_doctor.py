@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, ports, probe_script
-from ansible_collections.alnair.alluxio.plugins.module_utils import doctor
-from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts, controller_facts
+from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, oci
+from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts, controller_facts, unpullable
 
 from alnair import Alnair, Check, Result
 from tests.unit.runner_tools import call
@@ -34,7 +34,7 @@ WANTED: dict[str, Any] = {
     "storage_class": "standard", "repository": "", "chart": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
 }  # fmt: skip
 NODE = {"ready": True, "cordoned": False, "images": ["docker.io/alluxio/alluxio:2.9.4"]}
-CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None}
+CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": {"m": NODE, "w": NODE}, "dns": {"coredns": 2}, "storage_class": None, "namespace": None, "unpullable": {}}
 CONTROLLER = {"ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "unread": [], "repository": ""}
 SHM = [{"type": "hostPath", "path": "/dev/shm"}]
 
@@ -190,11 +190,26 @@ def test_values_come_from_files_too_and_one_that_cannot_be_read_is_a_line(tmp_pa
         ({"dns": {}}, "DNS", "warn", "kube-system has no Deployment with the label k8s-app=kube-dns"),
         ({"dns": {"coredns": 0}}, "DNS", "fail", "coredns has no available pod"),
         ({"namespace": {doctor.ENFORCE: "baseline"}}, "Pod Security", "fail", "namespace alluxio enforces baseline"),
-        ({"nodes": {"m": {**NODE, "images": []}, "w": NODE}}, "images", "warn", "alluxio/alluxio:2.9.4 is not on m"),
+        (
+            {"nodes": {"m": {**NODE, "images": []}, "w": NODE}, "unpullable": {"alluxio/alluxio:2.9.4": "HTTP Error 404: Not Found"}},
+            "images",
+            "fail",
+            "alluxio/alluxio:2.9.4 is not on m, and its registry answers HTTP Error 404: Not Found",
+        ),
+        (
+            {"nodes": {"m": {**NODE, "images": []}, "w": NODE}, "unpullable": {"alluxio/alluxio:2.9.4": "no route"}},
+            "images",
+            "warn",
+            "alluxio/alluxio:2.9.4 is not on m, and its registry, asked from the controller, answers: no route",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_cluster_is_said(cluster: dict[str, Any], check: str, verdict: str, text: str) -> None:
     assert wrong(cluster=cluster) == [("cluster", check, verdict, text)]
+
+
+def test_an_image_that_its_registry_has_is_pulled() -> None:
+    assert wrong(cluster={"nodes": {"m": {**NODE, "images": []}, "w": NODE}}) == []
 
 
 def test_an_image_that_no_registry_has_must_be_on_every_node() -> None:
@@ -207,7 +222,21 @@ def test_an_image_that_no_registry_has_must_be_on_every_node() -> None:
     ("image", "name"), [("nginx:1", "docker.io/library/nginx:1"), ("a/b:1", "docker.io/a/b:1"), ("r.io/a:1", "r.io/a:1"), ("r:5000/a:1", "r:5000/a:1")]
 )
 def test_images_are_compared_by_their_whole_names(image: str, name: str) -> None:
-    assert doctor.canonical(image) == name
+    assert oci.canonical(image) == name
+
+
+@pytest.mark.parametrize(
+    ("image", "url"),
+    [
+        ("alluxio/alluxio:2.9.4", "https://registry-1.docker.io/v2/alluxio/alluxio/manifests/2.9.4"),
+        ("nginx", "https://registry-1.docker.io/v2/library/nginx/manifests/latest"),
+        ("r.example:5000/a/b:1", "https://r.example:5000/v2/a/b/manifests/1"),
+        ("localhost:5000/a", "http://localhost:5000/v2/a/manifests/latest"),
+        ("r.example/a:1@sha256:00", "https://r.example/v2/a/manifests/sha256:00"),
+    ],
+)
+def test_an_image_is_asked_for_where_its_registry_has_it(image: str, url: str) -> None:
+    assert oci.manifest(image) == url
 
 
 def test_a_cluster_without_nodes_is_not_told_as_a_matter_of_names() -> None:
@@ -240,15 +269,40 @@ def test_what_is_wrong_with_the_controller_is_said(controller: dict[str, Any], w
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
-    """Wants a token at /v2/, as registries do, and has nothing else."""
+    """Wants a token at /v2/, as registries do, and for its images, which it gives for public ones; has nothing else."""
 
     def do_GET(self) -> None:
-        self.send_error(401 if self.path == "/v2/" else 404)
+        name, where = self.path.split("/")[2:3], f"127.0.0.1:{self.connection.getsockname()[1]}"
+        if self.path == "/token?service=me&scope=public":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"token": "t"}')
+        elif self.path == "/v2/" or (name in (["public"], ["private"]) and self.headers["Authorization"] != "Bearer t"):
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", f'Bearer realm="http://{where}/token",service="me",scope="{"".join(name)}"')
+            self.end_headers()
+        elif self.path == "/v2/public/manifests/1" and "application/vnd.oci.image.index.v1+json" in self.headers["Accept"]:
+            self.send_response(200)
+            self.end_headers()
+        else:
+            self.send_error(404)
 
     do_HEAD = do_GET
 
     def log_message(self, *_words: Any) -> None:
         pass
+
+
+def test_an_images_registry_is_asked_as_somebody_without_a_login() -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        public, missing, private = (f"127.0.0.1:{server.server_port}/{name}" for name in ("public:1", "public:2", "private:1"))
+        found = unpullable([public, missing, private, "127.0.0.1:9/gone:1"], 5)
+        server.shutdown()
+    assert public not in found
+    assert found[missing].startswith(doctor.NO_SUCH_IMAGE)
+    assert "401" in found[private]
+    assert "refused" in found["127.0.0.1:9/gone:1"]
 
 
 @pytest.mark.parametrize(("repository", "chart", "reason"), [("", "oci://{}/charts/alluxio", ""), ("http://{}", "alluxio", "404"), ("", "http://{}/a.tgz", "404"),
@@ -339,7 +393,7 @@ def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_ther
     assert "w: ssh:" in result.failures[-1].message
 
 
-@pytest.mark.parametrize(("tag", "name"), [({}, "r.example/operator:0.1.0"), ({"dataset_operator_tag": ""}, "r.example/operator")])
+@pytest.mark.parametrize(("tag", "name"), [({}, "127.0.0.1:9/operator:0.1.0"), ({"dataset_operator_tag": ""}, "127.0.0.1:9/operator")])
 def test_the_playbook_looks_for_the_operators_image_where_one_is_named(tmp_path: Path, tag: dict[str, str], name: str) -> None:
     host = {"ansible_connection": "local", "ansible_become": False}
     groups = {"alluxio_masters": {"hosts": {"m": host}}, "all": {"vars": {"alluxio_kubeconfig": str(tmp_path / "config")}}}
@@ -348,9 +402,12 @@ def test_the_playbook_looks_for_the_operators_image_where_one_is_named(tmp_path:
     api = Odd({"/apis/storage.k8s.io/v1/storageclasses/standard": {"metadata": {"name": "standard"}, "provisioner": "x"}})
     api.add(node)
     server = serve(api, tmp_path / "config")
-    result = Alnair(tmp_path / "hosts.yml").doctor(extra_vars={"dataset_operator_image": "r.example/operator", **tag})
+    result = Alnair(tmp_path / "hosts.yml").doctor(extra_vars={"dataset_operator_image": "127.0.0.1:9/operator", **tag})
     server.shutdown()
-    assert [check.text for check in result.checks if check.check == "images"] == ["alluxio/alluxio:2.9.4 is on all nodes", f"{name} is not on m"]
+    assert [check.text for check in result.checks if check.check == "images"] == [
+        "alluxio/alluxio:2.9.4 is on all nodes",
+        f"{name} is not on m, and its registry, asked from the controller, answers: [Errno 111] Connection refused",
+    ]
 
 
 def test_a_host_that_hangs_refuses_or_is_away_is_a_line_beside_the_others(tmp_path: Path) -> None:
