@@ -238,6 +238,27 @@ def shortfalls(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str,
     return lines
 
 
+def overcommitted(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]], kinds: Mapping[str, list[str]]) -> list[str]:
+    """Return a line for each node whose memory the limits of a release's parts exceed, so that the node runs short before a limit is reached.
+
+    Args:
+        layers: Values of the chart, its defaults first.
+        nodes: Nodes as the API returns them.
+        kinds: Names of the nodes of "master" and "worker".
+    """
+    wanted, lines = Wanted(merged(layers)), []
+    for node in nodes:
+        name, has = node["metadata"]["name"], quantity(node["status"]["allocatable"]["memory"])
+        parts = [part for kind in PARTS if name in kinds[kind] for part in wanted.parts(kind)]
+        limits = {part: limit for part in parts if (limit := wanted.resource(part, "limits", "memory"))}
+        if (total := sum(limits.values(), Decimal(0))) > has:
+            lines.append(
+                f"node {name} has {mib(has)} of memory, and the limits of {', '.join(limits)} come to {mib(total)}: it runs short before they are reached, and "
+                f"pods that asked for less end first. Lower resources.limits.memory of the largest, {max(limits, key=lambda part: limits[part])}"
+            )
+    return lines
+
+
 def host_memory_tier(layers: Iterable[Mapping[str, Any]]) -> bool:
     """Tell whether the memory tier lies in the hosts' own /dev/shm."""
     return any(folder["mediumtype"] == "MEM" and folder["type"] == "hostPath" and folder["path"].startswith("/dev/shm")
@@ -249,4 +270,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"host_memory_tier": host_memory_tier, "shortfalls": shortfalls}
+        return {"host_memory_tier": host_memory_tier, "overcommitted": overcommitted, "shortfalls": shortfalls}

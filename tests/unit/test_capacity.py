@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.alnair.alluxio.plugins.filter.capacity import host_memory_tier, quantity, shortfalls
+from ansible_collections.alnair.alluxio.plugins.filter.capacity import host_memory_tier, overcommitted, quantity, shortfalls
 
 HOME = Path(__file__).parents[2]
 CHART = yaml.safe_load((HOME / "charts" / "alluxio" / "values.yaml").read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def test_a_tier_in_the_hosts_memory_file_system_needs_its_room() -> None:
 
 
 def test_the_size_of_the_memory_file_system_is_what_df_says(tmp_path: Path) -> None:
-    *_others, read, stop = yaml.safe_load((HOME / "roles" / "alluxio_chart" / "tasks" / "capacity.yml").read_text(encoding="utf-8"))
+    read, *_others, stop = yaml.safe_load((HOME / "roles" / "alluxio_chart" / "tasks" / "capacity.yml").read_text(encoding="utf-8"))
     said = subprocess.run(read["ansible.builtin.command"].split(), capture_output=True, text=True, check=True).stdout
     known = {"alluxio_chart_workers": ["localhost"], "alluxio_chart_shm": {"results": [{"stdout": said}]}}
     show = {"ansible.builtin.debug": {"msg": "of localhost: {{ alluxio_chart_shm_sizes.localhost }} bytes"}, "vars": stop["vars"]}
@@ -171,3 +171,13 @@ def test_a_node_without_room_for_the_next_fuse_beside_the_old_one_is_named_with_
     assert line.endswith(" more while the next FUSE begins beside the old one: lower alluxio_chart_quota or resources.requests.memory, set fuse.maxSurge to 0, "
                          "or move other pods away")  # fmt: skip
     assert found({"fuse": {"maxSurge": 0}}, nodes=[node("m"), node("w", "5Gi")]) == []
+
+
+def test_limits_above_a_nodes_memory_are_told_with_the_largest() -> None:
+    limits = {part: {"resources": {"limits": {"memory": "4Gi"}}} for part in ("worker", "jobWorker", "fuse")}
+    limits["worker"]["resources"]["limits"]["memory"] = "8Gi"
+    layers = [CHART, ROLE, limits]
+    assert overcommitted(layers, [node("w", memory="16Gi"), node("x", memory="1Gi")], KINDS) == []
+    (line,) = overcommitted(layers, [node("w", memory="15Gi"), node("x", memory="1Gi")], KINDS)
+    assert "node w has 15360 MiB of memory, and the limits of worker, jobWorker, fuse come to 16384 MiB" in line
+    assert line.endswith("the largest, worker")
