@@ -31,6 +31,8 @@ def kubeconfig(knobs: dict[str, Any]) -> str:
             "KUBECONFIG in the environment; kubectl config view --minify --flatten > FILE makes one of the current context."
         )
     if not os.path.exists(path):
+        # Whole, for what an inventory says may be meant from another folder than the one where it is looked for.
+        path = os.path.abspath(path)
         raise ClusterError(f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory (init: --kubeconfig), or KUBECONFIG in the environment.")
     return path
 

@@ -42,8 +42,8 @@ def client(params: dict[str, Any]) -> Any:
         )
     if not os.path.exists(path):
         raise ClusterAway(
-            f"There is no kubeconfig at {path}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment, to the file that kubectl uses for "
-            "this cluster."
+            f"There is no kubeconfig at {os.path.abspath(path)}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment, to the file that "
+            "kubectl uses for this cluster; write it whole, or behind {{ inventory_dir }}/."
         )
     try:
         configuration = kubernetes.client.Configuration()
