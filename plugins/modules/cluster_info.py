@@ -16,7 +16,7 @@ options:
   pods: {description: Whether to read the pods of all namespaces as well., type: bool, default: false}
   ready:
     description:
-      - Nodes that are waited for, half a minute at most, where they are there and not Ready. An API server that was away for some time calls nodes NotReady
+      - Nodes that are waited for, a minute at most, where they are there and not Ready. An API server that was away for some time calls nodes NotReady
         until their kubelets report to it again.
     type: list
     elements: str
@@ -53,10 +53,8 @@ try:
 except ImportError:
     kubernetes = None
 
-# A server that restarts is back in some seconds.
-PATIENCE = 15.0
-# Kubelets report at least every ten seconds.
-READY_SECONDS = 30.0
+# Kubelets report every ten seconds, but take up to three quarters of a minute to give a connection up whose server has gone.
+READY_SECONDS = 60.0
 # So many are read at a time.
 PAGE = 500
 
@@ -65,7 +63,7 @@ def listed(call: Callable[..., Any], **options: Any) -> Iterator[dict[str, Any]]
     """Yield what the API lists, as its JSON has it: objects of the client's own would take a large cluster's list many times longer."""
     more: dict[str, str] = {}
     while True:
-        page = json.loads(kube.retried(call, seconds=PATIENCE, limit=PAGE, _preload_content=False, **more, **options).data)
+        page = json.loads(kube.retried(call, limit=PAGE, _preload_content=False, **more, **options).data)
         yield from page["items"]
         if not page["metadata"].get("continue"):
             return
@@ -73,7 +71,7 @@ def listed(call: Callable[..., Any], **options: Any) -> Iterator[dict[str, Any]]
 
 
 def nodes(core: Any, ready: list[str]) -> list[dict[str, Any]]:
-    """Return all nodes, once those that are named are Ready or half a minute is over."""
+    """Return all nodes, once those that are named are Ready or a minute is over."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         found = list(listed(core.list_node))
