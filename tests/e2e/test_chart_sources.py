@@ -7,16 +7,14 @@ import hashlib
 import http.server
 import json
 import shutil
-import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import yaml
+import registries
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.alnair.alluxio.plugins.modules import helm_chart
 
@@ -70,26 +68,11 @@ def web(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def registry(site: Path, helm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry that holds the chart in versions 0.1.0 and 0.2.0."""
-    program = shutil.which("docker-registry")
-    assert program, "lab/build.py installs Debian's docker-registry"
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder / "data")}}, "http": {"addr": f"127.0.0.1:{port}"}}
-    (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    with (folder / "log").open("w") as log, subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log) as process:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
+    with registries.registry(tmp_path_factory.mktemp("registry")) as port:
         address = f"oci://localhost:{port}/charts"
         for version in ("0.1.0", "0.2.0"):
             subprocess.run([helm, "push", "--plain-http", str(site / "old" / f"alluxio-{version}.tgz"), address], check=True, capture_output=True)
         yield f"{address}/alluxio"
-        process.terminate()
 
 
 @pytest.fixture

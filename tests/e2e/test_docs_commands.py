@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pexpect
 import pytest
-from conftest import HOME
-from s3 import CACHE
+import s3
+import yaml
+from caching import NAMESPACE, numbered
+from conftest import HOME, remove_secret
+from reading import knob
+from registries import registry
 
 from alnair_runner import Alnair
 from tests.shown_commands import PAGES, blocks
@@ -24,58 +34,145 @@ SCRIPTS = {
     for page in PAGES
     if (script := "".join(f"# line {item.line}\n{item.text}" for item in blocks("shell", [page]) if not item.note))
 }
-MINE = HOME / "inventory" / "mine"
 # `plan` ends with 10 where something would change, which is no failure; all else ends its page.
 BEFORE = """set -eo pipefail
 trap 'echo "This failed: $BASH_COMMAND" >&2' ERR
 python() { local code=0; command python "$@" || code=$?; [[ $2 == plan && $code -eq 10 ]] || return "$code"; }
 """
+PASSWORD = "as long as a sentence"
+# What is typed at commands that wait, each after the terminal has shown something.
+TYPED = {
+    "ansible-vault encrypt_string": [("New Vault password", f"{PASSWORD}\n"), ("Confirm New Vault password", f"{PASSWORD}\n"), ("from stdin", "key\x04\x04")],
+    "status --watch": [(r"until \^C", "\x03")],
+}
+# What pages with such commands take for given beside a shell in a checkout: the names of fixtures.
+GIVEN = {"podman ": "images", "pip install": "packages", "create secret": "secrets", "s3://training/images": "bucket"}
 
 
 @pytest.fixture
-def mine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The reader's own inventory, which is the lab's here; a page that makes it itself finds none."""
-    assert not MINE.exists(), f"{MINE} is somebody's: these tests write it and remove it."
-    if "init inventory/mine" not in SCRIPTS[request.node.callspec.params["page"]]:
-        shutil.copytree(HOME / "inventory" / "lab", MINE)
-    yield
-    shutil.rmtree(MINE, ignore_errors=True)
+def folder() -> Iterator[Path]:
+    """A folder that is gone after the page, for it may hold gigabytes; of a short path, for Ansible's sockets lie below it."""
+    with tempfile.TemporaryDirectory(prefix="docs-") as name:
+        yield Path(name)
 
 
 @pytest.fixture
-def environment(cluster: Alnair, tmp_path: Path) -> dict[str, str]:
+def checkout(folder: Path, page: str) -> Path:
+    """The reader's checkout. Their own inventory is the lab's; a page that makes it itself finds none."""
+    made = folder / "checkout"
+    shutil.copytree(HOME, made, symlinks=True, ignore=shutil.ignore_patterns(".git", ".*_cache", "build", "mine"))
+    if "init inventory/mine" not in SCRIPTS[page]:
+        shutil.copytree(made / "inventory" / "lab", made / "inventory" / "mine")
+    return made
+
+
+@pytest.fixture
+def environment(cluster: Alnair, folder: Path) -> dict[str, str]:
     """What a reader's shell has: the cluster that kubectl speaks to, the programs, and an editor, which writes what the lab's inventory says."""
-    editor = tmp_path / "editor"
-    editor.write_text(f"#!/bin/sh\nrm -rf {MINE} && cp -r {HOME}/inventory/lab {MINE}\n", encoding="utf-8")
+    editor = folder / "editor"
+    editor.write_text("#!/bin/sh\nrm -rf inventory/mine && cp -r inventory/lab inventory/mine\n", encoding="utf-8")
     editor.chmod(0o700)
-    path = f"{Path(sys.executable).parent}:{CACHE / 'tools'}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "KUBECONFIG": str(cluster.variables()["alluxio_kubeconfig"]), "EDITOR": str(editor)}
+    # A home with all that there is in this one, but for host keys and the vault's password, which are the page's.
+    home = folder / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".vault-password").write_text(f"{PASSWORD}\n", encoding="utf-8")
+    for item in Path.home().iterdir():
+        if not (home / item.name).exists():
+            (home / item.name).symlink_to(item)
+    return {
+        **os.environ,
+        "HOME": str(home),
+        # By another path to its products the lab's nodes would be made anew.
+        "XDG_CACHE_HOME": str(s3.CACHE.parents[1]),
+        "PATH": f"{Path(sys.executable).parent}:{s3.CACHE / 'tools'}:{os.environ['PATH']}",
+        "KUBECONFIG": str(cluster.variables()["alluxio_kubeconfig"]),
+        "EDITOR": str(editor),
+        "TERM": "xterm",
+    }
 
 
-@pytest.mark.usefixtures("mine", "served")
+@pytest.fixture
+def images(folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Images of podman's own, and a registry in place of all others, with an image of Alluxio where the public one lies."""
+    with registry(folder / "registry") as port:
+        # A registry without TLS looks at no more than the path that it is asked for, so podman takes it for a proxy that leads to every registry.
+        proxies = [f"{name}=http://127.0.0.1:{port}" for name in ("HTTP_PROXY", "HTTPS_PROXY")]
+        insecure = "".join(f'[[registry]]\nlocation = "{name}"\ninsecure = true\n' for name in ("docker.io", "registry.example.org"))
+        store = f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/images"\nrunroot = "{folder}/run"\n'
+        files = {"CONF": f"[engine]\nenv = {json.dumps(proxies)}\n", "REGISTRIES_CONF": insecure, "STORAGE_CONF": store}
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        # As the lab's images are built.
+        environment["BUILDAH_ISOLATION"] = "chroot"
+        environment |= {f"CONTAINERS_{name}": str(folder / name) for name in ("CONF", "REGISTRIES_CONF")}
+        # The operator's image holds Alluxio too, and what is built upon it has all packages already: this proxy leads to no index of them.
+        source = f"{knob('dataset_operator_image')}:{knob('dataset_operator_tag')}"
+        subprocess.run(["podman", "push", "--quiet", source, "docker.io/alluxio/alluxio:2.9.4"], env=environment, check=True)
+        environment["CONTAINERS_STORAGE_CONF"] = str(folder / "STORAGE_CONF")
+        yield
+
+
+@pytest.fixture
+def packages(folder: Path, environment: dict[str, str]) -> None:
+    """An environment of Python that holds nothing yet."""
+    venv.create(folder / "venv", symlinks=True, with_pip=True)
+    environment["PATH"] = f"{folder}/venv/bin:{environment['PATH']}"
+
+
+@pytest.fixture
+def secrets(page: str, checkout: Path, core: Any) -> Iterator[None]:
+    """The file that Secrets are made from; these are gone before and after the page."""
+    (checkout / "alluxio-site.properties").write_text("s3a.accessKeyId=reader\ns3a.secretKey=secret\n", encoding="utf-8")
+    names = re.findall(r"create secret generic (\S+)", SCRIPTS[page])
+    for name in names:
+        remove_secret(core, name)
+    yield
+    for name in names:
+        remove_secret(core, name)
+
+
+@pytest.fixture
+def bucket(store: s3.Endpoint, checkout: Path, core: Any) -> Iterator[None]:
+    """The bucket with the Secret of its credentials; the inventory says where it is."""
+    store.door.make_bucket("training")
+    for name in numbered(60):
+        store.door.put("training", f"images/{name}", os.urandom(50_000))
+    remove_secret(core, "images-s3")
+    core.create_namespaced_secret(NAMESPACE, {"metadata": {"name": "images-s3"}, "stringData": store.credentials})
+    with (checkout / "inventory" / "mine" / "group_vars" / "all.yml").open("a", encoding="utf-8") as file:
+        yaml.safe_dump({"loading_bench_options": store.options}, file)
+    yield
+    remove_secret(core, "images-s3")
+
+
+@pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("page", SCRIPTS)
-def test_the_commands_of_a_page_run_as_they_stand(page: str, cluster: Alnair, environment: dict[str, str]) -> None:
+def test_the_commands_of_a_page_run_as_they_stand(
+    page: str, cluster: Alnair, checkout: Path, environment: dict[str, str], request: pytest.FixtureRequest
+) -> None:
     state = cluster.status()
     if not state["release"] or not state["capacity"]:
         # A page before this one has removed it.
         result = cluster.deploy()
         assert result.status == "successful", result.failures
-    done = subprocess.run(
-        ["bash", "-c", BEFORE + SCRIPTS[page]],
-        cwd=HOME,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=2700,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
+    for command, name in GIVEN.items():
+        if command in SCRIPTS[page]:
+            request.getfixturevalue(name)
+    words = ["-c", BEFORE + SCRIPTS[page]]
+    shell = pexpect.spawn("bash", words, timeout=2700, cwd=str(checkout), env=environment, encoding="utf-8", codec_errors="replace", dimensions=(50, 160))
+    shell.logfile_read = io.StringIO()
+    for shown, typed in [line for command, lines in TYPED.items() if command in SCRIPTS[page] for line in lines]:
+        if shell.expect([shown, pexpect.EOF, pexpect.TIMEOUT]) == 0:
+            shell.send(typed)
+    shell.expect([pexpect.EOF, pexpect.TIMEOUT])
+    shell.close()
+    # Without colours and the like.
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", shell.logfile_read.getvalue())
+    assert shell.exitstatus == 0, said[-6000:]
     if page == "docs/tutorial.md":
         # What its pod has read, twice, and from where.
-        assert done.stdout.count("\n40000000\n") == 2
-        assert re.search(r"^\S+ /data fuse\S* ", done.stdout, re.MULTILINE), done.stdout[-6000:]
+        assert re.findall("^40000000$", said, re.MULTILINE) == ["40000000"] * 2
+        assert re.search(r"^\S+ /data fuse\S* ", said, re.MULTILINE), said[-6000:]
 
 
 def test_the_pictures_of_the_readme_are_there() -> None:

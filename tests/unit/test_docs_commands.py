@@ -46,7 +46,7 @@ SHARED = {name for cell in SHARED for name in re.findall(r"`(\w+)`", cell)}
 ANSIBLE = {"ansible_user", "ansible_become_password", "ansible_host"}
 PLACEHOLDERS = {"FILE": __file__, "N": "1", "TIME": "1h"}
 # What any shell has; nothing but the words around them is Alnair's.
-PLAIN = {".", "[", "cat", "export", "grep", "head", "tail", "$EDITOR"}
+PLAIN = {".", "[", "cat", "export", "grep", "head", "sed", "tail", "$EDITOR"}
 
 
 def known(names: Iterator[str] | set[str]) -> None:
@@ -105,7 +105,7 @@ def helped(program: str, words: list[str]) -> None:
 def of_openssh(program: str, words: list[str]) -> None:
     """Look for each option in what the program says of its usage."""
     usage = subprocess.run([program, "-?"], capture_output=True, text=True, check=False).stderr
-    for word in [word for word in words if word.startswith("-")]:
+    for word in [word for word in words if re.match(r"-\w", word)]:
         assert re.search(rf"\[?-\w*{word[1]}", usage), f"{program} has no {word}"
 
 
