@@ -46,7 +46,7 @@ TYPED = {
     "status --watch": [(r"until \^C", "\x03")],
 }
 # What pages with such commands take for given beside a shell in a checkout: the names of fixtures.
-GIVEN = {"podman ": "images", "pip install": "packages", "create secret": "secrets", "s3://training/images": "bucket"}
+GIVEN = {"podman ": "images", "pip install": "packages", "create secret": "secrets", "s3://training/images": "bucket", "make lab-down": "lab_of_its_own"}
 
 
 @pytest.fixture
@@ -143,6 +143,14 @@ def bucket(store: s3.Endpoint, checkout: Path, core: Any) -> Iterator[None]:
         yaml.safe_dump({"loading_bench_options": store.options}, file)
     yield
     remove_secret(core, "images-s3")
+
+
+@pytest.fixture
+def lab_of_its_own(checkout: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Has the page raise a lab of two nodes beside the one that the other pages run on. The page takes it down; this does where the page did not get so far."""
+    environment["LAB_ARGS"] = "-e lab_name=alnair-docs -e lab_subnet=10.89.81.0/24 -e lab_workers=1"
+    yield
+    subprocess.run(["make", "lab-down"], cwd=checkout, env=environment, check=True)
 
 
 @pytest.mark.usefixtures("served")
