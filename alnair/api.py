@@ -79,7 +79,9 @@ class Alnair:
         Raises:
             UsageError: the limit matches no host, or the playbooks are not there.
         """
-        if limit and not self.matched(limit):
+        # As names, because a pattern that takes away or intersects could not be added to.
+        names = self.matched(limit) if limit else []
+        if limit and not names:
             known = ", ".join(self.matched("all")[:20]) or "none"
             raise UsageError(f'--limit "{limit}" matches no host of {self.inventory}. Its hosts are: {known}.')
         if not self.matched("alluxio_masters:alluxio_workers"):
@@ -88,6 +90,7 @@ class Alnair:
         if progress:
             variables = {**said.known(self.inventory), **(extra_vars or {}), "ansible_check_mode": check}
             progress.expect(counting.tasks_of_playbook(path, variables))
+        names += said.controllers(self.inventory) if limit else []
         result, reader = Result(), Reader()
 
         def told(event: dict[str, Any]) -> None:
@@ -99,7 +102,7 @@ class Alnair:
 
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
         with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=extra_vars):
-            running.play(self.home, path, self.inventory, result, limit=limit, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
+            running.play(self.home, path, self.inventory, result, limit=names, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
                          told=told, tick=progress.tick if progress else lambda: None, interrupted=progress.interrupt if progress else lambda: None,
                          cancel=cancel)  # fmt: skip
         if result.status == "successful" and not result.hosts:
@@ -210,7 +213,7 @@ class Alnair:
             options: As for :meth:`run`.
         """
         chosen = dict(extra_vars or {})
-        if self.matched("alluxio_controller") in ([], ["localhost"]) and chosen.get("loading_bench_results") != "":
+        if said.controllers(self.inventory) == ["localhost"] and chosen.get("loading_bench_results") != "":
             # As a whole path, by which the run's record leads the report to it.
             named = chosen.get("loading_bench_results") or said.figures(self.inventory)
             # What only the play can work out it gets as it is.

@@ -88,17 +88,32 @@ def managed(inventory: Path) -> Any:
 
 
 def hosts(inventory: Path, pattern: str) -> list[str]:
-    """Return the hosts that a pattern matches.
+    """Return the hosts that a pattern matches; one that Ansible refuses matches none.
 
     Raises:
         UsageError: the inventory cannot be read.
     """
+    from ansible.errors import AnsibleError
+
     manager = managed(inventory)
     # Ansible would warn of a group that is not there; that nothing matches is answered by who asks.
     parts = [part for part in pattern.replace(",", ":").split(":") if part]
     if all(part.isidentifier() and part not in manager.groups and part not in manager.hosts for part in parts):
         return []
-    return [str(host) for host in manager.list_hosts(pattern)]
+    try:
+        return [str(host) for host in manager.list_hosts(pattern)]
+    # The latter for a sign without a name, such as "!".
+    except (AnsibleError, IndexError):
+        return []
+
+
+def controllers(inventory: Path) -> list[str]:
+    """Return the hosts that do the cluster's tasks, as the playbooks choose them: this machine where the inventory names none.
+
+    Raises:
+        UsageError: the inventory cannot be read.
+    """
+    return hosts(inventory, "alluxio_controller") or ["localhost"]
 
 
 def known(inventory: Path) -> dict[str, Any]:

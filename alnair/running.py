@@ -15,8 +15,6 @@ from alnair import processes
 from alnair.home import settings
 from alnair.result import Failure, Result
 
-CONTROLLER = "alluxio_controller:localhost"
-
 
 class Cancelled(Exception):
     """Another thread wants the run to end."""
@@ -27,7 +25,19 @@ def whole(paths: str) -> str:
     return os.pathsep.join(os.path.abspath(os.path.expanduser(path)) for path in paths.split(os.pathsep))
 
 
-def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: str, words: list[str], extra_vars: dict[str, Any], verbosity: int,
+def limited(hosts: list[str], folder: Path) -> str | None:
+    """Return what limits a run to hosts; None where there are none, which means all.
+
+    By a file in a folder: one argument may have no more than 128 KiB, which thousands of names outgrow.
+    """
+    if not hosts:
+        return None
+    (folder / "limit").write_text("\n".join(hosts), encoding="utf-8")
+    # With a comma, for where there is none Ansible parts words at colons and spaces, which the folder's name may have.
+    return f"@{folder}/limit,"
+
+
+def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: list[str], words: list[str], extra_vars: dict[str, Any], verbosity: int,
          told: Callable[[dict[str, Any]], None], tick: Callable[[], None], interrupted: Callable[[], None],
          cancel: threading.Event | None) -> None:  # fmt: skip
     """Run a playbook and put into a result how it ended.
@@ -37,7 +47,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
         playbook: The playbook's path.
         inventory: Folder or file.
         result: What ``told`` fills; its status is set here.
-        limit: Pattern of hosts; the controller's tasks run all the same.
+        limit: Names of the hosts that take part; all where it is empty.
         words: Further words of ansible-playbook's command line.
         extra_vars: Variables that win over all others.
         verbosity: How much ansible-playbook says, 0 to 5.
@@ -69,7 +79,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
 
         thread, runner = ansible_runner.run_async(
             private_data_dir=folder, project_dir=str(home), playbook=str(playbook),
-            inventory=str(inventory), limit=f"{limit}:{CONTROLLER}" if limit else None, cmdline=" ".join(words) or None,
+            inventory=str(inventory), limit=limited(limit, Path(folder)), cmdline=" ".join(words) or None,
             extravars=extra_vars, verbosity=verbosity or None, quiet=verbosity == 0, event_handler=handle,
             # Its own one would take SIGINT and SIGTERM for itself and end less than all.
             cancel_callback=lambda: False,

@@ -43,6 +43,34 @@ def cluster(tmp_path: Path) -> Alnair:
     return found
 
 
+@pytest.mark.parametrize(
+    ("limit", "left", "controller"),
+    [
+        ("node-1,node-2", "12", "localhost"), ("node-1:node-2", "12", "localhost"), ("alluxio_workers,!node-3", "12", "localhost"),
+        ("alluxio_workers:&rack1", "13", "localhost"), ("!node-3", "12", "localhost"), ("alluxio_workers[0]", "1", "localhost"), ("~node-[23]", "23", "localhost"),
+        ("node-?,!node-2,&rack1", "13", "head"), ("head", "", "head"),
+    ],
+)  # fmt: skip
+def test_a_limit_of_any_form_holds_for_the_hosts_and_the_clusters_tasks_run_all_the_same(cluster: Alnair, limit: str, left: str, controller: str) -> None:
+    named = f"alluxio_controller: {{hosts: {{{controller}: }}}}\n" if controller != "localhost" else ""
+    hosts = "all: {vars: {ansible_connection: local}}\nalluxio_workers: {hosts: {node-1: , node-2: , node-3: }}\nrack1: {hosts: {node-1: , node-3: }}\n"
+    cluster.inventory.write_text(hosts + named, encoding="utf-8")
+    play = "- {{hosts: {}, gather_facts: false, tasks: [{{ansible.builtin.debug: {{msg: '{} {{{{ inventory_hostname }}}}'}}}}]}}\n"
+    plays = play.format("alluxio_workers", "host") + play.format('"{{ groups.alluxio_controller | default([\'localhost\'], true) }}"', "cluster")
+    (cluster.home / "playbooks" / "tell.yml").write_text(plays, encoding="utf-8")
+    result = cluster.run("tell", limit=limit)
+    assert (result.status, sorted(result.messages)) == ("successful", [f"cluster {controller}", *(f"host node-{number}" for number in left)])
+
+
+def test_a_limit_may_leave_thousands_of_hosts_and_temporary_files_lie_anywhere(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a b: c").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b: c"))
+    hosts = ", ".join(f"a-name-that-is-long-{number}: " for number in range(9000))
+    cluster.inventory.write_text(f"alluxio_workers: {{hosts: {{{hosts}}}}}\n", encoding="utf-8")
+    (tmp_path / "playbooks" / "tell.yml").write_text("- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: done}}]}\n", encoding="utf-8")
+    assert cluster.run("tell", limit="all").messages == ["done"]
+
+
 def sleepers() -> int:
     return int(subprocess.run(["pgrep", "-c", "-f", f"^sleep {MARK}"], capture_output=True, text=True, check=False).stdout)
 
@@ -230,7 +258,7 @@ def test_a_run_goes_by_the_users_configuration_and_finds_the_collection(inventor
     (tmp_path / "tell.yml").write_text(tell, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     heard: list[str] = []
-    running.play(HOME, tmp_path / "tell.yml", inventory, result := alnair.Result(), limit="", words=[], extra_vars={}, verbosity=0, tick=lambda: None,
+    running.play(HOME, tmp_path / "tell.yml", inventory, result := alnair.Result(), limit=[], words=[], extra_vars={}, verbosity=0, tick=lambda: None,
                  told=lambda event: heard.append(str(event.get("event_data", {}).get("res", {}).get("msg", ""))), interrupted=lambda: None, cancel=None)  # fmt: skip
     assert (result.status, [text for text in heard if text]) == ("successful", ["7 3.19.5"])
 

@@ -39,7 +39,7 @@ def test_an_inventory_without_hosts_is_wrong_usage(tmp_path: Path) -> None:
     assert "has no host in the groups alluxio_masters and alluxio_workers" in " ".join(done.output.split())
 
 
-@pytest.mark.parametrize("limit", ["nope", "node-9:node-8", "*.example"])
+@pytest.mark.parametrize("limit", ["nope", "node-9:node-8", "*.example", "alluxio_workers[9]", "!"])
 def test_a_limit_that_matches_no_host_is_wrong_usage(inventory: Path, limit: str) -> None:
     done = call("deploy", "--inventory", str(inventory), "--limit", limit)
     assert done.exit_code == 2
