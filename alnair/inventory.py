@@ -107,17 +107,23 @@ def hosts(inventory: Path, pattern: str) -> list[str]:
         return []
 
 
+def chosen(manager: Any) -> list[str]:
+    """Return the hosts that do the cluster's tasks, as the playbooks choose them: this machine where the group has none, or is not there."""
+    found = manager.list_hosts("alluxio_controller") if "alluxio_controller" in manager.groups else []
+    return [str(host) for host in found] or ["localhost"]
+
+
 def controllers(inventory: Path) -> list[str]:
-    """Return the hosts that do the cluster's tasks, as the playbooks choose them: this machine where the inventory names none.
+    """Return the hosts that do the cluster's tasks: this machine where the inventory names none.
 
     Raises:
         UsageError: the inventory cannot be read.
     """
-    return hosts(inventory, "alluxio_controller") or ["localhost"]
+    return chosen(managed(inventory))
 
 
 def known(inventory: Path) -> dict[str, Any]:
-    """Return the controller's variables as the inventory says them.
+    """Return the variables of the first controller as the inventory says them.
 
     Raises:
         UsageError: the inventory cannot be read.
@@ -125,9 +131,8 @@ def known(inventory: Path) -> dict[str, Any]:
     from ansible.vars.manager import VariableManager
 
     manager = managed(inventory)
-    controller = manager.list_hosts("alluxio_controller" if "alluxio_controller" in manager.groups else "all")
     with readable(inventory):
-        return VariableManager(loader=loader(), inventory=manager).get_vars(host=controller[0]) if controller else {}
+        return VariableManager(loader=loader(), inventory=manager).get_vars(host=manager.get_host(chosen(manager)[0]))
 
 
 def told(inventory: Path, defaults: dict[str, str]) -> dict[str, str]:

@@ -97,6 +97,15 @@ def test_a_missing_kubeconfig_is_answered_with_the_remedy(inventory: Path) -> No
     assert "There is no kubeconfig at /nowhere/config. Set alluxio_kubeconfig" in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize(
+    ("group", "release"), [("", "of-all"), ("alluxio_controller: \n", "of-all"), ("alluxio_controller: {hosts: {head: {alluxio_release: of-head}}}\n", "of-head")]
+)
+def test_the_variables_are_those_that_the_playbooks_controller_has(inventory: Path, group: str, release: str) -> None:
+    text = "all: {vars: {alluxio_release: of-all}}\nalluxio_masters: {hosts: {node-1: {alluxio_release: of-node-1}}}\n"
+    inventory.write_text(text + group, encoding="utf-8")
+    assert Alnair(inventory).variables()["alluxio_release"] == release
+
+
 @pytest.mark.parametrize("words", [("status",), ("logs",), ("shell",), ("dashboard",), ("dataset", "status"), ("report",), ("init", "/nowhere/mine")])
 def test_a_list_of_kubeconfigs_is_refused_with_the_remedy(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
     monkeypatch.setenv("KUBECONFIG", "/a:/b")
