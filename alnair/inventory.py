@@ -136,7 +136,7 @@ def known(inventory: Path) -> dict[str, Any]:
 
 
 def told(inventory: Path, defaults: dict[str, str]) -> dict[str, str]:
-    """Return variables of the controller with their templates worked out, or their defaults.
+    """Return variables of the controller with their templates worked out, or their defaults where they are not said or left blank.
 
     Raises:
         UsageError: the inventory cannot be read.
@@ -146,7 +146,8 @@ def told(inventory: Path, defaults: dict[str, str]) -> dict[str, str]:
     found = known(inventory)
     with readable(inventory):
         templar = Templar(loader=loader(), variables=found)
-        return {name: str(templar.template(found[name])) if name in found else default for name, default in defaults.items()}
+        values = {name: templar.template(found.get(name)) for name in defaults}
+    return {name: default if values[name] is None else str(values[name]) for name, default in defaults.items()}
 
 
 def variables(inventory: Path) -> dict[str, Any]:

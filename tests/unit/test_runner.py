@@ -106,6 +106,14 @@ def test_the_variables_are_those_that_the_playbooks_controller_has(inventory: Pa
     assert Alnair(inventory).variables()["alluxio_release"] == release
 
 
+def test_what_is_left_blank_is_as_if_it_were_not_said(inventory: Path) -> None:
+    said = inventory.read_text(encoding="utf-8")
+    before = Alnair(inventory).variables()
+    blank = "alluxio_kubeconfig: , alluxio_kube_context: , alluxio_namespace: , alluxio_release: '{{ none }}'"
+    inventory.write_text(f"{said}all: {{vars: {{{blank}}}}}\n", encoding="utf-8")
+    assert Alnair(inventory).variables() == before
+
+
 @pytest.mark.parametrize("words", [("status",), ("logs",), ("shell",), ("dashboard",), ("dataset", "status"), ("report",), ("init", "/nowhere/mine")])
 def test_a_list_of_kubeconfigs_is_refused_with_the_remedy(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
     monkeypatch.setenv("KUBECONFIG", "/a:/b")
