@@ -24,6 +24,11 @@ from alnair.result import Result, collect
 Answer = TypeVar("Answer")
 
 
+def given(**values: Any) -> dict[str, Any]:
+    """Return the variables of options that were given: of the others the inventory's hold."""
+    return {name: value for name, value in values.items() if value}
+
+
 class Alnair:
     """A cluster as an inventory describes it.
 
@@ -177,8 +182,8 @@ class Alnair:
             extra_vars: As for :meth:`run`.
             options: As for :meth:`run`.
         """
-        more = {"alluxio_chart_revision": revision, "alluxio_chart_rollback_journal": journal}
-        return self.run("rollback", extra_vars={**(extra_vars or {}), **more}, **options)
+        chosen = given(alluxio_chart_revision=revision, alluxio_chart_rollback_journal=journal)
+        return self.run("rollback", extra_vars={**chosen, **(extra_vars or {})}, **options)
 
     def scale(self, **options: Unpack[Options]) -> Result:
         """Bring masters and workers to what the inventory's groups say."""
@@ -196,7 +201,7 @@ class Alnair:
             extra_vars: As for :meth:`run`.
             options: As for :meth:`run`.
         """
-        return self.run("restore", extra_vars={**(extra_vars or {}), "alluxio_chart_restore_from": str(Path(source).expanduser().resolve())}, **options)
+        return self.run("restore", extra_vars={"alluxio_chart_restore_from": str(Path(source).expanduser().resolve()), **(extra_vars or {})}, **options)
 
     def verify(self, **options: Unpack[Options]) -> Result:
         """Run Alluxio's own tests and read a file through FUSE on every worker."""
@@ -226,7 +231,7 @@ class Alnair:
 
     def teardown(self, *, force: bool = False, purge: bool = False, extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:
         """Remove release, claims and volumes; with purge also what lies on the hosts."""
-        return self.run("teardown", extra_vars={**(extra_vars or {}), "alluxio_force": force, "alluxio_purge": purge}, **options)
+        return self.run("teardown", extra_vars={**given(alluxio_force=force, alluxio_purge=purge), **(extra_vars or {})}, **options)
 
     def dataset(self, verb: str, *names: str, evict: Sequence[str] = (), content: bool = False, sample: int = 0, path: str = "", force: bool = False,
                 extra_vars: dict[str, Any] | None = None, **options: Unpack[Plain]) -> Result:  # fmt: skip
@@ -244,7 +249,7 @@ class Alnair:
             options: As for :meth:`run`.
         """
         more = data.extra(verb, names, evict=list(evict), content=content, sample=sample, path=path, force=force)
-        return self.run("datasets", extra_vars={**(extra_vars or {}), **more}, verb=f"dataset {verb}", **options)
+        return self.run("datasets", extra_vars={**more, **(extra_vars or {})}, verb=f"dataset {verb}", **options)
 
     def datasets(self) -> list[dict[str, Any]]:
         """Return how the data sets of the cluster stand; see :func:`alnair.datasets.read`."""

@@ -127,8 +127,8 @@ class Watch(Progress):
 
 
 def extra(verb: str, names: tuple[str, ...], **more: Any) -> dict[str, Any]:
-    """Return the variables by which playbooks/datasets.yml does a verb."""
-    found: dict[str, Any] = {"datasets_only": list(names), **{f"datasets_{key}": value for key, value in more.items() if value}}
+    """Return the variables by which playbooks/datasets.yml does a verb; of options that were not given none, so that the inventory's hold."""
+    found = {f"datasets_{key}": value for key, value in {"only": list(names), **more}.items() if value}
     if verb == "unmount":
-        return {**found, "datasets_state": "absent", "alluxio_force": bool(more.get("force"))}
+        return {**found, "datasets_state": "absent"}
     return found if verb == "mount" else {**found, "datasets_verb": verb}

@@ -101,19 +101,18 @@ def restore(inventory: str | None, *, source: str, **options: Any) -> None:
 @click.command(cls=Verb, example="--source s3://training/images --credentials images-s3")
 @changing
 @click.option("--source", required=True, help="The data set, which is only read: s3://bucket/prefix, or a folder that all nodes see.")
-@click.option("--credentials", default="", help="Secret with s3a.accessKeyId and s3a.secretKey in the release's namespace.")
-@click.option("--readers", default=8, show_default=True, type=click.IntRange(1), metavar="N", help="Processes that read at once.")
+@click.option("--credentials", help="Secret with s3a.accessKeyId and s3a.secretKey in the release's namespace.")
+@click.option("--readers", type=click.IntRange(1), metavar="N", help="Processes that read at once; 8 by default.")
 @click.option("--results", type=click.Path(dir_okay=False, resolve_path=True), help="File for the figures (JSON), with a picture beside it.")
-def bench(inventory: str | None, *, source: str, credentials: str, readers: int, results: str | None, **options: Any) -> None:
+def bench(inventory: str | None, *, source: str, credentials: str | None, readers: int | None, results: str | None, **options: Any) -> None:
     """Measure how fast a data set is read.
 
     From its source, through the cache and from a node's disk.
     """
-    chosen = {"source": source, "credentials": credentials, "readers": readers}
-    if results:
-        chosen.update(results=results, picture=str(Path(results).with_suffix(".png")))
-    # What -e says comes last, so that it holds.
-    options["extra"] = (json.dumps({f"loading_bench_{name}": value for name, value in chosen.items()}), *options["extra"])
+    picture = results and str(Path(results).with_suffix(".png"))
+    chosen = {"source": source, "credentials": credentials, "readers": readers, "results": results, "picture": picture}
+    # Of what is not given the inventory's holds. What -e says comes last, so that it holds.
+    options["extra"] = (json.dumps({f"loading_bench_{name}": value for name, value in chosen.items() if value is not None}), *options["extra"])
     perform("bench", inventory, options)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from alnair import Result, UsageError, records
+from alnair import Alnair, Result, UsageError, records
 from alnair.cli.common import extra_variables
+from tests.unit.runner_tools import call
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,6 @@ def test_extra_variables_that_are_none_are_refused(word: str, sentence: str) -> 
         extra_variables((word,))
 
 
-
-
 def test_a_file_of_variables_may_have_encrypted_values_which_stay_so(tmp_path: Path) -> None:
     path = tmp_path / "more.yml"
     path.write_text("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\nb: !unsafe '{{'\n", encoding="utf-8")
@@ -71,3 +70,31 @@ def test_a_variable_that_json_does_not_know_ends_no_run_without_a_record(invento
         pass
     (record,) = records.all_of_them()
     assert record.options["extra_vars"] == {"alluxio_chart_values_files": ["/values.yml"], "since": "2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        (["teardown"], {}),
+        (["teardown", "--force", "--purge"], {"alluxio_force": True, "alluxio_purge": True}),
+        (["teardown", "--purge", "-e", "alluxio_force=true"], {"alluxio_force": True, "alluxio_purge": True}),
+        (["teardown", "--force", "-e", "alluxio_force=false"], {"alluxio_force": False}),
+        (["rollback"], {}),
+        (["rollback", "--revision", "3", "--journal"], {"alluxio_chart_revision": 3, "alluxio_chart_rollback_journal": True}),
+        (["rollback", "-e", "alluxio_chart_revision=3"], {"alluxio_chart_revision": "3"}),
+        (["restore", "--from", __file__], {"alluxio_chart_restore_from": __file__}),
+        (["restore", "--from", __file__, "-e", "alluxio_chart_restore_from=/b"], {"alluxio_chart_restore_from": "/b"}),
+    ],
+)
+def test_only_options_that_are_given_become_variables_and_those_of_the_user_win(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], variables: dict[str, Any]
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def run(_self: Alnair, _playbook: str, *, extra_vars: dict[str, Any], **_options: Any) -> Result:
+        seen.append(extra_vars)
+        return Result(status="successful")
+
+    monkeypatch.setattr(Alnair, "run", run)
+    done = call(words[0], "--inventory", str(inventory), *words[1:])
+    assert (done.exit_code, seen) == (0, [variables]), done.output

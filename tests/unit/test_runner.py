@@ -63,7 +63,7 @@ def test_the_bench_takes_its_options_as_variables_and_those_of_the_user_win(inve
     words = ("--source", "s3://b/images", "--results", str(tmp_path / "r.json"), "-e", '{"loading_bench_readers": 2, "loading_bench_epochs": 4}')
     assert call("bench", "--inventory", str(inventory), *words).exit_code == 0
     assert seen == {
-        "playbook": "bench", "loading_bench_source": "s3://b/images", "loading_bench_credentials": "", "loading_bench_readers": 2, "loading_bench_epochs": 4,
+        "playbook": "bench", "loading_bench_source": "s3://b/images", "loading_bench_readers": 2, "loading_bench_epochs": 4,
         "loading_bench_results": str(tmp_path / "r.json"), "loading_bench_picture": str(tmp_path / "r.png"),
     }  # fmt: skip
     assert call("bench", "--inventory", str(inventory)).exit_code == 2
@@ -300,17 +300,19 @@ def test_what_takes_away_wants_a_name(inventory: Path, verb: str) -> None:
 @pytest.mark.parametrize(
     ("words", "variables"),
     [
-        (["mount"], {"datasets_only": []}),
+        (["mount"], {}),
         (["mount", "a", "b"], {"datasets_only": ["a", "b"]}),
         (["load", "a", "--evict", "b"], {"datasets_only": ["a"], "datasets_verb": "load", "datasets_evict": ["b"]}),
-        (["check", "--content", "--sample", "5"], {"datasets_only": [], "datasets_verb": "check", "datasets_content": True, "datasets_sample": 5}),
+        (["check", "--content", "--sample", "5"], {"datasets_verb": "check", "datasets_content": True, "datasets_sample": 5}),
         (["repair", "a"], {"datasets_only": ["a"], "datasets_verb": "repair"}),
         (["repair", "a", "--content"], {"datasets_only": ["a"], "datasets_verb": "repair", "datasets_content": True}),
         (["checksum", "a", "--path", "x/y"], {"datasets_only": ["a"], "datasets_verb": "checksum", "datasets_path": "x/y"}),
-        (["cancel"], {"datasets_only": [], "datasets_verb": "cancel"}),
+        (["cancel"], {"datasets_verb": "cancel"}),
         (["free", "a"], {"datasets_only": ["a"], "datasets_verb": "free"}),
-        (["unmount", "a"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": False}),
-        (["unmount", "a", "--force"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": True, "datasets_force": True}),
+        (["unmount", "a"], {"datasets_only": ["a"], "datasets_state": "absent"}),
+        (["unmount", "a", "--force"], {"datasets_only": ["a"], "datasets_state": "absent", "datasets_force": True}),
+        (["unmount", "a", "-e", "alluxio_force=true"], {"datasets_only": ["a"], "datasets_state": "absent", "alluxio_force": True}),
+        (["load", "-e", "{datasets_only: [b], datasets_evict: [c]}"], {"datasets_only": ["b"], "datasets_verb": "load", "datasets_evict": ["c"]}),
     ],
 )
 def test_each_verb_of_data_sets_is_the_playbook_with_variables(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], variables: dict[str, Any]) -> None:
