@@ -54,8 +54,10 @@ def asked(knobs: dict[str, Any]) -> Iterator[Any]:
     path = kubeconfig(knobs)
     try:
         client = kubernetes.config.new_client_from_config(path, context=knobs["alluxio_kube_context"] or None)
-    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        text = " ".join(str(error).split()).rstrip(".")
+    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # The client takes for granted that YAML has the form of a kubeconfig.
+        formless = isinstance(error, TypeError | AttributeError | LookupError)
+        text = "it has not the form of one" if formless else " ".join(str(error).split()).rstrip(".")
         raise ClusterError(
             f"The kubeconfig {path} cannot be used: {text}. Name another with alluxio_kubeconfig or alluxio_kube_context (init: --kubeconfig, --context)."
         ) from error

@@ -45,11 +45,13 @@ def client(params: dict[str, Any]) -> Any:
             f"There is no kubeconfig at {os.path.abspath(path)}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment, to the file that "
             "kubectl uses for this cluster; write it whole, or behind {{ inventory_dir }}/."
         )
+    configuration = kubernetes.client.Configuration()
     try:
-        configuration = kubernetes.client.Configuration()
         kubernetes.config.load_kube_config(path, context=params["context"] or None, client_configuration=configuration)
-    except (kubernetes.config.ConfigException, OSError, yaml.YAMLError) as error:
-        raise ClusterAway(f"The kubeconfig {path} cannot be used: {error}. Name another with alluxio_kubeconfig or alluxio_kube_context.") from error
+    except (kubernetes.config.ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # The client takes for granted that YAML has the form of a kubeconfig.
+        text = "it has not the form of one" if isinstance(error, (TypeError, AttributeError, LookupError)) else error
+        raise ClusterAway(f"The kubeconfig {path} cannot be used: {text}. Name another with alluxio_kubeconfig or alluxio_kube_context.") from error
     # Whether to try again is the matter of retried() alone.
     configuration.retries = False
     api = kubernetes.client.ApiClient(configuration)

@@ -30,6 +30,13 @@ PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$"
 )
 
+# A kubeconfig whose certificate was not copied to its end.
+CUT_OFF = """current-context: c
+contexts: [{name: c, context: {cluster: k, user: u}}]
+clusters: [{name: k, cluster: {server: "https://127.0.0.1:1", certificate-authority-data: QUJDR}}]
+users: [{name: u, user: {token: t}}]
+"""
+
 
 def plural(kind: str) -> str:
     """Return a kind as paths name it."""

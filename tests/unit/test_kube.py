@@ -12,6 +12,8 @@ import pytest
 import urllib3
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
 
+from tests.unit.small_api import CUT_OFF
+
 Refused = kubernetes.client.ApiException
 
 
@@ -121,7 +123,8 @@ def test_a_log_is_the_text_that_was_printed_whenever_the_server_ends(text: str) 
         server.shutdown()
 
 
-def test_a_kubeconfig_that_is_no_yaml_is_named(tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("a: [b", encoding="utf-8")
-    with pytest.raises(kube.ClusterAway, match="config cannot be used: "):
+@pytest.mark.parametrize(("text", "reason"), [("a: [b", "while parsing"), ("text\n", "it has not the form of one"), ("- a\n", "it has not the form of one"), (CUT_OFF, "Invalid base64")])
+def test_a_kubeconfig_that_is_none_is_named_with_the_reason(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "config").write_text(text, encoding="utf-8")
+    with pytest.raises(kube.ClusterAway, match=f"config cannot be used: {reason}"):
         kube.client({"kubeconfig": str(tmp_path / "config"), "context": ""})

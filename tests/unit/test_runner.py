@@ -21,7 +21,7 @@ from alnair.cli import common
 from alnair.progress import Progress
 from alnair.result import GATE, collect
 from tests.unit.runner_tools import call
-from tests.unit.small_api import Api, serve
+from tests.unit.small_api import CUT_OFF, Api, serve
 
 HOME = Path(__file__).parents[2]
 
@@ -123,7 +123,13 @@ def test_a_list_of_kubeconfigs_is_refused_with_the_remedy(inventory: Path, monke
     assert "The kubeconfig /a:/b is a list of files, and one is needed. Name it with alluxio_kubeconfig" in " ".join(done.output.split())
 
 
-@pytest.mark.parametrize(("text", "reason"), [("a: [\n", "while parsing"), ("", "is empty"), (None, "Is a directory")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: [\n", "while parsing"), ("", "is empty"), (None, "Is a directory"), ("one line of text\n", "it has not the form of one."), ("- a\n", "not the form"),
+        (CUT_OFF, "Invalid base64"), (CUT_OFF.replace("{token: t}", "t"), "it has not the form of one."),
+    ],
+)  # fmt: skip
 def test_a_kubeconfig_that_is_none_is_a_sentence(inventory: Path, tmp_path: Path, text: str | None, reason: str) -> None:
     path = tmp_path if text is None else tmp_path / "config"
     if text is not None:
