@@ -47,7 +47,7 @@ class Result:
     Attributes:
         status: ``successful``, ``failed``, ``unreachable`` or ``interrupted``.
         hosts: Counts of tasks by host: ok, changed, failures, unreachable, skipped.
-        changed: Number of changed tasks on all hosts.
+        changed: Number of changed tasks on all hosts; of a run that was interrupted, of those whose end was seen.
         failures: Tasks that failed, with their messages.
         unreachable: Hosts that did not answer, with the reason.
         messages: What the playbook said by debug tasks.
@@ -85,6 +85,8 @@ def collect(result: Result, event: dict[str, Any]) -> None:
     answer = data.get("res") or {}
     if change := of_event(kind, data):
         result.changes.append(change)
+        # Until the playbook counts them itself, which one that is interrupted never does.
+        result.changed += not change.hidden
     text = said(answer)
     if kind == "runner_on_failed" and data.get("task") == GATE and (result.failures or result.unreachable):
         # It ends the chain because of what stands there already.

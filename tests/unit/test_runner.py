@@ -215,6 +215,16 @@ def test_failures_outrank_unreachable_hosts_and_ignored_ones_do_not_count() -> N
     assert (result.changed, result.hosts["node-2"]["failures"]) == (3, 1)
 
 
+def test_changes_are_counted_as_they_come_where_the_playbook_never_counts_them() -> None:
+    result = Result()
+    for answer in ({"changed": True}, {"changed": False}, {"censored": "hidden"}, {"changed": True}):
+        collect(result, {"event": "runner_on_ok", "event_data": {"host": "node-1", "task": "t", "res": answer}})
+    assert result.changed == 2
+    # Here the secret one was one, too.
+    collect(result, {"event": "playbook_on_stats", "event_data": {"processed": {"node-1": 1}, "changed": {"node-1": 3}}})
+    assert result.changed == 3
+
+
 def test_the_end_of_the_chain_is_no_failure_beside_its_reason() -> None:
     gate = {"event": "runner_on_failed", "event_data": {"host": "node-1", "task": GATE, "res": {"msg": "Not prepared: node-2"}}}
     away = {"event": "runner_on_unreachable", "event_data": {"host": "node-2", "res": {"msg": "no route"}}}
