@@ -10,6 +10,8 @@ from alnair.changes import Change, of_event
 EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DIFFERS, EXIT_INTERRUPTED = 0, 1, 2, 3, 10, 130
 # The task of playbooks/prepare_hosts.yml that ends the chain where a host failed or is away.
 GATE = "Stop where a host is not prepared"
+# Where an answer may say something. The last one stands alone, in place of all that a task with no_log told.
+SAYS = ("msg", "stderr", "stdout", "censored")
 
 
 @dataclasses.dataclass
@@ -74,9 +76,9 @@ class Result:
 
 
 def said(answer: dict[str, Any]) -> str:
-    """Return what the answer of a task says; of a loop, what its failed items say."""
+    """Return what the answer of a task says; of a loop, what its failed items say; of one that keeps its output secret, that it is hidden."""
     items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
-    return "\n".join(str(item.get("msg") or item.get("stderr") or item.get("stdout") or "no message") for item in items or [answer])
+    return "\n".join(next((str(item[key]) for key in SAYS if item.get(key)), "no message") for item in items or [answer])
 
 
 def collect(result: Result, event: dict[str, Any]) -> None:

@@ -118,6 +118,15 @@ def test_a_kubeconfig_is_named_from_where_the_user_is(cluster: Alnair, tmp_path:
     assert cluster.run("tell").messages == [f"{tmp_path}/there/one:/two:{Path.home()}/three"]
 
 
+def test_a_task_that_keeps_its_output_secret_fails_with_that_as_its_message(cluster: Alnair, tmp_path: Path) -> None:
+    fail = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.fail: {msg: correct-horse}, no_log: true}]}\n"
+    (tmp_path / "playbooks" / "secret.yml").write_text(fail, encoding="utf-8")
+    events: list[Event] = []
+    (failure,) = cluster.run("secret", on_event=events.append).failures
+    assert "the output has been hidden due to the fact that 'no_log: true' was specified" in failure.message
+    assert [event.text for event in events if event.status == "failed"] == [failure.message]
+
+
 def test_callbacks_of_the_user_are_heard_too(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     lines = ["from ansible.plugins.callback import CallbackBase", "class CallbackModule(CallbackBase):", "    CALLBACK_VERSION = 2.0",
