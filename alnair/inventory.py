@@ -159,6 +159,27 @@ def variables(inventory: Path) -> dict[str, Any]:
     return told(inventory, KNOBS)
 
 
+def listed(inventory: Path, extra_vars: dict[str, Any]) -> list[str]:
+    """Return the names of the data sets that a mount without names means.
+
+    Args:
+        inventory: Folder or file.
+        extra_vars: Variables that win over those of the inventory.
+
+    Raises:
+        UsageError: the inventory cannot be read.
+    """
+    from ansible.template import Templar
+
+    found = {**known(inventory), **extra_vars}
+    with readable(inventory):
+        templar = Templar(loader=loader(), variables=found)
+        only, items = (templar.template(found.get(name)) for name in ("datasets_only", "datasets_list" if "datasets_list" in found else "alluxio_datasets"))
+    # The playbook refuses a list that is none.
+    names = only or [item.get("name") for item in items or [] if isinstance(item, dict)]
+    return [name for name in map(str, names) if name]
+
+
 def figures(inventory: Path) -> Path | None:
     """Return the file for the figures of a bench: the one that the inventory names, or one of its own below the user's state folder; None where the
     inventory names it by what the play alone knows."""

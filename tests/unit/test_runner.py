@@ -346,7 +346,13 @@ def test_each_verb_of_data_sets_is_the_playbook_with_variables(inventory: Path, 
     assert set(variables) <= knobs | {"datasets_verb", "alluxio_force"}
 
 
-@pytest.mark.parametrize(("words", "verbs"), [(["load", "a"], ["load"]), (["load", "a", "--cancel"], ["load", "cancel"]), (["mount", "--cancel"], ["mount", "cancel"])])
+@pytest.mark.parametrize(
+    ("words", "verbs"),
+    [
+        (["load", "a"], ["load"]), (["load", "a", "--cancel"], ["load", "cancel"]), (["mount", "a", "--cancel"], ["mount", "cancel"]),
+        (["load", "--cancel"], ["load", "cancel"]),
+    ],
+)  # fmt: skip
 def test_an_interrupt_cancels_the_load_only_on_demand(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], verbs: list[str]) -> None:
     called: list[tuple[str, ...]] = []
 
@@ -360,6 +366,43 @@ def test_an_interrupt_cancels_the_load_only_on_demand(inventory: Path, monkeypat
     assert called == [(verb, *names) for verb in verbs]
     assert ("dataset cancel NAME ends it" in done.output) is (len(verbs) == 1)
     assert done.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("variables", "words", "there", "ended"),
+    [
+        ("alluxio_datasets: [{name: a}, {name: '{{ x }}'}], x: b", [], ["a", "b", "others"], ["a", "b"]),
+        ("alluxio_datasets: [{name: a}, {name: b}]", [], ["b", "others"], ["b"]),
+        ("alluxio_datasets: [{name: a}, {name: b}]", [], None, ["a", "b"]),
+        ("alluxio_datasets: [{name: a}, {name: b}]", ["b"], ["a", "b", "others"], ["b"]),
+        ("alluxio_datasets: [{name: a}]", ["-e", "{alluxio_datasets: [{name: c}]}"], ["a", "c"], ["c"]),
+        ("alluxio_datasets: [{name: a}, {name: b}], datasets_only: [a]", [], ["a", "b"], ["a"]),
+        ("datasets_list: [{name: b}]", [], ["a", "b"], ["b"]),
+        ("alluxio_datasets: [{name: a}]", [], ["others"], None),
+        ("alluxio_datasets: text", [], ["others"], None),
+        ("x: 1", [], ["others"], None),
+    ],
+)
+def test_a_mount_that_is_interrupted_cancels_no_loads_of_others(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, variables: str, words: list[str], there: list[str] | None, ended: list[str] | None
+) -> None:
+    inventory.write_text(f"{inventory.read_text(encoding='utf-8')}all: {{vars: {{{variables}}}}}\n", encoding="utf-8")
+    called: list[tuple[str, ...]] = []
+
+    def dataset(_self: Alnair, verb: str, *names: str, **_options: Any) -> Result:
+        called.append((verb, *names))
+        return Result(status="successful" if verb == "cancel" else "interrupted")
+
+    def read(_knobs: dict[str, Any], _names: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        if there is None:
+            raise ClusterError("away")
+        return [{"name": name} for name in there]
+
+    monkeypatch.setattr(Alnair, "dataset", dataset)
+    monkeypatch.setattr(datasets, "read", read)
+    done = call("dataset", "mount", "--cancel", "--inventory", str(inventory), *words)
+    assert done.exit_code == 130, done.output
+    assert called[1:] == ([] if ended is None else [("cancel", *ended)])
 
 
 @pytest.mark.parametrize("fails", [False, True])
