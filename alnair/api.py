@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import functools
 import inspect
+import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +30,27 @@ Answer = TypeVar("Answer")
 def given(**values: Any) -> dict[str, Any]:
     """Return the variables of options that were given: of the others the inventory's hold."""
     return {name: value for name, value in values.items() if value}
+
+
+def plain(variables: dict[str, Any]) -> dict[str, Any]:
+    """Return variables as JSON, in which ansible-playbook gets them: a path or a date becomes its text.
+
+    Raises:
+        UsageError: one has a value that JSON does not know.
+    """
+
+    def text(value: Any) -> str:
+        if isinstance(value, os.PathLike | datetime.date):
+            return str(value)
+        raise TypeError(f"it holds a {type(value).__name__}")
+
+    found = {}
+    for name, value in variables.items():
+        try:
+            found[name] = json.loads(json.dumps(value, default=text))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"The variable {name} cannot be handed to ansible-playbook as JSON: {error}.") from error
+    return found
 
 
 class Alnair:
@@ -74,7 +98,7 @@ class Alnair:
             limit: Pattern of hosts; the controller's tasks run all the same.
             check: Whether to tell only what would change.
             diff: Whether to collect differences.
-            extra_vars: Variables that win over all others.
+            extra_vars: Variables that win over all others, as JSON knows them; paths and dates become text.
             verbosity: How much ansible-playbook says, 0 to 5.
             progress: Shows how far the run is.
             verb: What the run's record calls it; the playbook's name by default.
@@ -82,8 +106,9 @@ class Alnair:
             cancel: Ends the run in order when another thread sets it, as an interrupt does.
 
         Raises:
-            UsageError: the limit matches no host, or the playbooks are not there.
+            UsageError: the limit matches no host, a variable is no JSON, or the playbooks are not there.
         """
+        variables = plain(extra_vars or {})
         # As names, because a pattern that takes away or intersects could not be added to.
         names = self.matched(limit) if limit else []
         if limit and not names:
@@ -93,8 +118,7 @@ class Alnair:
             raise UsageError(f"{self.inventory} has no host in the groups alluxio_masters and alluxio_workers. See inventory/example.")
         path = self.home / "playbooks" / f"{playbook}.yml"
         if progress:
-            variables = {**said.known(self.inventory), **(extra_vars or {}), "ansible_check_mode": check}
-            progress.expect(counting.tasks_of_playbook(path, variables))
+            progress.expect(counting.tasks_of_playbook(path, {**said.known(self.inventory), **variables, "ansible_check_mode": check}))
         names += said.controllers(self.inventory) if limit else []
         result, reader = Result(), Reader()
 
@@ -106,8 +130,8 @@ class Alnair:
                 on_event(read)
 
         words = [word for word, wanted in (("--check", check), ("--diff", diff)) if wanted]
-        with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=extra_vars):
-            running.play(self.home, path, self.inventory, result, limit=names, words=words, extra_vars=extra_vars or {}, verbosity=verbosity,
+        with records.kept(verb or playbook, self.inventory, self.home, result, limit=limit, check=check, extra_vars=variables):
+            running.play(self.home, path, self.inventory, result, limit=names, words=words, extra_vars=variables, verbosity=verbosity,
                          told=told, tick=progress.tick if progress else lambda: None, interrupted=progress.interrupt if progress else lambda: None,
                          cancel=cancel)  # fmt: skip
         if result.status == "successful" and not result.hosts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import importlib
 import inspect
 import os
@@ -21,7 +22,7 @@ import pytest
 import yaml
 
 import alnair
-from alnair import Alnair, Event, UsageError, home, running
+from alnair import Alnair, Event, UsageError, home, records, running
 from alnair.options import Options, Plain
 
 HOME = Path(__file__).parents[2]
@@ -125,6 +126,17 @@ def test_a_task_that_keeps_its_output_secret_fails_with_that_as_its_message(clus
     (failure,) = cluster.run("secret", on_event=events.append).failures
     assert "the output has been hidden due to the fact that 'no_log: true' was specified" in failure.message
     assert [event.text for event in events if event.status == "failed"] == [failure.message]
+
+
+def test_a_variable_may_be_a_path_or_a_date_and_what_json_does_not_know_is_refused_before_the_run(cluster: Alnair, tmp_path: Path) -> None:
+    tell = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: '{{ files[0] }} {{ since }}'}}]}\n"
+    (tmp_path / "playbooks" / "tell.yml").write_text(tell, encoding="utf-8")
+    assert cluster.run("tell", extra_vars={"files": [Path("/values.yml")], "since": datetime.date(2026, 1, 1)}).messages == ["/values.yml 2026-01-01"]
+    for value, reason in (({"correct-horse"}, "it holds a set"), ({Path("/a"): 1}, "keys must be str")):
+        with pytest.raises(UsageError, match=f"The variable files cannot be handed to ansible-playbook as JSON: {reason}") as refused:
+            cluster.run("tell", extra_vars={"files": value})
+        assert "correct-horse" not in str(refused.value)
+    assert len(records.written()) == 1
 
 
 def test_callbacks_of_the_user_are_heard_too(cluster: Alnair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
