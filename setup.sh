@@ -42,6 +42,12 @@ find_python() {
   return 1
 }
 
+# A link would be made within a folder, and change nothing of what is used.
+if [ -e .venv ] && [ ! -L .venv ]; then
+  echo "$PWD/.venv is no link, and this would make one, to an environment in the cache. Remove it or move it out of this folder, then try again." >&2
+  exit 1
+fi
+
 python=$(find_python)
 key=$({ "$python" --version; cat requirements.txt requirements-dev.txt; } | sha256sum | cut -c1-16)
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/alnair/venv-$key
