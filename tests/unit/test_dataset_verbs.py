@@ -73,6 +73,8 @@ def test_an_interrupt_cancels_the_load_only_on_demand(inventory: Path, monkeypat
         return Result(status="successful" if verb == "cancel" else "interrupted")
 
     monkeypatch.setattr(Alnair, "dataset", dataset)
+    # Nobody knows what is declared.
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
     done = call("dataset", words[0], "--inventory", str(inventory), *words[1:])
     names = [word for word in words[1:] if not word.startswith("-")]
     assert called == [(verb, *names) for verb in verbs]
