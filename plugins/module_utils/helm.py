@@ -27,6 +27,8 @@ except ImportError:
 # What helm prints when the API server or a repository is away for a moment.
 PASSING = ("connection refused", "connection reset", "EOF", "TLS handshake timeout", "i/o timeout", "the server is currently unable", "etcdserver:",
            "cluster unreachable", "http2: client connection lost")  # fmt: skip
+# Seconds before each try; as long in all as kube.AWAY_SECONDS.
+PAUSES = (0, 2, 4, 8, 16, 30, 30)
 # A label of helm's Secret of a revision that was Ready. Its value is the revision's number, because helm hands labels on to the revisions that follow.
 READY = "alnair.io/ready"
 # How the API server words that a field of an object cannot be changed.
@@ -113,12 +115,12 @@ class Helm:
         self.client = kube.client(self.params)
 
     def __call__(self, *words: str, missing_is_none: bool = False, before_again: Callable[[], object] = lambda: None) -> str | None:
-        """Run helm and return what it prints; a cluster that is away for a moment is asked again for about a minute."""
+        """Run helm and return what it prints; a cluster that is away for a moment is asked again for as long as others ask it."""
         # Helm itself gives up a wait of its own before that.
         limit = self.params["timeout"] + 60
-        for attempt in range(6):
-            if attempt:
-                time.sleep(2**attempt)
+        for pause in PAUSES:
+            if pause:
+                time.sleep(pause)
                 before_again()
             try:
                 # Not run_command, which knows no time limit: an API server that takes a connection and never answers would hold helm for ever.

@@ -18,6 +18,8 @@ except ImportError:
 ARGUMENTS = {"kubeconfig": {"type": "path", "required": True}, "context": {"type": "str", "default": ""}}
 # An answer takes milliseconds; a server that was cut off in the middle of one never gives it.
 ANSWER_SECONDS = 15.0
+# An API server that is restarted first takes no more connections, but waits for those of clients that watch by HTTP/1.1: a minute at most.
+AWAY_SECONDS = 90.0
 
 
 class ClusterAway(Exception):
@@ -75,7 +77,7 @@ def starting(api: Any) -> bool:
     return False
 
 
-def patient(work: Callable[[], Any], api: Any, seconds: float = 60) -> Any:
+def patient(work: Callable[[], Any], api: Any, seconds: float = AWAY_SECONDS) -> Any:
     """Do work that may be begun again, again while the server is away: refused, reset, 5xx or too many requests.
 
     Args:
@@ -105,7 +107,7 @@ def patient(work: Callable[[], Any], api: Any, seconds: float = 60) -> Any:
         pause = min(pause * 2, 5)
 
 
-def retried(call: Callable[..., Any], *args: Any, seconds: float = 60, missing: Any = ..., **options: Any) -> Any:
+def retried(call: Callable[..., Any], *args: Any, seconds: float = AWAY_SECONDS, missing: Any = ..., **options: Any) -> Any:
     """Call the API as :func:`patient` does.
 
     Args:

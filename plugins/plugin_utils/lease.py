@@ -120,10 +120,10 @@ class Keeper:
 
     def give_back(self) -> None:
         """Delete the Lease where it is still this run's."""
-        found = retried(self.api.read_namespaced_lease, self.options["name"], self.options["namespace"], seconds=60, missing=None)
+        found = retried(self.api.read_namespaced_lease, self.options["name"], self.options["namespace"], missing=None)
         if found and found.spec.holder_identity == self.options["identity"]:
             condition = kubernetes.client.V1DeleteOptions(preconditions=kubernetes.client.V1Preconditions(resource_version=found.metadata.resource_version))
-            retried(self.api.delete_namespaced_lease, self.options["name"], self.options["namespace"], body=condition, seconds=60, missing=None)
+            retried(self.api.delete_namespaced_lease, self.options["name"], self.options["namespace"], body=condition, missing=None)
 
 
 def main() -> None:
