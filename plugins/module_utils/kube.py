@@ -58,7 +58,22 @@ def client(params: dict[str, Any]) -> Any:
     configuration.retries = False
     api = kubernetes.client.ApiClient(configuration)
     api.kubeconfig = path
+    api.rest_client.request = bounded(api.rest_client.request)
     return api
+
+
+def bounded(request: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a client's way to ask that gives every answer a limit, that of calls which name none too, as those by which it learns of kinds."""
+
+    def asked(*args: Any, _request_timeout: Any = None, **options: Any) -> Any:
+        try:
+            return request(*args, _request_timeout=_request_timeout or ANSWER_SECONDS, **options)
+        except kubernetes.client.ApiException as error:
+            # The client decodes it without a look, and there is none where TLS was cut off.
+            error.body = error.body or b""
+            raise
+
+    return asked
 
 
 def passing(error: Exception) -> bool:

@@ -13,10 +13,19 @@ from ansible_collections.alnair.alluxio.plugins.module_utils import kube
 
 try:
     import websocket
-    from kubernetes.stream import stream
+    from kubernetes.stream import stream, ws_client
 
     # ValueError: of a selector whose socket is gone.
     BROKEN: tuple[type[Exception], ...] = (OSError, ValueError, websocket.WebSocketException)
+
+    class Bounded(websocket.WebSocket):
+        """A connection that is given up where the server takes it and never answers; the client knows no limit for that."""
+
+        def connect(self, url: str, **options: Any) -> None:
+            """Connect."""
+            super().connect(url, **{"timeout": kube.ANSWER_SECONDS, **options})  # type: ignore[no-untyped-call]
+
+    ws_client.WebSocket = Bounded
 except ImportError:
     stream = None
 
@@ -46,21 +55,28 @@ def uncut(work: Callable[[], Any]) -> Any:
     return None
 
 
-def opened(core: Any, pod: dict[str, Any], command: list[str], *, stdin: bool = False) -> Any:
+def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *, stdin: bool = False) -> Any:
     """Start a command in a container and return its connection, which carries bytes.
 
     Args:
         core: The API's client for core objects.
         pod: namespace, name and container.
         command: The program and its arguments.
+        timeout: Seconds that it may take, and so also a single read or write of the connection.
         stdin: Whether the command is written to.
     """
 
     def connect() -> Any:
-        return stream(core.connect_get_namespaced_pod_exec, pod["name"], pod["namespace"], container=pod["container"], command=command,
-                      stdin=stdin, stdout=True, stderr=True, tty=False, _preload_content=False, binary=True)  # fmt: skip
+        try:
+            return stream(core.connect_get_namespaced_pod_exec, pod["name"], pod["namespace"], container=pod["container"], command=command,
+                          stdin=stdin, stdout=True, stderr=True, tty=False, _preload_content=False, binary=True)  # fmt: skip
+        except AttributeError as error:
+            # The client decodes the body of its own error, which has none where there is no connection.
+            raise error.__context__ or error from None
 
-    return kube.patient(connect, core.api_client)
+    connection = kube.patient(connect, core.api_client)
+    connection.sock.settimeout(timeout)
+    return connection
 
 
 def ended(connection: Any, pod: dict[str, Any]) -> int:
@@ -92,7 +108,7 @@ def execute(core: Any, pod: dict[str, Any], line: str, *arguments: str, timeout:
     Raises:
         PodError: it failed or did not end in time; the message holds what it wrote to standard error.
     """
-    connection = opened(core, pod, ["bash", "-c", line, "bash", *arguments])
+    connection = opened(core, pod, ["bash", "-c", line, "bash", *arguments], timeout)
     deadline, out, err = time.monotonic() + timeout, bytearray(), bytearray()
     write = sink.write if sink else out.extend
     while connection.is_open():
@@ -141,7 +157,7 @@ def push(core: Any, pod: dict[str, Any], source: Path, path: str, timeout: float
     """
     # The connection cannot tell the end of what is written to it, so the reader is told how much comes.
     line = 'umask 077; mkdir -p "$(dirname "$1")" && head -c "$2" > "$1.part" && sha256sum < "$1.part" && mv "$1.part" "$1"'
-    connection = opened(core, pod, ["bash", "-c", line, "bash", path, str(source.stat().st_size)], stdin=True)
+    connection = opened(core, pod, ["bash", "-c", line, "bash", path, str(source.stat().st_size)], timeout, stdin=True)
     deadline = time.monotonic() + timeout
     try:
         with open(source, "rb") as file:

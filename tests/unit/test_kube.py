@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from pathlib import Path
 from typing import Any
 
 import kubernetes
+import kubernetes.dynamic
 import pytest
 import urllib3
-from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+import yaml
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube, pods
 
 from tests.unit.small_api import CUT_OFF
 
@@ -128,3 +131,22 @@ def test_a_kubeconfig_that_is_none_is_named_with_the_reason(tmp_path: Path, text
     (tmp_path / "config").write_text(text, encoding="utf-8")
     with pytest.raises(kube.ClusterAway, match=f"config cannot be used: {reason}"):
         kube.client({"kubeconfig": str(tmp_path / "config"), "context": ""})
+
+
+@pytest.mark.timeout(30)
+def test_a_server_that_takes_a_connection_and_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube, "ANSWER_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0), backlog=99) as silent:
+        entry = {"cluster": "c", "user": "u"}
+        (tmp_path / "config").write_text(yaml.safe_dump({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": entry}], "users": [{"name": "u", "user": {}}],
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}}],
+        }), encoding="utf-8")  # fmt: skip
+        api = kube.client({"kubeconfig": str(tmp_path / "config"), "context": ""})
+        core = kubernetes.client.CoreV1Api(api)
+        # What asks without a limit of its own: a plain call, and the dynamic client, which learns of the kinds first.
+        for ask in (core.list_node, lambda: kubernetes.dynamic.DynamicClient(api)):
+            with pytest.raises(urllib3.exceptions.HTTPError):
+                ask()
+        with pytest.raises(kube.ClusterAway, match="does not answer"):
+            pods.execute(core, {"namespace": "alluxio", "name": "alluxio-master-0", "container": "alluxio-master"}, "true")
