@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 try:
@@ -74,6 +76,31 @@ def bounded(request: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return asked
+
+
+def reason(error: Exception) -> str:
+    """Return the sentence of an answer that is an error."""
+    try:
+        return str(json.loads(getattr(error, "body", None) or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{getattr(error, 'status', '')} {getattr(error, 'reason', None) or error}".strip()
+
+
+@contextlib.contextmanager
+def explained(module: Any, *others: type[Exception]) -> Iterator[None]:
+    """Let a module end with a sentence, and no traceback, where the API refuses or does not answer.
+
+    Args:
+        module: The module.
+        others: Errors of its own work, whose message is a sentence.
+    """
+    sentences: tuple[type[Exception], ...] = (ClusterAway, *others)
+    try:
+        yield
+    except kubernetes.client.ApiException as error:
+        module.fail_json(msg=f"The Kubernetes API refused: {reason(error)}")
+    except sentences as error:
+        module.fail_json(msg=str(error))
 
 
 def passing(error: Exception) -> bool:

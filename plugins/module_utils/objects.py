@@ -37,14 +37,6 @@ def path(item: Mapping[str, Any], *, collection: bool = False) -> str:
     return plural if collection else f"{plural}/{item['metadata']['name']}"
 
 
-def reason(error: Exception) -> str:
-    """Return the sentence of an answer that is an error."""
-    try:
-        return str(json.loads(getattr(error, "body", None) or "")["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"{getattr(error, 'status', '')} {getattr(error, 'reason', None) or error}".strip()
-
-
 def owned(item: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> Object:
     """Return what of an object its owner says: all but the status, and of the metadata only the labels and annotations that are wanted."""
     if item is None:

@@ -113,17 +113,13 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**kube.ARGUMENTS, **options}, supports_check_mode=True)
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    try:
+    with kube.explained(module):
         core = kubernetes.client.CoreV1Api(kube.client(module.params))
         found = {"nodes": [lean_node(node) for node in nodes(core, module.params["ready"])]}
         if module.params["pods"]:
             live = "status.phase!=Succeeded,status.phase!=Failed"
             found["pods"] = [lean_pod(pod) for pod in listed(core.list_pod_for_all_namespaces, field_selector=live)]
-    except kube.ClusterAway as error:
-        module.fail_json(msg=str(error))
-    except kubernetes.client.ApiException as error:
-        module.fail_json(msg=f"The Kubernetes API refused: {error.status} {error.reason}: {error.body}")
-    module.exit_json(changed=False, **found)
+        module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -97,12 +97,8 @@ def main() -> None:
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    try:
+    with kube.explained(module):
         module.exit_json(**remove(module, objects.Objects(kube.client(module.params))))
-    except kube.ClusterAway as error:
-        module.fail_json(msg=str(error))
-    except kubernetes.client.ApiException as error:
-        module.fail_json(msg=f"The Kubernetes API refused: {objects.reason(error)}")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def hold(module: AnsibleModule, cluster: objects.Objects) -> dict[str, Any]:
         except kubernetes.client.ApiException as error:
             # A namespace or a kind that this very run would have made first.
             if not (module.check_mode and found is None and error.status == 404):
-                module.fail_json(msg=f"{name} could not be applied: {objects.reason(error)}", made=made, altered=altered)
+                module.fail_json(msg=f"{name} could not be applied: {kube.reason(error)}", made=made, altered=altered)
             applied = item
         was, now = objects.owned(found, item), objects.owned(applied, item)
         if found is None:
@@ -90,12 +90,8 @@ def main() -> None:
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    try:
+    with kube.explained(module):
         module.exit_json(**hold(module, objects.Objects(kube.client(module.params))))
-    except kube.ClusterAway as error:
-        module.fail_json(msg=str(error))
-    except kubernetes.client.ApiException as error:
-        module.fail_json(msg=f"The Kubernetes API refused: {objects.reason(error)}")
 
 
 if __name__ == "__main__":

@@ -106,12 +106,8 @@ def main() -> None:
     for package, found in (("kubernetes", kubernetes), ("cryptography", certificates.x509)):
         if found is None:
             module.fail_json(msg=missing_required_lib(package))
-    try:
+    with kube.explained(module):
         module.exit_json(**hold(module.params, objects.Objects(kube.client(module.params)), check=module.check_mode))
-    except kube.ClusterAway as error:
-        module.fail_json(msg=str(error))
-    except kubernetes.client.ApiException as error:
-        module.fail_json(msg=f"The Kubernetes API refused: {objects.reason(error)}")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,28 @@ def leading(masters: about.Masters, replicas: int, timeout: int) -> about.Leader
     return found
 
 
+def asked(params: dict[str, Any]) -> dict[str, Any]:
+    """Return how the release stands."""
+    masters = about.Masters(kube.client(params), params["namespace"], params["release"])
+    secrets = kube.retried(masters.core.list_namespaced_secret, params["namespace"], label_selector=f"owner=helm,name={params['release']}").items
+    move = masters.move()
+    known = {**newest(secrets), **({"move": move} if move else {})}
+    try:
+        stateful_set = masters.stateful_set()
+    except about.MastersError:
+        return {"leader": None, "paths": 0, "workers": [], "masters": "", "count": 0, "image": "", **known}
+    found = leading(masters, stateful_set["spec"]["replicas"], params["timeout"])
+    return {
+        "leader": found.name if found else None,
+        "paths": found.paths if found else 0,
+        "workers": sorted(addresses[0] for addresses in found.workers) if found else [],
+        "masters": stateful_set["metadata"]["name"],
+        "count": stateful_set["spec"]["replicas"],
+        "image": about.image_of(stateful_set),
+        **known,
+    }
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -88,30 +110,8 @@ def main() -> None:
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    params = module.params
-    secrets: list[Any] = []
-    move: dict[str, Any] | None = None
-    try:
-        masters = about.Masters(kube.client(params), params["namespace"], params["release"])
-        secrets = kube.retried(masters.core.list_namespaced_secret, params["namespace"], label_selector=f"owner=helm,name={params['release']}").items
-        move = masters.move()
-        stateful_set = masters.stateful_set()
-        found = leading(masters, stateful_set["spec"]["replicas"], params["timeout"])
-    except kube.ClusterAway as error:
-        module.fail_json(msg=str(error))
-    except about.MastersError:
-        module.exit_json(changed=False, leader=None, paths=0, workers=[], masters="", count=0, image="", **newest(secrets), **({"move": move} if move else {}))
-    module.exit_json(
-        changed=False,
-        leader=found.name if found else None,
-        paths=found.paths if found else 0,
-        workers=sorted(addresses[0] for addresses in found.workers) if found else [],
-        masters=stateful_set["metadata"]["name"],
-        count=stateful_set["spec"]["replicas"],
-        image=about.image_of(stateful_set),
-        **newest(secrets),
-        **({"move": move} if move else {}),
-    )
+    with kube.explained(module):
+        module.exit_json(changed=False, **asked(module.params))
 
 
 if __name__ == "__main__":

@@ -108,25 +108,10 @@ def leaving(pods: list[dict[str, Any]], listed: list[dict[str, Any]], nodes: lis
     return ", ".join(going) or None
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "release": {"type": "str", "required": True},
-            "namespace": {"type": "str", "required": True},
-            **kube.ARGUMENTS,
-            "timeout": {"type": "int", "default": 300},
-            "revision": {"type": "int", "default": 0},
-        },
-        supports_check_mode=True,
-    )
-    if kubernetes is None:
-        module.fail_json(msg=missing_required_lib("kubernetes"))
+def wait(module: AnsibleModule) -> None:
+    """Wait for the release."""
     params = module.params
-    try:
-        client = kube.client(params)
-    except kube.ClusterAway as error:
-        module.fail_json(msg=str(error))
+    client = kube.client(params)
     apps, core = kubernetes.client.AppsV1Api(client), kubernetes.client.CoreV1Api(client)
     selector = {"label_selector": f"release={params['release']}"}
     release = masters.Masters(client, params["namespace"], params["release"])
@@ -160,14 +145,11 @@ def main() -> None:
                 given_up = any(hopeless(pod) and newest(pod, listed) for pod in there)
         except (kubernetes.client.ApiException, kube.ClusterAway, urllib3.exceptions.HTTPError) as error:
             # An API server that restarts is no reason to give up before the time is over.
-            short = {"API server": str(error)}
+            short = {"API server": kube.reason(error)}
         if short and not any(short.values()):
             break
         if given_up or time.monotonic() >= deadline:
-            try:
-                fail(module, core, short, given_up=given_up)
-            except kube.ClusterAway as error:
-                module.fail_json(msg=str(error))
+            fail(module, core, short, given_up=given_up)
         time.sleep(2)
     if params["revision"] and not module.check_mode:
         name = f"sh.helm.release.v1.{params['release']}.v{params['revision']}"
@@ -187,6 +169,24 @@ def fail(module: AnsibleModule, core: Any, short: dict[str, str | None], *, give
             lines.append(f"pod {pod['metadata']['name']}: {reason}{last_lines(core, pod)}{events_of(core, pod)}")
     what = "cannot become Ready" if given_up else f"was not Ready after {params['timeout']} s (alluxio_chart_timeout)"
     module.fail_json(msg=f"Release {params['release']} {what}:\n" + "\n".join(lines))
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "release": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            **kube.ARGUMENTS,
+            "timeout": {"type": "int", "default": 300},
+            "revision": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    if kubernetes is None:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    with kube.explained(module):
+        wait(module)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
+from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, client, explained, retried
 
 try:
     import kubernetes
@@ -183,10 +183,8 @@ def main() -> None:
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    try:
+    with explained(module):
         remove(module)
-    except ClusterAway as error:
-        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

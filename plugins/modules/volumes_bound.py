@@ -45,7 +45,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import volumes as about
-from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
+from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, client, explained, retried
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import layered
 from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import claim_of, misfits, of_chart
 
@@ -152,10 +152,8 @@ def main() -> None:
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    try:
+    with explained(module, ValueError):
         wait(module)
-    except (ClusterAway, ValueError) as error:
-        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

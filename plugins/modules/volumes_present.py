@@ -53,7 +53,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import volumes as about
-from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, ClusterAway, client, retried
+from ansible_collections.alnair.alluxio.plugins.module_utils.kube import ARGUMENTS, client, explained, retried
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import layered, merged
 from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import change, claims_of_chart, obstacles, of_chart
 
@@ -129,12 +129,8 @@ def main() -> None:
     )
     if kubernetes is None:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    try:
+    with explained(module):
         hold(module)
-    except ClusterAway as error:
-        module.fail_json(msg=str(error))
-    except kubernetes.client.ApiException as error:
-        module.fail_json(msg=f"The Kubernetes API refused: {error.status} {error.reason}: {error.body}")
 
 
 if __name__ == "__main__":

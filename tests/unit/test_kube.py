@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import importlib
+import json
 import socket
 import threading
 from pathlib import Path
@@ -13,7 +15,11 @@ import kubernetes.dynamic
 import pytest
 import urllib3
 import yaml
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube, pods
+from small_api import Api as Server
+from small_api import Refused as Forbidden
+from small_api import serve
 
 from tests.unit.small_api import CUT_OFF
 
@@ -150,3 +156,39 @@ def test_a_server_that_takes_a_connection_and_never_answers_is_given_up(tmp_path
                 ask()
         with pytest.raises(kube.ClusterAway, match="does not answer"):
             pods.execute(core, {"namespace": "alluxio", "name": "alluxio-master-0", "container": "alluxio-master"}, "true")
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    ("pods_gone", {}),
+    ("volumes_absent", {}),
+    ("volumes_bound", {"volumes": []}),
+    ("volumes_present", {"release": ..., "volumes": [], "storage_class": "standard"}),
+    ("release_info", {}),
+    ("release_ready", {"revision": 1}),
+    ("cluster_info", {"release": ..., "namespace": ...}),
+    ("deployment_ready", {"release": ..., "name": "alnair-operator"}),
+])  # fmt: skip
+def test_who_may_not_ask_is_told_so_in_a_sentence(
+    name: str, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api, no = Server(), 'User "me" cannot do that'
+    module = importlib.import_module(f"ansible_collections.alnair.alluxio.plugins.modules.{name}")
+    workload = {"metadata": {"name": "alluxio-master", "generation": 1}, "spec": {"replicas": 0, "selector": {}, "template": {}, "serviceName": ""},
+                "status": {"observedGeneration": 1, "replicas": 0}}  # fmt: skip
+
+    def answer(method: str, path: str, *_words: Any) -> Any:
+        # Here the release is Ready, and only to remember that is forbidden.
+        if method == "GET" and "revision" in given:
+            return {"items": [workload] if path.endswith("statefulsets") else []}
+        raise Forbidden(403, no)
+
+    monkeypatch.setattr(api, "answer", answer)
+    if "revision" in given:
+        monkeypatch.setattr(module, "missing_workers", lambda *_words, **_options: None)
+    server = serve(api, tmp_path / "kubeconfig")
+    arguments = {"release": "alluxio", "namespace": "alluxio", "kubeconfig": str(tmp_path / "kubeconfig"), **given}
+    with patch_module_args({key: value for key, value in arguments.items() if value is not ...}), pytest.raises(SystemExit):
+        module.main()
+    server.shutdown()
+    told = json.loads(capsys.readouterr().out)
+    assert told == {**told, "failed": True, "msg": f"The Kubernetes API refused: {no}"}
