@@ -20,7 +20,7 @@ REMEDIES = [
     (r"fuse\.clientEnabled", "FUSE is turned on by alluxio_chart_fuse, or fuse.enabled"),
     (r"fuse\.image(Tag|PullPolicy)?", "FUSE runs from the image of all parts: alluxio_chart_image and alluxio_chart_image_tag, or image and imageTag"),
     (r"fuse\.args", "options of the mount are fuse.mountOptions"),
-    (r"fuse\.mountPath", "the path of the mount is alluxio_chart_fuse_mount_point, or fuse.mountPoint"),
+    (r"fuse\.mountPath", "the path of the mount is alluxio_chart_fuse_mount_point"),
     (r"master\.replicas", "there is a master per host of the inventory's group alluxio_masters; in the chart it is master.count"),
 ]
 MANIFEST = ("apiVersion", "kind", "metadata", "data")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
+
+# Before anything of the collection is imported, or Ansible would not find its filters.
+init_plugin_loader([str(Path(__file__).parents[2] / "collections")])
 
 
 @pytest.fixture(autouse=True)

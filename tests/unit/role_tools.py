@@ -1,7 +1,9 @@
-"""What a role's templates make of its defaults, as Ansible would."""
+"""What a role's templates make of its defaults, as Ansible would, and roles that run against an API of the test's own."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +43,15 @@ def rendered(role: str, template: str, **given: Any) -> list[dict[str, Any]]:
     text = (HOME / "roles" / role / "templates" / template).read_text(encoding="utf-8")
     found = templar(role, **given).template(trust_as_template("{% filter string %}" + text + "{% endfilter %}"))
     return [item for item in yaml.safe_load_all(str(found)) if isinstance(item, dict)]
+
+
+def run_role(folder: Path, role: str, *words: str, tasks: str = "main", **variables: Any) -> tuple[int, str]:
+    """Run a role against the cluster of a kubeconfig in a folder; return the exit code and what ansible-playbook said."""
+    task = {"name": "Run", "ansible.builtin.include_role": {"name": f"alnair.alluxio.{role}", "tasks_from": tasks}}
+    play = {"name": "Play", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}
+    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"alluxio_masters": {"hosts": {"node-1": None}}}), encoding="utf-8")
+    given = json.dumps({"alluxio_kubeconfig": str(folder / "kubeconfig"), **variables})
+    command = ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(folder / "play.yml"), "-e", given, *words]
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, timeout=300)
+    return done.returncode, done.stdout + done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.alnair.alluxio.plugins.filter.datasets import dataset_objects
-from role_tools import rendered
+from role_tools import rendered, run_role
 from small_api import Api, serve
 
 from alnair import counting
@@ -72,14 +71,7 @@ class Cluster:
 
     def run(self, role: str, *words: str, tasks: str = "main", **variables: Any) -> tuple[int, str]:
         """Run a role; return its exit code and what ansible-playbook said."""
-        task = {"name": "Run", "ansible.builtin.include_role": {"name": f"alnair.alluxio.{role}", "tasks_from": tasks}}
-        play = {"name": "Play", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}
-        (self.folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"alluxio_masters": {"hosts": {"node-1": None}}}), encoding="utf-8")
-        given = json.dumps({"alluxio_kubeconfig": str(self.folder / "kubeconfig"), **OPERATOR, **variables})
-        command = ["ansible-playbook", "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml"), "-e", given, *words]
-        done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, timeout=300)
-        return done.returncode, done.stdout + done.stderr
+        return run_role(self.folder, role, *words, tasks=tasks, **{**OPERATOR, **variables})
 
     def changed(self, *words: Any, **variables: Any) -> int:
         """Run a role that must not fail; return how many tasks changed something."""

@@ -1,0 +1,69 @@
+"""What a chart's values say of the nodes and of the masters reaches the roles that did not write them, or is refused."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.alnair.alluxio.plugins.filter.chart import misplaced, mounts_cache
+from role_tools import HOME, run_role, value
+
+BUNDLED: dict[str, Any] = yaml.safe_load((HOME / "charts/alluxio/values.yaml").read_text(encoding="utf-8"))
+PUBLIC: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "files" / "public_values.yml").read_text(encoding="utf-8"))
+# A chart of before, which calls the mount by another name.
+OLDER: dict[str, Any] = {"fuse": {"enabled": False, "mountPath": "/mnt/alluxio-fuse"}}
+ROLE: dict[str, Any] = {"fuse": {"enabled": True, "mountPoint": "/mnt/alluxio-fuse"}, "shortCircuit": {"volumeType": "hostPath", "hostPath": "/mnt/fuse/domain-socket"}}
+
+
+def read(*files: dict[str, Any] | str) -> dict[str, Any]:
+    """Return the variables of the role after it has read values files."""
+    texts = [text if isinstance(text, str) else yaml.safe_dump(text) for text in files]
+    return {"role_path": "", "alluxio_chart_values_read": {"results": [{"content": base64.b64encode(text.encode()).decode()} for text in texts]}}
+
+
+@pytest.mark.parametrize(("chart", "values", "named"), [
+    (BUNDLED, {"fuse": {"mountPoint": "/mnt/cache"}}, ["fuse.mountPoint: /mnt/cache"]),
+    ({}, {"fuse": {"mountPoint": "/mnt/cache"}}, ["fuse.mountPoint: /mnt/cache"]),
+    (BUNDLED, {"fuse": {"mountPoint": "/mnt/alluxio-fuse/"}}, []),
+    (BUNDLED, {"fuse": {"mountPoint": "/mnt/cache", "enabled": False}}, []),
+    (BUNDLED, {"fuse": {"mountPoint": "/mnt/cache", "enabled": False}, "worker": {"fuseEnabled": True}}, ["fuse.mountPoint: /mnt/cache"]),
+    # Without effect there.
+    (BUNDLED, {"fuse": {"mountPath": "/mnt/cache"}}, []),
+    (OLDER, {"fuse": {"mountPath": "/mnt/cache"}}, ["fuse.mountPath: /mnt/cache"]),
+    (OLDER, {"fuse": {"mountPoint": "/mnt/cache"}}, []),
+    (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain"}}, ["shortCircuit.hostPath: /tmp/alluxio-domain"]),
+    (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain", "enabled": False}}, []),
+    (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain", "volumeType": "persistentVolumeClaim"}}, []),
+    (BUNDLED, PUBLIC, []),
+    (PUBLIC, PUBLIC, []),
+    (BUNDLED, {"fuse": None, "shortCircuit": None}, []),
+])  # fmt: skip
+def test_places_that_other_roles_would_not_know_are_named_and_others_are_not(chart: dict[str, Any], values: dict[str, Any], named: list[str]) -> None:
+    told = misplaced([chart, ROLE, values], "/mnt/alluxio-fuse", "/mnt/fuse/domain-socket")
+    assert [sentence.removeprefix("the chart's values say ").partition(",")[0] for sentence in told] == named
+    variables = {"fuse": "alluxio_chart_fuse_mount_point", "shortCircuit": "alluxio_chart_domain_socket_path"}
+    assert all(f"set {variables[name.partition('.')[0]]}" in sentence for name, sentence in zip(named, told, strict=True))
+
+
+def test_the_variable_places_the_mount_without_a_word() -> None:
+    given = read(PUBLIC | {"fuse": {"mountPath": "/mnt/cache"}})
+    assert value("alluxio_chart", "{{ alluxio_chart_misplaced }}", alluxio_chart_fuse_mount_point="/mnt/cache", **given) == []
+    (sentence,) = value("alluxio_chart", "{{ alluxio_chart_misplaced }}", **read({"fuse": {"mountPoint": "/mnt/cache"}}))
+    assert "fuse.mountPoint: /mnt/cache, where other roles look in /mnt/alluxio-fuse" in sentence
+
+
+def test_fuse_is_on_where_a_pod_of_its_own_or_the_worker_mounts() -> None:
+    assert mounts_cache([BUNDLED, ROLE])
+    assert not mounts_cache([BUNDLED, ROLE, {"fuse": {"enabled": False}}])
+    assert mounts_cache([BUNDLED, ROLE, {"fuse": {"enabled": False}, "worker": {"fuseEnabled": True}}])
+
+
+def test_nothing_is_torn_down_while_its_users_would_be_looked_for_in_the_wrong_place(tmp_path: Path) -> None:
+    (tmp_path / "values.yml").write_text("fuse: {mountPoint: /mnt/cache}\n", encoding="utf-8")
+    files = [str(tmp_path / "gone.yml"), str(tmp_path / "values.yml")]
+    code, text = run_role(tmp_path, "alluxio_chart", tasks="consumers", alluxio_chart_values_files=files)
+    assert code == 2
+    assert "would be looked for in the wrong place: the chart's values say fuse.mountPoint: /mnt/cache" in " ".join(text.split())
