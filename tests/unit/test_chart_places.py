@@ -55,6 +55,16 @@ def test_the_variable_places_the_mount_without_a_word() -> None:
     assert "fuse.mountPoint: /mnt/cache, where other roles look in /mnt/alluxio-fuse" in sentence
 
 
+def test_a_values_file_of_comments_alone_is_no_value() -> None:
+    given = read("# nothing yet\n", {"fuse": {"enabled": False}})
+    assert value("alluxio_chart", "{{ alluxio_chart_given }}", alluxio_chart_values={"a": 1}, **given) == [{"fuse": {"enabled": False}}, {"a": 1}]
+    (check,) = [task for task in yaml.safe_load((HOME / "roles/alluxio_chart/tasks/preflight.yml").read_text(encoding="utf-8"))
+                if task["name"] == "Stop when a values file is no mapping"]  # fmt: skip
+    wanted = {"# nothing\n": True, "": True, "a: 1\n": True, "- a\n": False, "text\n": False}
+    condition = f"{{{{ {check['ansible.builtin.assert']['that']} }}}}"
+    assert {text: value("alluxio_chart", condition, item=read(text)["alluxio_chart_values_read"]["results"][0]) for text in wanted} == wanted
+
+
 def test_fuse_is_on_where_a_pod_of_its_own_or_the_worker_mounts() -> None:
     assert mounts_cache([BUNDLED, ROLE])
     assert not mounts_cache([BUNDLED, ROLE, {"fuse": {"enabled": False}}])
