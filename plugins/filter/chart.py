@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: chart
 short_description: What a chart's values say to other roles
 description:
-  - Merges layers of values as helm does, and tells where FUSE mounts and sockets lie elsewhere than the roles look for them.
+  - Merges layers of values as helm does, and tells where mount and sockets lie elsewhere than the roles look for them, and the addresses of the masters.
 options:
   _input:
     description: Layers of values of the chart, its defaults first.
@@ -26,7 +26,7 @@ lines: "{{ [chart['values'], mine] | alnair.alluxio.misplaced('/mnt/alluxio-fuse
 
 RETURN = r"""
 _value:
-  description: A sentence for each place, or a truth.
+  description: A sentence for each place, a truth, or addresses as host:port by C(masters) and C(job_masters).
   type: raw
 """
 
@@ -67,9 +67,27 @@ def misplaced(layers: Iterable[Mapping[str, Any]], mount_point: str, socket: str
     ]
 
 
+def master_addresses(layers: Iterable[Mapping[str, Any]], release: str, namespace: str) -> dict[str, list[str]]:
+    """Return where masters and job masters of a release are reached, each behind a service of its own.
+
+    Args:
+        layers: Values of the chart, with master.count.
+        release: Name of the release.
+        namespace: Its namespace.
+    """
+    values = merged(layers)
+    name, count = values.get("fullnameOverride") or release, part(values, "master").get("count")
+
+    def of(kind: str, port: int) -> list[str]:
+        found = (part(values, kind).get("ports") or {}).get("rpc") or port
+        return [f"{name}-master-{index}.{namespace}.svc:{found}" for index in range(1 if count is None else int(count))]
+
+    return {"masters": of("master", 19998), "job_masters": of("jobMaster", 20001)}
+
+
 class FilterModule:
     """Register the filters."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"misplaced": misplaced, "mounts_cache": mounts_cache}
+        return {"master_addresses": master_addresses, "misplaced": misplaced, "mounts_cache": mounts_cache}

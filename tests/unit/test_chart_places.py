@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.alnair.alluxio.plugins.filter.chart import misplaced, mounts_cache
+from ansible_collections.alnair.alluxio.plugins.filter.chart import master_addresses, misplaced, mounts_cache
+from chart_tools import render
 from role_tools import HOME, run_role, value
 
 BUNDLED: dict[str, Any] = yaml.safe_load((HOME / "charts/alluxio/values.yaml").read_text(encoding="utf-8"))
@@ -69,6 +70,30 @@ def test_fuse_is_on_where_a_pod_of_its_own_or_the_worker_mounts() -> None:
     assert mounts_cache([BUNDLED, ROLE])
     assert not mounts_cache([BUNDLED, ROLE, {"fuse": {"enabled": False}}])
     assert mounts_cache([BUNDLED, ROLE, {"fuse": {"enabled": False}, "worker": {"fuseEnabled": True}}])
+
+
+@pytest.mark.parametrize(("layers", "masters", "job_masters"), [
+    ([{"master": {"count": 1}}], ["r-master-0.n.svc:19998"], ["r-master-0.n.svc:20001"]),
+    ([{"master": {"count": 1}}, {"master": {"ports": {"rpc": 19978}}, "jobMaster": {"ports": {"rpc": 20978}}}],
+     ["r-master-0.n.svc:19978"], ["r-master-0.n.svc:20978"]),
+    ([{"master": {"count": 1}}, {"fullnameOverride": "full"}], ["full-master-0.n.svc:19998"], ["full-master-0.n.svc:20001"]),
+    ([{"master": {"count": 1}}, {"master": {"count": 2}}, {"master": {"ports": None}}],
+     [f"r-master-{index}.n.svc:19998" for index in range(2)], [f"r-master-{index}.n.svc:20001" for index in range(2)]),
+    ([{"master": {"count": 0}}], [], []),
+    ([{"master": {"count": 3}}, {"master": None}], ["r-master-0.n.svc:19998"], ["r-master-0.n.svc:20001"]),
+    ([BUNDLED, PUBLIC], ["alluxio-master-0.n.svc:19998"], ["alluxio-master-0.n.svc:20001"]),
+])  # fmt: skip
+def test_masters_are_reached_where_the_values_put_them(layers: list[dict[str, Any]], masters: list[str], job_masters: list[str]) -> None:
+    assert master_addresses(layers, "r", "n") == {"masters": masters, "job_masters": job_masters}
+
+
+def test_the_addresses_are_those_of_the_services_that_the_chart_makes() -> None:
+    values = {"fullnameOverride": "full", "master": {"count": 3, "ports": {"rpc": 19978}}, "journal": {"type": "EMBEDDED"}}
+    services = [item for item in render(values) if item["kind"] == "Service" and (item["metadata"].get("labels") or {}).get("role") == "alluxio-master"]
+    ports = [(item["metadata"]["name"], {port["name"]: port["port"] for port in item["spec"]["ports"]}) for item in services]
+    found = master_addresses([BUNDLED, values], "alluxio", "n")
+    assert found == {"masters": [f"{name}.n.svc:{port['rpc']}" for name, port in ports], "job_masters": [f"{name}.n.svc:{port['job-rpc']}" for name, port in ports]}
+    assert len(ports) == 3
 
 
 def test_nothing_is_torn_down_while_its_users_would_be_looked_for_in_the_wrong_place(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 from pathlib import Path
@@ -169,6 +170,12 @@ def test_masters_follow_the_inventory_and_prefixes_are_json() -> None:
     assert json.loads(found["ALNAIR_PREFIXES"]) == {"team": ["/datasets/team"]}
     assert environment(dataset_operator_masters=["m:1", "n:1"])["ALNAIR_MASTERS"] == "m:1,n:1"
     assert environment(alluxio_chart_values={"master": {"count": 1}}, groups={})["ALNAIR_MASTERS"] == "alluxio-master-0.alluxio.svc:19998"
+    values = {"fullnameOverride": "full", "master": {"count": 1, "ports": {"rpc": 19978}}, "jobMaster": {"ports": {"rpc": 20978}}}
+    file = {"content": base64.b64encode(yaml.safe_dump({"master": {"count": 3}, "fullnameOverride": "r"}).encode()).decode()}
+    found = environment(alluxio_chart_values=values, dataset_operator_values_read={"results": [file]})
+    assert (found["ALNAIR_MASTERS"], found["ALNAIR_JOB_MASTERS"]) == ("full-master-0.alluxio.svc:19978", "full-master-0.alluxio.svc:20978")
+    found = environment(dataset_operator_values_read={"results": [file]})
+    assert found["ALNAIR_MASTERS"].split(",") == [f"r-master-{index}.alluxio.svc:19998" for index in range(3)]
     assert environment(dataset_operator_namespaces=["train"])["ALNAIR_WATCH"] == "alluxio,train"
     assert json.loads(environment(dataset_operator_namespace_credentials={"team": ["s3"]})["ALNAIR_CREDENTIALS"]) == {"team": ["s3"]}
     assert environment(dataset_operator_pull_secrets=["pull"])["ALNAIR_PULL_SECRETS"] == "true"
