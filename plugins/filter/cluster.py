@@ -31,6 +31,9 @@ _value:
   type: list
 """
 
+# The volume of the mount in the pods of the bundled chart and of the public one.
+FUSE_MOUNT = "alluxio-fuse-mount"
+
 
 def mebibytes(size: str) -> int:
     """Return the MiB that a Kubernetes quantity stands for."""
@@ -144,6 +147,21 @@ def cache_consumers(pods: Iterable[Mapping[str, Any]], mount_point: str, namespa
     return found
 
 
+def mounting_pods(pods: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return pod, container and node of each process of a release that mounts the cache on its node: FUSE's own, or a worker's.
+
+    Args:
+        pods: The release's pods as the API returns them.
+    """
+    return [
+        {"pod": pod["metadata"]["name"], "container": container["name"], "node": pod["spec"].get("nodeName") or "no node yet"}
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp") and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        for container in pod["spec"]["containers"]
+        if FUSE_MOUNT in [mount["name"] for mount in container.get("volumeMounts") or []]
+    ]
+
+
 class FilterModule:
     """Register the filters."""
 
@@ -155,5 +173,6 @@ class FilterModule:
             "label_patches": label_patches,
             "losing_label": losing_label,
             "mebibytes": mebibytes,
+            "mounting_pods": mounting_pods,
             "node_names": node_names,
         }

@@ -16,15 +16,15 @@ import yaml
 
 Item = dict[str, Any]
 KINDS = {
-    "v1": ["Namespace", "Pod", "Secret", "ConfigMap", "Service", "ServiceAccount", "Node"],
-    "apps/v1": ["Deployment", "ReplicaSet"],
+    "v1": ["Namespace", "Pod", "Secret", "ConfigMap", "Service", "ServiceAccount", "Node", "PersistentVolume", "PersistentVolumeClaim"],
+    "apps/v1": ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"],
     "batch/v1": ["Job"],
     "policy/v1": ["PodDisruptionBudget"],
     "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
     "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
 }
-CLUSTER = ("Namespace", "Node", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
+CLUSTER = ("Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$"

@@ -80,7 +80,8 @@ def test_a_journal_that_the_role_formats_is_formatted_by_no_other_chart(chart: s
 
 
 def test_verify_asks_the_first_master_by_the_name_that_it_has() -> None:
-    tasks = load(HOME / "roles" / "alluxio_chart" / "tasks" / "verify.yml")
+    listed = load(HOME / "roles" / "alluxio_chart" / "tasks" / "tried.yml")
+    tasks = [inner for task in listed for inner in [task, *task.get("block", []), *task.get("always", [])]]
     pods = [task["kubernetes.core.k8s_exec"]["pod"] for task in tasks if "kubernetes.core.k8s_exec" in task and "loop" not in task]
     assert {value("alluxio_chart", pod, alluxio_chart_before={"masters": "full-master"}) for pod in pods} == {"full-master-0"}
 
