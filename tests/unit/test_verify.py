@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.alnair.alluxio.plugins.filter.cluster import mounting_pods
 from role_tools import run_role, stand_in
-from small_api import Api, serve
+from small_api import Api, masters, serve
 
 # Says what is in the file beside it for the first words that are in the command, and notes the command.
 EXEC = """
@@ -41,10 +41,7 @@ class Cluster:
         self.folder, self.api = folder, Api()
         self.server = serve(self.api, folder / "kubeconfig")
         stand_in(folder, "k8s_exec", EXEC.replace("FOLDER", str(folder)))
-        template = {"metadata": {"labels": {"role": "alluxio-master"}}, "spec": {"containers": [{"name": "alluxio-master", "image": "alluxio/alluxio:2.9.4"}]}}
-        labels = {"release": "alluxio"}
-        self.api.add({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "alluxio-master", "namespace": "alluxio", "labels": labels},
-                      "spec": {"replicas": 1, "selector": {}, "serviceName": "", "template": template}})  # fmt: skip
+        self.api.add(masters())
 
     def verify(self, *words: str, answers: dict[str, Any], **variables: Any) -> tuple[int, str, list[str]]:
         """Return the exit code, what was said in one line, and which commands ran in pods."""
