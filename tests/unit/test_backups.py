@@ -230,6 +230,13 @@ def test_only_a_backup_of_the_same_life_is_one_of_a_revision() -> None:
     assert role_tools.value("alluxio_chart", "{{ alluxio_chart_own_backups }}", **back(alluxio_chart_backups={"backups": found})) == ["d"]
 
 
+def test_a_backup_bears_the_revision_that_the_journal_is_of_whoever_makes_it() -> None:
+    (words, *_rest) = [task["alnair.alluxio.journal_backup"] for task in yaml.safe_load((TASKS / "backup.yml").read_text(encoding="utf-8"))
+                       if "alnair.alluxio.journal_backup" in task]  # fmt: skip
+    assert role_tools.value("alluxio_chart", words["revision"], alluxio_chart_before={"revision": 3}) == 3
+    assert role_tools.value("alluxio_chart", words["revision"], alluxio_chart_before={"revision": 3}, alluxio_chart_backup_revision=2) == 2
+
+
 def stops(given: dict[str, Any]) -> str:
     """Return the sentence with which the way back stops, or nothing."""
     for task in yaml.safe_load((TASKS / "go_back.yml").read_text(encoding="utf-8")):
