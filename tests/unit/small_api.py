@@ -156,7 +156,7 @@ class Api:
         before = self.items.get(path) or {"metadata": {"generation": 0}}
         kept = {key: value for key, value in before.items() if key in ("status",)}
         metadata = {**before["metadata"], **body["metadata"]}
-        metadata["generation"] = before["metadata"]["generation"] + (before.get("spec") != body.get("spec"))
+        metadata["generation"] = before["metadata"].get("generation", 0) + (before.get("spec") != body.get("spec"))
         after = {**kept, **copy.deepcopy(body), "metadata": metadata}
         return after if dry else self.written(path, after)
 

@@ -148,6 +148,30 @@ def test_rights_follow_what_is_watched(cluster: Cluster) -> None:
     assert rights() == set()
 
 
+@pytest.mark.long
+def test_secrets_follow_what_is_named(cluster: Cluster) -> None:
+    def secrets() -> set[str]:
+        return {item["metadata"]["name"] for item in cluster.api.known("Secret")}
+
+    own = {"alnair-operator-tls", "elsewhere"}
+    cluster.api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "alluxio"}})
+    cluster.api.add({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "elsewhere", "namespace": "alluxio", "labels": {"app": "other"}}})
+    named = {name: {"s3a.secretKey": f"as-secret-as-{name}"} for name in ("s3", "renamed", "gone")}
+    assert cluster.run("dataset_operator", dataset_operator_credentials=named)[0] == 0
+    assert secrets() == own | {"s3", "renamed", "gone"}
+    fewer: dict[str, Any] = {"dataset_operator_credentials": {"s3": named["s3"], "other": named["renamed"]}}
+    # The Secret of another name, and those that go.
+    assert cluster.changed("dataset_operator", "--check", **fewer) == 2
+    assert secrets() == own | {"s3", "renamed", "gone"}
+    code, text = cluster.run("dataset_operator", "-vvv", **fewer)
+    assert (code, "changed=2" in text, "as-secret-as" in text.partition("PLAY [")[2]) == (0, True, False), text
+    assert secrets() == own | {"s3", "other"}
+    assert cluster.changed("dataset_operator", **fewer) == 0
+    # Whoever names none at the end leaves none, either.
+    assert cluster.run("dataset_operator", dataset_operator_state="absent")[0] == 0
+    assert secrets() == {"elsewhere"}
+
+
 def test_what_the_operator_lacks_is_said_before_anything_is_changed(cluster: Cluster) -> None:
     assert "dataset_operator_image is empty, so there is no operator to deploy" in cluster.said("dataset_operator", dataset_operator_image="")
     other = {"name": "o", "env": [{"name": "ALNAIR_WATCH", "value": ""}]}
