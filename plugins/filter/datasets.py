@@ -35,6 +35,8 @@ Object = Mapping[str, Any]
 VERSION = "centaurusinfra.com/v1"
 KIND = "AlnairDatacache"
 GATE = "alnair.io/dataset"
+# The container by which the operator's webhook holds a pod that passes no scheduler.
+HOLD = "alnair-hold"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 SOURCE = re.compile(r"s3://[^/]+(/.*)?|hdfs://[^/]+(/.*)?|nfs://[^/]+/.+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?|/.+", re.DOTALL)
 # The same words as in the kind's own rule.
@@ -203,6 +205,25 @@ def gate_patches(pods: Iterable[Object]) -> list[dict[str, Any]]:
     ]
 
 
+def held_for_good(pods: Iterable[Object]) -> list[str]:
+    """Return namespace/name of the pods whose first container waits for the operator's word without end: those that name their node and are to be held.
+
+    Args:
+        pods: Pods as the API returns them.
+    """
+
+    def ended(pod: Object) -> bool:
+        found = [item for item in (pod.get("status") or {}).get("initContainerStatuses") or [] if item["name"] == HOLD]
+        return any("terminated" in (item.get("state") or {}) for item in found)
+
+    return [
+        dataset_title(pod)
+        for pod in pods
+        for container in pod["spec"].get("initContainers") or []
+        if container["name"] == HOLD and {"name": "ALNAIR_ON_FAILURE", "value": "hold"} in (container.get("env") or []) and not ended(pod)
+    ]
+
+
 def operator_rivals(deployments: Iterable[Object], namespace: str, watched: list[str]) -> list[str]:
     """Return operators of other namespaces that watch what is to be watched, each in words.
 
@@ -268,6 +289,7 @@ class FilterModule:
             "dataset_title": dataset_title,
             "datasets_going": datasets_going,
             "gate_patches": gate_patches,
+            "held_for_good": held_for_good,
             "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,
             "references": references,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from alnair_operator import webhook
 from ansible_collections.alnair.alluxio.plugins.filter import datasets as filters
 from ansible_collections.alnair.alluxio.plugins.module_utils import dataset_jobs, datasets
 from chart_tools import complaints
@@ -137,6 +138,20 @@ def test_only_the_own_gate_is_taken_off_and_only_where_it_watches() -> None:
     assert [patch["metadata"]["name"] for patch in filters.gate_patches(pods)] == ["a", "d"]
     (patch,) = filters.gate_patches(filters.operator_objects(pods, [operator("own", "")], "own", ["train"]))
     assert patch["spec"]["schedulingGates"] == [{"name": filters.GATE, "$patch": "delete"}]
+
+
+def test_pods_that_nothing_lets_go_are_those_that_wait_in_a_container_and_shall_be_held() -> None:
+    def bound(name: str, on_failure: str, **state: Any) -> Item:
+        hold = {"name": "alnair-hold", "env": [{"name": "ALNAIR_DATASETS", "value": "x"}, {"name": "ALNAIR_ON_FAILURE", "value": on_failure}]}
+        return {"metadata": {"name": name, "namespace": "ns"}, "spec": {"nodeName": "n", "initContainers": [hold]},
+                "status": {"initContainerStatuses": [{"name": "alnair-hold", "state": state}]}}  # fmt: skip
+
+    pods = [bound("a", "hold", running={}), bound("b", "source", running={}), bound("c", "hold", terminated={"exitCode": 0}), bound("d", "hold"), pod("e", "other")]
+    assert filters.held_for_good(pods) == ["ns/a", "ns/d"]
+
+
+def test_the_container_that_holds_is_called_as_the_webhook_calls_it() -> None:
+    assert filters.HOLD == webhook.HOLD
 
 
 def operator(namespace: str, watch: str) -> Item:
