@@ -64,9 +64,14 @@ def run_role(folder: Path, role: str, *words: str, tasks: str = "main", **variab
     task = {"name": "Run", "ansible.builtin.include_role": {"name": f"alnair.alluxio.{role}", "tasks_from": tasks}}
     play = {"name": "Play", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}
     (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    return run_playbook(folder, folder / "play.yml", *words, **variables)
+
+
+def run_playbook(folder: Path, playbook: Path, *words: str, **variables: Any) -> tuple[int, str]:
+    """Run a playbook on one host as :func:`run_role` runs a role."""
     (folder / "hosts.yml").write_text(yaml.safe_dump({"alluxio_masters": {"hosts": {"node-1": None}}}), encoding="utf-8")
     given = json.dumps({"alluxio_kubeconfig": str(folder / "kubeconfig"), **variables})
-    command = ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(folder / "play.yml"), "-e", given, *words]
+    command = ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(playbook), "-e", given, *words]
     own = {"ANSIBLE_COLLECTIONS_PATH": f"{folder / 'collections'}:{HOME / 'collections'}"}
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, **own})
     return done.returncode, done.stdout + done.stderr

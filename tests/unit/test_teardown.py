@@ -1,0 +1,30 @@
+"""What lies on the hosts goes only where nothing of the release uses it any more, whichever steps of teardown are chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from role_tools import HOME, run_playbook
+from small_api import Api, serve
+
+
+def test_the_hosts_are_cleaned_by_a_step_of_its_own_once_the_release_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "dirs").mkdir()
+    given: dict[str, Any] = {"alluxio_purge": True, "ansible_connection": "local", "ansible_become": False, "journal_directories_root": str(tmp_path / "dirs")}
+
+    def step(*words: str) -> tuple[int, str]:
+        code, text = run_playbook(tmp_path, HOME / "playbooks" / "teardown.yml", "--check", "--tags", "journal_directories", *words, **given)
+        return code, " ".join(text.split())
+
+    api = Api()
+    server = serve(api, tmp_path / "kubeconfig")
+    code, text = step()
+    assert (code, f"node-1: would be removed (1): {tmp_path / 'dirs'};" in text) == (0, True), text
+    labels = {"app": "alluxio", "release": "alluxio"}
+    api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alluxio-master-0", "namespace": "alluxio", "labels": labels}, "spec": {"containers": []}})
+    code, text = step()
+    assert (code, "Pods of the release are there, so journal and mounts may be in use: alluxio-master-0. Remove the release before" in text) == (2, True), text
+    code, text = step("--limit", "node-1")
+    assert (code, "With --limit, name the host that removes it too: --limit node-1,localhost" in text) == (2, True), text
+    server.shutdown()
