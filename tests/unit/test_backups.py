@@ -273,6 +273,19 @@ def test_the_way_back_to_another_number_of_masters_takes_one_that_answers() -> N
     assert stops({**given, "alluxio_chart_backup_made": {"path": "new.gz", "proofs": {OLD: 12}, "undecided": {}}}) == ""
 
 
+@pytest.mark.parametrize(("before", "wanted", "why"), [
+    ({"leader": None}, True, "no master answered"),
+    ({"leader": "m-0"}, False, "alluxio_chart_backup is false"),
+    ({"leader": "m-0"}, True, "no master was to restart"),
+    ({"leader": "m-0", "move": {}}, True, "a move of the journal was cut off"),
+])  # fmt: skip
+def test_why_there_is_no_backup_to_restore_is_told_as_it_was(before: dict[str, Any], why: str, *, wanted: bool) -> None:
+    (block,) = [task for task in yaml.safe_load((TASKS / "put_back.yml").read_text(encoding="utf-8")) if "rescue" in task]
+    given = {"alluxio_chart_before": before, "alluxio_chart_backup": wanted, "alluxio_chart_reason": "", "alluxio_chart_target": 3, "ansible_failed_result": {}}
+    said = role_tools.value("alluxio_chart", block["rescue"][0]["ansible.builtin.assert"]["fail_msg"], **given)
+    assert str(said).endswith(f"No backup was made before, because {why}.")
+
+
 def test_the_backups_lie_in_a_home_of_the_host_that_writes_them() -> None:
     assert role_tools.value("alluxio_chart", "{{ alluxio_chart_backup_directory }}") == "~/.local/state/alnair/backups"
 
