@@ -108,9 +108,10 @@ class Jobs:
                 pod = None if name in found else self.pod(job)
                 if pod and (code := dataset_jobs.ended(pod)) is not None:
                     found[name] = dataset_jobs.outcome(code, kube.log(self.core, pod["metadata"]["name"], self.params["namespace"], missing=""))
-                elif pod and (readiness.hopeless(pod) or time.monotonic() > deadline):
+                elif pod and ((vain := readiness.hopeless(pod)) or time.monotonic() > deadline):
+                    what = "its pod cannot start" if vain else f"it did not end within {self.params['timeout']} s (datasets_timeout)"
                     why = f"{readiness.pod_reason(pod)}{readiness.events_of(self.core, pod)}"
-                    found[name] = {"rc": 124, "report": None, "said": f"it did not end within {self.params['timeout']} s (datasets_timeout): {why}"}
+                    found[name] = {"rc": 124, "report": None, "said": f"{what}: {why}"}
                 elif name not in found and time.monotonic() > deadline:
                     found[name] = {"rc": 124, "report": None, "said": "its Job got no pod; see kubectl get events"}
             if len(found) == len(self.jobs):

@@ -12,6 +12,7 @@ import yaml
 from alnair_operator import webhook
 from ansible_collections.alnair.alluxio.plugins.filter import datasets as filters
 from ansible_collections.alnair.alluxio.plugins.module_utils import dataset_jobs, datasets
+from ansible_collections.alnair.alluxio.plugins.modules import dataset_job
 from chart_tools import complaints
 from role_tools import rendered
 
@@ -311,3 +312,16 @@ def test_a_job_has_ended_when_its_container_has() -> None:
     assert dataset_jobs.ended({"status": {"containerStatuses": [{"state": {"terminated": {"exitCode": 3}}}]}}) == 3
     assert dataset_jobs.outcome(1, 'x\n{"differs": 1}')["report"] == {"differs": 1}
     assert dataset_jobs.outcome(1, "a\nb\n")["said"] == "a\nb"
+
+
+@pytest.mark.parametrize(("reason", "timeout", "said"), [
+    ("InvalidImageName", 3600, "its pod cannot start: container check: InvalidImageName: no message"),
+    ("ImagePullBackOff", -1, "it did not end within -1 s (datasets_timeout): container check: ImagePullBackOff: no message"),
+])  # fmt: skip
+def test_a_job_that_cannot_start_is_not_told_as_one_that_took_too_long(reason: str, timeout: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = {"name": "check", "state": {"waiting": {"reason": reason}}}
+    monkeypatch.setattr(dataset_job.readiness, "events_of", lambda *_words: "")
+    jobs = dataset_job.Jobs.__new__(dataset_job.Jobs)
+    jobs.params, jobs.core, jobs.jobs = {"timeout": timeout}, None, {"images": {}}
+    monkeypatch.setattr(jobs, "pod", lambda _job: {"metadata": {"name": "p"}, "status": {"containerStatuses": [waits]}})
+    assert jobs.wait() == {"images": {"rc": 124, "report": None, "said": said}}
