@@ -16,7 +16,8 @@ BUNDLED: dict[str, Any] = yaml.safe_load((HOME / "charts/alluxio/values.yaml").r
 PUBLIC: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "files" / "public_values.yml").read_text(encoding="utf-8"))
 # A chart of before, which calls the mount by another name.
 OLDER: dict[str, Any] = {"fuse": {"enabled": False, "mountPath": "/mnt/alluxio-fuse"}}
-ROLE: dict[str, Any] = {"fuse": {"enabled": True, "mountPoint": "/mnt/alluxio-fuse"}, "shortCircuit": {"volumeType": "hostPath", "hostPath": "/mnt/fuse/domain-socket"}}
+ROLE: dict[str, Any] = {"fuse": {"enabled": True, "mountPoint": "/mnt/alluxio-fuse"},
+                        "shortCircuit": {"volumeType": "hostPath", "hostPath": "/mnt/fuse/domain-socket"}}  # fmt: skip
 
 
 def read(*files: dict[str, Any] | str) -> dict[str, Any]:
@@ -91,8 +92,8 @@ def test_the_addresses_are_those_of_the_services_that_the_chart_makes() -> None:
     values = {"fullnameOverride": "full", "master": {"count": 3, "ports": {"rpc": 19978}}, "journal": {"type": "EMBEDDED"}}
     services = [item for item in render(values) if item["kind"] == "Service" and (item["metadata"].get("labels") or {}).get("role") == "alluxio-master"]
     ports = [(item["metadata"]["name"], {port["name"]: port["port"] for port in item["spec"]["ports"]}) for item in services]
-    found = master_addresses([BUNDLED, values], "alluxio", "n")
-    assert found == {"masters": [f"{name}.n.svc:{port['rpc']}" for name, port in ports], "job_masters": [f"{name}.n.svc:{port['job-rpc']}" for name, port in ports]}
+    wanted = {kind: [f"{name}.n.svc:{port[word]}" for name, port in ports] for kind, word in (("masters", "rpc"), ("job_masters", "job-rpc"))}
+    assert master_addresses([BUNDLED, values], "alluxio", "n") == wanted
     assert len(ports) == 3
 
 

@@ -147,7 +147,8 @@ def test_pods_that_nothing_lets_go_are_those_that_wait_in_a_container_and_shall_
         return {"metadata": {"name": name, "namespace": "ns"}, "spec": {"nodeName": "n", "initContainers": [hold]},
                 "status": {"initContainerStatuses": [{"name": "alnair-hold", "state": state}]}}  # fmt: skip
 
-    pods = [bound("a", "hold", running={}), bound("b", "source", running={}), bound("c", "hold", terminated={"exitCode": 0}), bound("d", "hold"), pod("e", "other")]
+    pods = [bound("a", "hold", running={}), bound("b", "source", running={}), bound("c", "hold", terminated={"exitCode": 0}), bound("d", "hold")]
+    pods.append(pod("e", "other"))
     assert filters.held_for_good(pods) == ["ns/a", "ns/d"]
 
 

@@ -131,8 +131,8 @@ def test_the_operator_comes_stays_and_goes(cluster: Cluster) -> None:
 def test_the_operator_stays_while_a_pod_would_wait_for_it_for_ever(cluster: Cluster) -> None:
     cluster.deploy()
     hold = {"name": "alnair-hold", "env": [{"name": "ALNAIR_ON_FAILURE", "value": "hold"}]}
-    cluster.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bound", "namespace": "default"}, "spec": {"nodeName": "n", "initContainers": [hold]},
-                     "status": {"phase": "Pending", "initContainerStatuses": [{"name": "alnair-hold", "state": {"running": {}}}]}})  # fmt: skip
+    cluster.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bound", "namespace": "default"},
+                     "spec": {"nodeName": "n", "initContainers": [hold]}, "status": {"phase": "Pending", "initContainerStatuses": [{"name": "alnair-hold", "state": {"running": {}}}]}})  # fmt: skip
     before = {*cluster.api.items}
     said = cluster.said("dataset_operator", dataset_operator_state="absent")
     assert "Nothing was removed: default/bound. These pods name their node and are to be held" in said

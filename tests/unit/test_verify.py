@@ -30,8 +30,9 @@ FINE: dict[str, Any] = {"runTests": {"stdout": "Passed the test! Passed the test
 
 def pod(role: str, node: str = "node-1", *, mounts: bool = False, **more: Any) -> dict[str, Any]:
     volumes = [{"name": "alluxio-fuse-mount", "mountPath": "/mnt"}] if mounts else []
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{role}-{node}", "namespace": "alluxio", "labels": {"release": "alluxio", "role": role}, **more},
-            "spec": {"nodeName": node, "containers": [{"name": "beside"}, {"name": role, "volumeMounts": volumes}]}, "status": {"phase": "Running"}}  # fmt: skip
+    metadata = {"name": f"{role}-{node}", "namespace": "alluxio", "labels": {"release": "alluxio", "role": role}, **more}
+    containers = [{"name": "beside"}, {"name": role, "volumeMounts": volumes}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"nodeName": node, "containers": containers}, "status": {"phase": "Running"}}
 
 
 class Cluster:
@@ -98,5 +99,5 @@ def test_in_check_mode_nothing_runs_in_a_pod(cluster: Cluster) -> None:
 
 def test_only_pods_that_live_mount() -> None:
     ended = {**pod("alluxio-fuse", mounts=True), "status": {"phase": "Failed"}}
-    pods = [pod("alluxio-fuse", mounts=True), pod("alluxio-worker"), ended, pod("alluxio-fuse", "node-2", mounts=True, deletionTimestamp="2026-01-01T00:00:00Z")]
-    assert mounting_pods(pods) == [{"pod": "alluxio-fuse-node-1", "container": "alluxio-fuse", "node": "node-1"}]
+    going = pod("alluxio-fuse", "node-2", mounts=True, deletionTimestamp="2026-01-01T00:00:00Z")
+    assert mounting_pods([pod("alluxio-fuse", mounts=True), pod("alluxio-worker"), ended, going]) == [{"pod": "alluxio-fuse-node-1", "container": "alluxio-fuse", "node": "node-1"}]
