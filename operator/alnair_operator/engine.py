@@ -15,19 +15,12 @@ from alnair_operator.loading import STALL_SECONDS, Load
 from alnair_operator.mounting import Mounting, MountJob
 from alnair_operator.planning import Survey
 from alnair_operator.room import Room, evictable
-from alnair_operator.steps import Status, Step, conditions, moment_of, text_of
+from alnair_operator.steps import Status, Step, conditions, kept, lasting, moment_of, text_of
 from alnair_operator.unmounted import Unmounted
 
 LOG = logging.getLogger(__name__)
 UNDER_WAY = ("Pending", "Mounting", "Syncing", "Loading")
 SETTLED = ("Complete", "Incomplete", "Failed", "TooLarge")
-# What a status keeps when the declaration changes or another load is asked for.
-KEPT = (
-    *("files", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval"),
-    *("loadedAt", "freedAt", "waitingSince", "observedCancel"),
-)
-# What a status holds only while something is under way.
-FLEETING = ("rate", "secondsLeft", "jobs", "verifications", "evicted", "victims", "mountingSince", "waitingSince")
 AWAY_SECONDS, TOO_LARGE_SECONDS = 10, 60
 # How long it is waited for space that is freed for a load.
 ROOM_SECONDS = 90
@@ -112,9 +105,8 @@ class Engine:
     def anew(self, dataset: Dataset, before: Status) -> Status:
         """Return the status with which a declaration that changed, or a wish for another load, begins."""
         load = self.loads.pop(dataset.key, None)
-        kept: Status = {name: before[name] for name in KEPT if name in before}
         jobs = sorted(load.active) if load else before.get("jobs") or []
-        return {**kept, "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload,
+        return {**kept(before), "phase": "Pending", "message": "It is looked at.", "observedGeneration": dataset.generation, "observedReload": dataset.reload,
                 "jobs": jobs, "failedFiles": [], "failedCount": 0}  # fmt: skip
 
     def cancelled(self, dataset: Dataset, before: Status) -> Step:
@@ -125,8 +117,8 @@ class Engine:
         asked = before["phase"] in UNDER_WAY or FREE in words
         held = asked and self.mounts.has_mounted(dataset, before.get("mounted") or {})
         if before["phase"] in UNDER_WAY:
-            load = self.loads.get(dataset.key) or Load(dataset, before.get("jobs") or [])
-            load.stop(self.alluxio)
+            self.stop(dataset, before)
+            before["jobs"] = []
             if before["phase"] in ("Pending", "Mounting"):
                 if dataset.credentials:
                     self.mounts.end_mounts(dataset)
@@ -154,10 +146,16 @@ class Engine:
         """Tell whether workers may still hold what was freed."""
         return self.now() - moment_of(status.get("freedAt") or "") < FREEING_SECONDS
 
+    def stop(self, dataset: Dataset, status: Mapping[str, Any]) -> None:
+        """Cancel the jobs of a load that are left, be they this process's or those of the one before."""
+        load = self.loads.pop(dataset.key, None) or Load(dataset, status.get("jobs") or [])
+        load.stop(self.alluxio)
+
     def settle(self, dataset: Dataset, before: Status, phase: str, message: str) -> Step:
         """Return the step that ends in a phase in which it stays."""
-        after = {key: value for key, value in before.items() if key not in FLEETING}
-        after.update(phase=phase, message=message, settledAt=text_of(self.now()))
+        # Jobs that went on could be ended by nobody, for no status names them, and would fill space that is promised to another load.
+        self.stop(dataset, before)
+        after = {**lasting(before), "phase": phase, "message": message, "settledAt": text_of(self.now())}
         if phase == "Complete":
             after.setdefault("loadedAt", after["settledAt"])
         return Step(after, TOO_LARGE_SECONDS if phase == "TooLarge" else VERIFY_SECONDS)
@@ -389,8 +387,7 @@ class Engine:
         # It would mount what nobody unmounts any more.
         if dataset.credentials and not self.mounts.end_mounts(dataset):
             raise AlluxioAway(f"The Job that mounts {dataset.source} has not ended yet")
-        load = self.loads.pop(dataset.key, None) or Load(dataset, status.get("jobs") or [])
-        load.stop(self.alluxio)
+        self.stop(dataset, status)
         self.room.release(dataset.key)
         self.looked.pop(dataset.key, None)
         self.mounts.forget_interval(status.get("interval") or "")

@@ -8,6 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 Status = dict[str, Any]
+# What a status keeps when the declaration changes or another load is asked for.
+KEPT = (
+    *("files", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval"),
+    *("loadedAt", "freedAt", "waitingSince", "observedCancel"),
+)
+# What a status holds only while something is under way.
+FLEETING = ("rate", "secondsLeft", "jobs", "verifications", "evicted", "victims", "mountingSince", "waitingSince")
 
 
 def text_of(moment: float) -> str:
@@ -21,6 +28,16 @@ def moment_of(text: str) -> float:
         return datetime.fromisoformat(text).timestamp() if text else 0.0
     except ValueError:
         return 0.0
+
+
+def kept(status: Mapping[str, Any]) -> Status:
+    """Return what of a status outlives its declaration."""
+    return {key: status[key] for key in KEPT if key in status}
+
+
+def lasting(status: Mapping[str, Any]) -> Status:
+    """Return what of a status lasts when nothing is under way any more."""
+    return {key: value for key, value in status.items() if key not in FLEETING}
 
 
 @dataclass

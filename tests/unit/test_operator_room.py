@@ -9,7 +9,10 @@ import pytest
 from alnair_operator.alluxio import Alluxio, Mount
 from alnair_operator.datasets import Dataset
 from alnair_operator.engine import SETTLED, Engine
+from alnair_operator.isolation import Guarded
+from alnair_operator.jvm import AlluxioError
 from alnair_operator.planning import Worker
+from alnair_operator.settings import Settings
 
 from tests.unit.operator_tools import Clock, Fake, declared, engine, settled
 
@@ -156,3 +159,46 @@ def test_two_loads_are_not_promised_the_same_space() -> None:
     heir = engine(fake, clock)
     heir.room.promise("n/a", 2000)
     assert settled(heir, second)["phase"] == "TooLarge"
+
+
+@pytest.mark.parametrize("successor", [False, True])
+@pytest.mark.parametrize("change", ["overlaps", "unbound", "limited", "unloaded"])
+def test_a_load_whose_declaration_becomes_one_that_is_not_loaded_leaves_no_job(change: str, successor: bool) -> None:
+    fake, clock, claims = Fake(), Clock(), {"x": "/srv/x"}
+    others: tuple[Dataset, ...] = ()
+
+    def process(prefixes: dict[str, tuple[str, ...]] | None = None) -> Engine:
+        return Guarded(Settings("alluxio", roots=("/srv",), prefixes=prefixes or {}), fake, now=clock, pause=clock.pause, claims=lambda dataset: claims)
+
+    one, dataset, status = process(), declared(source="pvc://x"), dict[str, Any]()
+    while status.get("phase") != "Loading" or not status.get("jobs"):
+        status = one.step(dataset, status).status
+    going = [f"cancel {number}" for number in status["jobs"]]
+    if change == "overlaps":
+        dataset, others = declared(source="pvc://x", path="/datasets/older/x", generation=2), (replace(declared("older"), created="2025-01-01T00:00:00Z"),)
+    elif change == "unbound":
+        dataset = declared(source="pvc://gone", generation=2)
+        claims.clear()
+    elif change == "unloaded":
+        dataset = declared(source="pvc://x", preload="none", generation=2)
+    # Who limits a namespace changes the operator, and so its process.
+    if successor or change == "limited":
+        one = process({"n": ("/datasets/y",)} if change == "limited" else None)
+    status = settled(one, dataset, status, others)
+    assert status["phase"] == ("Complete" if change == "unloaded" else "Failed") and "jobs" not in status
+    assert [call for call in fake.calls if call.startswith("cancel")] == going and not fake.jobs, "nobody could end them any more"
+
+
+def test_a_load_that_alluxio_refuses_to_go_on_with_leaves_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, sent = Fake(), list[int]()
+    one, send = engine(fake), fake.load
+
+    def load(paths: tuple[str, ...], replicas: int = 1) -> int:
+        if sent:
+            raise AlluxioError("The job service is at capacity")
+        sent.append(send(paths, replicas))
+        return sent[0]
+
+    monkeypatch.setattr(fake, "load", load)
+    assert settled(one, declared())["phase"] == "Failed"
+    assert fake.calls[-1] == f"cancel {sent[0]}" and not fake.jobs, "no status has named it yet"
