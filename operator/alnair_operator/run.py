@@ -47,8 +47,10 @@ def run(settings: Settings) -> int:
     admission = Admission(cluster, store, settings)
     Server(settings.webhook_port, {"/mutate": admission.review}, certificate.context).start()
     LOG.info("The webhook is served on port %d", settings.webhook_port)
+    # Before it leads: a JVM that starts may keep all other threads of this process waiting, and a Lease that nobody renews goes to another replica.
+    alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
     if wait_to_lead(leader, stop):
-        act(settings, cluster, store, leader, stop)
+        act(settings, cluster, store, alluxio, leader, stop)
     leader.give_up()
     return 0
 
@@ -68,10 +70,9 @@ def wait_to_lead(leader: Leader, stop: threading.Event) -> bool:
     return False
 
 
-def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop: threading.Event) -> None:
+def act(settings: Settings, cluster: Cluster, store: Store, alluxio: Alluxio, leader: Leader, stop: threading.Event) -> None:
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
-    alluxio = Alluxio(settings.masters, settings.job_masters, settings.user, os.environ.get("ALLUXIO_HOME") or HOME)
     claims, unmounted = functools.partial(claims_of, cluster), Unmounted(cluster, settings.remount_seconds)
     engine = Guarded(settings, alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, claims, unmounted)
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
@@ -82,10 +83,7 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
                 leader.acquire()
             except ERRORS as error:
                 LOG.warning("The Lease could not be renewed: %s", error)
-            if not leader.leads:
-                # Another replica may act from now on: nothing of this one may go on, not even what waits for Alluxio.
-                LOG.error("The Lease is lost; this process ends")
-                os._exit(3)
+            end_unless_leading(leader)
 
     def tidy() -> None:
         while not stop.wait(TIDY_SECONDS):
@@ -93,6 +91,8 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
                 if mistyped(item, time.time()):
                     cluster.forget(item)
 
+    # It may have stood still since it took the Lease, on a node that has no time for it.
+    end_unless_leading(leader)
     threading.Thread(target=renew, name="lease", daemon=True).start()
     threading.Thread(target=tidy, name="tidy", daemon=True).start()
 
@@ -117,6 +117,13 @@ def act(settings: Settings, cluster: Cluster, store: Store, leader: Leader, stop
         leader.give_up()
         # Threads that wait for Alluxio would hold the process; what they do is taken up by the next one.
         os._exit(code)
+
+
+def end_unless_leading(leader: Leader) -> None:
+    """End this process where another replica may act by now: nothing of this one may go on then, not even what waits for Alluxio."""
+    if not leader.leads:
+        LOG.error("The Lease is lost; this process ends")
+        os._exit(3)
 
 
 def claims_of(cluster: Cluster, dataset: Dataset) -> dict[str, str]:
