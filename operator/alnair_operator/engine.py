@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 UNDER_WAY = ("Pending", "Mounting", "Syncing", "Loading")
 SETTLED = ("Complete", "Incomplete", "Failed", "TooLarge")
 AWAY_SECONDS, TOO_LARGE_SECONDS = 10, 60
+# Load jobs that are active at a time, per worker, over all data sets.
+JOBS_PER_WORKER = 8
 # How long it is waited for space that is freed for a load.
 ROOM_SECONDS = 90
 # Workers free by and by; for so long what Alluxio says of a data set that was freed may be of before.
@@ -47,7 +49,7 @@ def lost_text(survey: Survey, dataset: Dataset) -> str:
 class Engine:
     """Takes data sets from phase to phase."""
 
-    def __init__(self, alluxio: Any, jobs_per_worker: int = 8, mount_job: Callable[[Dataset, str], MountJob] | None = None,
+    def __init__(self, alluxio: Any, mount_job: Callable[[Dataset, str], MountJob] | None = None,
                  end_mounts: Callable[[Dataset], bool] = lambda dataset: True,
                  claims: Callable[[Dataset], Mapping[str, str]] = lambda dataset: {}, unmounted: Unmounted | None = None,
                  now: Callable[[], float] = time.time, pause: Callable[[float], None] = time.sleep) -> None:  # fmt: skip
@@ -55,7 +57,6 @@ class Engine:
 
         Args:
             alluxio: Alluxio, as in alluxio.py.
-            jobs_per_worker: Load jobs that are active at a time, per worker, over all data sets.
             mount_job: Makes the Job that mounts with credentials the source's URI, or looks at it.
             end_mounts: Ends Jobs that mount a data set, and tells whether none is left.
             claims: Returns the host path of the data set's claim, by its name.
@@ -63,7 +64,7 @@ class Engine:
             now: Tells seconds since 1970.
             pause: Waits so many seconds.
         """
-        self.alluxio, self.jobs_per_worker, self.now, self.pause = alluxio, jobs_per_worker, now, pause
+        self.alluxio, self.now, self.pause = alluxio, now, pause
         self.mounts, self.room = Mounting(alluxio, mount_job, end_mounts, claims, unmounted or Unmounted()), Room(alluxio)
         self.loads: dict[str, Load] = {}
         # When each was last looked at, file by file, and those that pods wait to have looked at again.
@@ -260,7 +261,7 @@ class Engine:
         load = self.loads.get(dataset.key)
         if load is None:
             load = self.loads[dataset.key] = Load(dataset, before.get("jobs") or [])
-        limit = planning.share(self.jobs_per_worker * max(1, len(self.alluxio.workers())), len(self.loads))
+        limit = planning.share(JOBS_PER_WORKER * max(1, len(self.alluxio.workers())), len(self.loads))
         end = self.now() + LOOK_SECONDS
         known = set(load.active)
         while not load.over:

@@ -74,7 +74,7 @@ def act(settings: Settings, cluster: Cluster, store: Store, alluxio: Alluxio, le
     """Run the handlers while this replica leads; a process that loses the Lease ends, and its container begins anew."""
     registry = kopf.OperatorRegistry()
     claims, unmounted = functools.partial(claims_of, cluster), Unmounted(cluster, settings.remount_seconds)
-    engine = Guarded(settings, alluxio, settings.jobs_per_worker, cluster.mount_job, cluster.end_mounts, claims, unmounted)
+    engine = Guarded(settings, alluxio, cluster.mount_job, cluster.end_mounts, claims, unmounted)
     handlers.register(registry, handlers.Work(cluster, store, engine, settings))
 
     def renew() -> None:

@@ -32,7 +32,6 @@ class Settings:
         metrics_port: Port of metrics, health and of what init containers ask.
         user: Who the operator is to Alluxio.
         service: Host and port under which init containers reach the operator.
-        jobs_per_worker: Load jobs that are active at a time, per worker.
         remount_seconds: How long the nodes know files of a path that was unmounted; what is mounted there next waits so long.
     """
 
@@ -52,7 +51,6 @@ class Settings:
     metrics_port: int = 8002
     user: str = "alluxio"
     service: str = ""
-    jobs_per_worker: int = 8
     remount_seconds: int = 120
 
     @classmethod
@@ -95,6 +93,5 @@ class Settings:
             on_failure=on_failure, hold_seconds=number("ALNAIR_HOLD_SECONDS", 600), image=environment.get("ALNAIR_IMAGE", ""),
             pull_secrets=environment.get("ALNAIR_PULL_SECRETS") == "true",
             webhook_port=number("ALNAIR_WEBHOOK_PORT", 9443), metrics_port=metrics_port, user=environment.get("ALNAIR_USER") or "alluxio",
-            service=f"{host}:{metrics_port}", jobs_per_worker=number("ALNAIR_JOBS_PER_WORKER", 8),
-            remount_seconds=number("ALNAIR_REMOUNT_SECONDS", 120),
+            service=f"{host}:{metrics_port}", remount_seconds=number("ALNAIR_REMOUNT_SECONDS", 120),
         )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from alnair_operator import jvm
 from chart_tools import complaints, find
 from role_tools import rendered, value
 
@@ -159,7 +160,18 @@ def test_the_environment_says_what_the_role_was_told() -> None:
         "ALNAIR_WEBHOOK_PORT": "9443",
         "ALNAIR_METRICS_PORT": "8002",
         "ALNAIR_USER": "alluxio",
+        "ALNAIR_JVM_HEAP": jvm.HEAP,
     }
+
+
+def test_the_heap_of_the_jvm_follows_the_memory_that_a_pod_may_have() -> None:
+    def heap(resources: dict[str, Any]) -> str:
+        return str(environment(dataset_operator_resources=resources)["ALNAIR_JVM_HEAP"])
+
+    assert heap({"limits": {"cpu": "2", "memory": "4Gi"}}) == "1536m" and heap({"limits": {"memory": "512Mi"}}) == "192m"
+    assert heap({"limits": {"memory": 2**31}}) == heap({"limits": {"memory": "2G"}}) == "768m"
+    # Whose memory nobody limits has what it always had.
+    assert heap({"requests": {"memory": "2Gi"}}) == heap({"limits": {"cpu": "2"}}) == heap({}) == jvm.HEAP
 
 
 def test_masters_follow_the_inventory_and_prefixes_are_json() -> None:
