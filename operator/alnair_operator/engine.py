@@ -40,12 +40,6 @@ FREE = "free"
 FRESH_SECONDS = 10
 
 
-def lost_text(survey: Survey, dataset: Dataset) -> str:
-    """Return what of a data set that was cached is not, as a sentence."""
-    needed = size(survey.needed(dataset.replicas))
-    return f"{survey.lacking} of {survey.files} files, {needed}, are not cached any more or are new: evicted, lost with a worker, or found since."
-
-
 class Engine:
     """Takes data sets from phase to phase."""
 
@@ -182,8 +176,11 @@ class Engine:
             return Step({**left, "message": wait.message, "mountingSince": text_of(self.now() + wait.seconds)}, wait.seconds)
         after: Status = {**before, "mounted": self.mounts.mounted(dataset)}
         after["interval"] = self.mounts.keep_fresh(dataset, before.get("interval") or "", others)
+        after["pinned"] = self.mounts.unpin(dataset, before.get("pinned"))
         if dataset.preload == "none":
-            return self.settle(dataset, after, "Complete", "It is mounted. Nothing is loaded before it is read (preload: none).")
+            after["pinned"] = self.mounts.pin(dataset)
+            how = "It is pinned, so Alluxio loads what it gets to know of it" if dataset.pin else "Nothing is loaded before it is read"
+            return self.settle(dataset, after, "Complete", f"It is mounted. {how} (preload: none).")
         return Step({**after, "phase": "Syncing", "message": f"{dataset.source} is listed."})
 
     def syncing(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
@@ -199,11 +196,8 @@ class Engine:
         if not before.get("evicted"):
             for path in dataset.loaded_paths:
                 self.alluxio.sync(path)
-        if dataset.pin or before.get("pinned"):
-            for path in dataset.loaded_paths:
-                self.alluxio.pin(path, dataset.pin)
         survey = self.look(dataset)
-        after = {key: value for key, value in before.items() if key != "waitingSince"} | {**survey.figures(dataset.replicas), "jobs": [], "pinned": dataset.pin}
+        after = {key: value for key, value in before.items() if key != "waitingSince"} | {**survey.figures(dataset.replicas), "jobs": []}
         if not survey.files:
             raise DatasetError(
                 f"No file was found in {', '.join(dataset.loaded_paths)}, which is {dataset.source}: is it empty, or gone, or is its path another?"
@@ -211,10 +205,11 @@ class Engine:
         if survey.files < (before.get("files") or 0):
             # What one listing of the source does not name may be its fault: fewer files than before are believed when they are seen twice.
             return Step({**after, "message": f"{dataset.source} is listed once more, for it has fewer files than before."}, LOOK_PAUSE)
+        if dataset.preload == "metadata" or not survey.lacking:
+            after["pinned"] = self.mounts.pin(dataset)
         if dataset.preload == "metadata":
-            return self.settle(
-                dataset, after, "Complete", f"{survey.files} files with {size(survey.bytes)} are known. None is loaded before it is read (preload: metadata)."
-            )
+            how = "They are pinned, so Alluxio loads them" if dataset.pin else "None is loaded before it is read"
+            return self.settle(dataset, after, "Complete", f"{survey.files} files with {size(survey.bytes)} are known. {how} (preload: metadata).")
         if not survey.lacking:
             return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached.")
         return self.admit(dataset, after, survey, others)
@@ -239,7 +234,8 @@ class Engine:
         needed = survey.needed(dataset.replicas)
         if why := self.room.admit(dataset, needed):
             return self.make_room(dataset, before, needed, why, others)
-        after = {key: value for key, value in before.items() if key not in ("evicted", "victims")}
+        # Not before it is let in: Alluxio loads by itself what is pinned, however little room there is.
+        after = {key: value for key, value in before.items() if key not in ("evicted", "victims")} | {"pinned": self.mounts.pin(dataset)}
         message = f"{survey.lacking} of {survey.files} files, {size(needed)}, are loaded."
         return Step({**after, "phase": "Loading", "message": message, "verifications": 0})
 
@@ -329,7 +325,7 @@ class Engine:
             # By a listing that somebody's reading has caused (syncInterval), and may be wrong.
             return Step({**before, "phase": "Syncing", "message": f"{dataset.source} is listed, for Alluxio knows fewer files than before."})
         if survey.lacking:
-            lost = lost_text(survey, dataset)
+            lost = survey.lost(dataset.replicas)
             if dataset.key in self.wanted:
                 return Step({**after, "phase": "Syncing", "message": f"{lost} They are loaded again, for pods wait for them."})
             return self.settle(dataset, after, "Incomplete", f"{lost} They are loaded with another text in the annotation {datasets.RELOAD}.")
@@ -362,7 +358,7 @@ class Engine:
             # From its start: what was declared may not be mounted, where that was cancelled.
             return Step({**after, "phase": "Pending", "message": f"It is cached by now; {dataset.source} is listed."})
         if survey.cached < (before.get("cachedBytes") or 0):
-            after["message"] = f"{lost_text(survey, dataset)} They are loaded with another text in the annotation {datasets.RELOAD}."
+            after["message"] = f"{survey.lost(dataset.replicas)} They are loaded with another text in the annotation {datasets.RELOAD}."
         return Step(after, max(1.0, min(max(VERIFY_SECONDS, 20 * (self.now() - begun)), self.end_of(dataset, after) - self.now())))
 
     def failed(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:

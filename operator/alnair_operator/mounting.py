@@ -147,6 +147,36 @@ class Mounting:
         if path and interval != "-1":
             self.alluxio.sync_interval(path, "-1")
 
+    def pin(self, dataset: Dataset) -> list[str]:
+        """Keep what is loaded of a data set from being evicted, where that is declared; returns what is pinned, as ``unpin`` takes it.
+
+        What Alluxio knows of it and does not hold, it then loads by itself, about once a minute.
+        """
+        paths = dataset.loaded_paths if dataset.pin else []
+        for path in paths:
+            if self.alluxio.status(path) is None:
+                # Of which nobody has asked before.
+                self.alluxio.status(path, 0)
+            self.alluxio.pin(path, True)
+        return paths
+
+    def unpin(self, dataset: Dataset, told: Any) -> list[str]:
+        """Let what was pinned of a data set and is not meant to be any more be evicted; returns what still is pinned.
+
+        Args:
+            dataset: The data set.
+            told: What ``pin`` has returned; operators of before have noted only whether something was pinned.
+        """
+        pinned = told if isinstance(told, list) else [dataset.path] if told else []
+        meant = dataset.loaded_paths if dataset.pin else []
+        # What lies elsewhere was unmounted, and may be another data set's by now.
+        mine = [path for path in pinned if datasets.within(path, dataset.path)]
+        kept = [path for path in mine if any(datasets.within(path, one) for one in meant)]
+        for path in mine:
+            if path not in kept and self.alluxio.status(path) is not None:
+                self.alluxio.pin(path, False)
+        return kept
+
     def unmount(self, dataset: Dataset, path: str) -> None:
         """Take a data set's mount away, if there is one; the source keeps all that it has.
 

@@ -87,6 +87,11 @@ class Survey:
         return {"files": self.files, "bytes": self.bytes, "cachedBytes": self.cached, "cachedPercent": self.percent, "size": size(self.bytes),
                 "neededBytes": self.needed(replicas)}  # fmt: skip
 
+    def lost(self, replicas: int) -> str:
+        """Return what of a data set that was cached is not, as a sentence."""
+        needed = size(self.needed(replicas))
+        return f"{self.lacking} of {self.files} files, {needed}, are not cached any more or are new: evicted, lost with a worker, or found since."
+
     @property
     def percent(self) -> int:
         """Return the share that is cached, rounded down: 100 is said only where no file lacks a byte."""

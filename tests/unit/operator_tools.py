@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alnair_operator.alluxio import Job, Mount
-from alnair_operator.datasets import Dataset
+from alnair_operator.datasets import Dataset, within
 from alnair_operator.engine import SETTLED, Engine
 from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.planning import File, Worker
@@ -38,6 +38,8 @@ class Fake:
         self.on_job: Hook = lambda: None
         self.away = False
         self.intervals: dict[str, str] = {}
+        self.folders: set[str] = set()
+        self.pinned: set[str] = set()
 
     def up(self) -> None:
         if self.away:
@@ -56,6 +58,7 @@ class Fake:
     def unmount(self, path: str) -> None:
         self.calls.append(f"unmount {path}")
         del self.table[path]
+        self.folders, self.pinned = ({one for one in some if not within(one, path)} for some in (self.folders, self.pinned))
 
     def sync_interval(self, path: str, interval: str) -> None:
         self.intervals[path] = interval
@@ -77,8 +80,18 @@ class Fake:
                 copies = self.copies.get(name, 1) if name in self.cached else 0
                 take(File(name, length, length if copies else 0, copies >= replicas, held=min(copies, replicas) * length))
 
+    def status(self, path: str, interval: int = -1) -> File | None:
+        self.up()
+        if interval == 0 and any(within(f"{root}/{name}", path) for root in self.table for name in self.source):
+            self.folders.add(path)
+        there = path in self.table or path in self.folders or any(within(name, path) for name in self.known)
+        return File(path, self.known.get(path, 0), 0, False) if there else None
+
     def pin(self, path: str, pinned: bool) -> None:
+        if self.status(path) is None:
+            raise AlluxioError(f'{path} cannot be pinned: Path "{path}" does not exist')
         self.calls.append(f"pin {path} {pinned}")
+        self.pinned = {one for one in self.pinned if not within(one, path)} | ({path} if pinned else set())
 
     def free(self, path: str) -> None:
         self.calls.append(f"free {path}")
