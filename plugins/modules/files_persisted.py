@@ -114,12 +114,15 @@ def main() -> None:
         while (now := left()[0]) and time.monotonic() < deadline:
             time.sleep(2)
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException) as error:
-        module.fail_json(msg=f"What only workers hold could not be persisted, so none was removed or restarted: {error}")
+        module.fail_json(
+            msg=f"What only workers hold could not be persisted, so none was removed or restarted: {error}. Mend that and run this again; in an "
+            "upgrade, rollback or teardown -e alluxio_force=true lets it go."
+        )
     if now:
         module.fail_json(
             msg=f"Not persisted after {params['timeout']} s, so no worker was removed or restarted: {some(now)}. "
             "Does their under storage, one that all pods share, take files? Remove or persist them yourself (alluxio fs persist) and run this again; in an "
-            "upgrade or rollback -e alluxio_force=true lets them go."
+            "upgrade, rollback or teardown -e alluxio_force=true lets them go."
         )
     module.exit_json(changed=True, files=files, lost=lost)
 

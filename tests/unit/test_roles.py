@@ -86,6 +86,17 @@ def test_verify_asks_the_first_master_by_the_name_that_it_has() -> None:
     assert {value("alluxio_chart", pod, alluxio_chart_before={"masters": "full-master"}) for pod in pods} == {"full-master-0"}
 
 
+@pytest.mark.parametrize(("leader", "force", "saved"), [("m-0", False, True), ("m-0", True, False), (None, False, False)])
+def test_a_teardown_saves_what_only_workers_hold_before_the_release_goes(leader: str | None, *, force: bool, saved: bool) -> None:
+    tasks = load(HOME / "roles" / "alluxio_chart" / "tasks" / "absent.yml")
+    (place,) = [number for number, task in enumerate(tasks) if task.get("ansible.builtin.include_tasks") == "persist.yml"]
+    assert place < next(number for number, task in enumerate(tasks) if "alnair.alluxio.helm_release" in task)
+    # Who forces it does not even ask; in a check it is told what would be saved.
+    told = {"alluxio_chart_force": force} | ({} if force else {"alluxio_chart_before": {"leader": leader}})
+    assert value("alluxio_chart", "{{ " + " and ".join(f"({condition})" for condition in tasks[place]["when"]) + " }}", **told) is saved
+    assert "ansible_check_mode" not in str(tasks[place])
+
+
 def test_no_knob_stands_where_an_inventory_could_not_turn_it() -> None:
     knobs = {name for role in ROLES for name in options(role)}
     assert not knobs & set(load(HOME / "group_vars" / "all.yml"))
