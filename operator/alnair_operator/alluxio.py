@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from alnair_operator import masterlog
 from alnair_operator.jvm import HOME, AlluxioAway, AlluxioError, java_errors, start_jvm
-from alnair_operator.planning import File, Worker
+from alnair_operator.planning import File, Worker, unsaved
 
 LOG = logging.getLogger(__name__)
 READ_BYTES = 1 << 20
@@ -246,7 +246,8 @@ class Alluxio:
         """Return what a status of Alluxio's says of a file."""
         length, percent = int(status.getLength()), int(status.getInAlluxioPercentage())
         # A file that is being written has no length yet that could be relied on.
-        whole = percent >= 100 and bool(status.isCompleted())
+        completed = bool(status.isCompleted())
+        whole = percent >= 100 and completed
         held = cached = length if percent >= 100 else length * percent // 100
         if replicas > 1 and length:
             blocks = [block.getBlockInfo() for block in status.getFileBlockInfos()]
@@ -254,7 +255,7 @@ class Alluxio:
             whole = whole and all(count >= replicas for count, _bytes in copies)
             held = sum(min(count, replicas) * size for count, size in copies)
         changed, fingerprint = int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or "")
-        return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held)
+        return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held, unsaved(str(status.getPersistenceState()), completed))
 
     def status(self, path: str, interval: int = -1) -> File | None:
         """Return a file, or None where Alluxio has none of that path.
@@ -304,6 +305,11 @@ class Alluxio:
         with java_errors(f"{path} cannot be dropped from the cache"):
             options = self.alluxio.grpc.DeletePOptions.newBuilder().setRecursive(True).setAlluxioOnly(True).setUnchecked(True).build()
             self.files.delete(self.uri(path), options)
+
+    def persist(self, path: str) -> None:
+        """Ask Alluxio to write to the source, by and by, a file that only workers hold; of one that it is at it begins anew."""
+        with java_errors(f"{path} cannot be written to its source"):
+            self.files.persist(self.uri(path))
 
     def workers(self) -> list[Worker]:
         """Return the live workers with their space."""

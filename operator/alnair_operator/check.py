@@ -26,7 +26,8 @@ SHOWN, LISTED = 50, 5000
 # Files that are queued at a time to be read.
 QUEUED = 1000
 # What may be wrong with a file, with the sentence for the table.
-UNKNOWN, GONE, LENGTH, CHANGED, CONTENT, UNREADABLE, UNCACHED = "unknown", "gone", "length", "changed", "content", "unreadable", "uncached"
+UNKNOWN, GONE, LENGTH, CHANGED = "unknown", "gone", "length", "changed"
+CONTENT, UNREADABLE, UNCACHED, UNSAVED = "content", "unreadable", "uncached", "unsaved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Difference:
 
     Attributes:
         path: Relative to the data set.
-        kind: unknown (Alluxio does not know it), gone (at the source), length, changed, content, unreadable, uncached (though all is to be loaded).
+        kind: unknown (Alluxio does not know it), gone (at the source), length, changed, content, unreadable, uncached (though all is to be loaded),
+            unsaved (written through Alluxio, and not at the source yet).
         reason: A sentence.
     """
 
@@ -153,6 +155,8 @@ def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = Fals
 
 def metadata(path: str, file: File, entry: Entry | None) -> Difference | None:
     """Return how what Alluxio knows of a file differs from what the source says."""
+    if file.unsaved:
+        return Difference(path, UNSAVED, f"the source does not have it yet: {file.unsaved}")
     if entry is None:
         return Difference(path, GONE, "Alluxio knows it, and it is gone at the source")
     if file.length != entry.length:
@@ -197,6 +201,8 @@ def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[
 def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False, sample: int = 0) -> Report:
     """Put right what differs, and compare once more; the source is only read.
 
+    What is not at the source yet stays as it is, and still differs: Alluxio may have the only copy of it.
+
     Args:
         dataset: The data set.
         alluxio: Alluxio, as in alluxio.py.
@@ -208,8 +214,9 @@ def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False
     again: list[File] = []
     for item in before.differences:
         path = f"{dataset.path}/{item.path}"
-        if item.kind not in (UNKNOWN, UNCACHED) and alluxio.status(path) is not None:
-            alluxio.forget(path)
+        # Nor is the source looked at for it, which may have something else by its name: Alluxio would take that instead.
+        if item.kind not in (UNKNOWN, UNCACHED) and not forgotten(alluxio, path):
+            continue
         if item.kind != GONE:
             found = alluxio.status(path, 0)
             if found and dataset.preload == "all":
@@ -226,6 +233,16 @@ def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False
     for path in dataset.loaded_paths:
         alluxio.each(path, count, dataset.replicas)
     return before
+
+
+def forgotten(alluxio: Any, path: str) -> bool:
+    """Drop what Alluxio knows and holds of a file; tells False where that may be the only copy, as of one that is written just now."""
+    found = alluxio.status(path)
+    if found and found.unsaved:
+        return False
+    if found:
+        alluxio.forget(path)
+    return True
 
 
 def load(alluxio: Any, files: list[File], replicas: int) -> None:

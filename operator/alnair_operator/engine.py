@@ -169,12 +169,12 @@ class Engine:
         waited = self.now() - moment_of(before.get("mountingSince") or "")
         wait = self.mounts.mount(dataset, before.get("mounted") or {}, others, waited)
         if wait and wait.begun:
-            return Step({**before, "mounted": {"path": dataset.path, "source": dataset.source}, "message": wait.message}, wait.seconds)
+            return Step({**before, "mounted": self.mounts.begun(dataset, before.get("mounted") or {}), "message": wait.message}, wait.seconds)
         if wait:
             # Nothing of it is mounted, and its time begins with the end of the wait.
             left = {key: value for key, value in before.items() if key != "mounted"}
             return Step({**left, "message": wait.message, "mountingSince": text_of(self.now() + wait.seconds)}, wait.seconds)
-        after: Status = {**before, "mounted": self.mounts.mounted(dataset)}
+        after: Status = {**before, "mounted": self.mounts.mounted(dataset, before.get("mounted") or {})}
         after["interval"] = self.mounts.keep_fresh(dataset, before.get("interval") or "", others)
         after["pinned"] = self.mounts.unpin(dataset, before.get("pinned"))
         if dataset.preload == "none":
@@ -389,6 +389,5 @@ class Engine:
         self.looked.pop(dataset.key, None)
         self.mounts.forget_interval(status.get("interval") or "")
         # That the mount has begun may not have been written down yet.
-        path = (status.get("mounted") or {}).get("path") or ""
-        if path or status.get("phase") == "Mounting":
-            self.mounts.unmount(dataset, path)
+        if status.get("mounted") or status.get("phase") == "Mounting":
+            self.mounts.unmount(dataset, status.get("mounted") or {})

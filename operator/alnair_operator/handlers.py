@@ -79,9 +79,15 @@ class Work:
 
     def remove(self, item: dict[str, Any]) -> None:
         """Unmount a data set that is deleted."""
-        dataset = Dataset.of(item)
+        dataset, before = Dataset.of(item), item.get("status") or {}
         with self.lock(dataset.key):
-            self.engine.remove(dataset, item.get("status") or {})
+            try:
+                self.engine.remove(dataset, before)
+            except AlluxioError as error:
+                # Whoever waits for its end looks there, and names it where the time is over.
+                with contextlib.suppress(*ERRORS):
+                    self.cluster.write_status(dataset, before, {**before, "message": f"It is not removed yet. {error}. It is tried again."})
+                raise
             self.removed.add(f"{dataset.key} {item['metadata']['uid']}")
         for metric in (metrics.BYTES, metrics.CACHED, metrics.FILES, metrics.FAILED, metrics.RATE):
             with contextlib.suppress(KeyError):

@@ -25,7 +25,7 @@ class AlluxioError(Exception):
 
 
 class AlluxioAway(AlluxioError):
-    """Alluxio does not answer; it is worth another try."""
+    """Alluxio does not answer, or is not so far yet; it is worth another try."""
 
 
 def jars(home: str = HOME) -> list[str]:

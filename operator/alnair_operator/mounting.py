@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from alnair_operator import datasets
 from alnair_operator.datasets import Dataset, DatasetError
+from alnair_operator.jvm import AlluxioAway, AlluxioError
+from alnair_operator.planning import HELD, File
 from alnair_operator.steps import text_of
 from alnair_operator.unmounted import Unmounted
 
+LOG = logging.getLogger(__name__)
 # What a mount job may have seen of the source before it is given up.
 MOUNT_SECONDS = 240
+# How long another declaration waits until the source has what was written by the one before; who removes a data set sets the time himself.
+SAVE_SECONDS = 600
+# Files that are asked to be written to the source at a time, and that are named.
+SAVED_FILES, NAMED_FILES = 1000, 3
 
 
 @dataclass
@@ -52,22 +60,23 @@ class Mounting:
         Raises:
             DatasetError: it cannot be mounted as it is declared.
             AlluxioError: Alluxio refused.
+            AlluxioAway: it is worth another try.
         """
         ufs, mounts = datasets.ufs(dataset, self.claims(dataset)), self.alluxio.mounts()
         found, options, old = mounts.get(dataset.path), datasets.mount_options(dataset), before.get("path") or ""
         if old and old != dataset.path and old in mounts and not any(other.path == old for other in others):
-            self.take_away(old)
+            self.take_away(old, mounts[old], before, waited)
         if found and not datasets.same_ufs(found.ufs, ufs):
             if old != dataset.path:
                 raise DatasetError(f"{dataset.path} is a mount of {found.ufs} already. Give the data set another path, or unmount that one first")
-            self.take_away(dataset.path)
+            self.take_away(dataset.path, found, before, waited)
             found = None
         # Other options leave files and blocks as they are: who has its mount waits for nothing.
         if not found and (wait := self.forgotten(dataset)):
             return wait
         if dataset.credentials:
             # What does not concern the mount, such as what is loaded, takes no Job.
-            return None if found and before.get("mark") == self.mounted(dataset)["mark"] else self.by_job(dataset, ufs, waited)
+            return None if found and before.get("mark") == self.mounted(dataset, before)["mark"] else self.by_job(dataset, ufs, waited)
         # Alluxio's own answer holds the masks of credentials of an earlier declaration, too: those must go.
         if found and (found.read_only != dataset.read_only or found.options != options):
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options, update=True)
@@ -104,12 +113,17 @@ class Mounting:
             begun=False,
         )
 
-    def mounted(self, dataset: Dataset) -> dict[str, str]:
+    def begun(self, dataset: Dataset, before: Mapping[str, str]) -> dict[str, str]:
+        """Return what tells later that this may be mounted, and whether it could be written to at any time since it was declared."""
+        written = {"written": "yes"} if before.get("written") or not dataset.read_only else {}
+        return {"path": dataset.path, "source": dataset.source, **written}
+
+    def mounted(self, dataset: Dataset, before: Mapping[str, str]) -> dict[str, str]:
         """Return what tells later that this was mounted; the credentials are read anew when somebody asks for another load."""
         options = datasets.mount_options(dataset)
         ufs = datasets.ufs(dataset, self.claims(dataset))
         told = [dataset.uid, dataset.reload, ufs, dataset.path, dataset.read_only, dataset.credentials, options]
-        return {"path": dataset.path, "source": dataset.source, "ufs": ufs, "mark": datasets.mark(json.dumps(told))}
+        return {**self.begun(dataset, before), "ufs": ufs, "mark": datasets.mark(json.dumps(told))}
 
     def by_job(self, dataset: Dataset, ufs: str, waited: float) -> Wait | None:
         """Let a Job mount that sees the credentials, which the operator does not; returns what is waited for."""
@@ -177,23 +191,73 @@ class Mounting:
                 self.alluxio.pin(path, False)
         return kept
 
-    def unmount(self, dataset: Dataset, path: str) -> None:
+    def unmount(self, dataset: Dataset, before: Mapping[str, str]) -> None:
         """Take a data set's mount away, if there is one; the source keeps all that it has.
 
         Args:
             dataset: The data set.
-            path: Where it is known to be mounted; empty where its mount may have begun without being written down.
+            before: What it has mounted, as ``mounted`` returns it; empty where its mount may have begun without being written down.
         """
-        mounts = self.alluxio.mounts()
+        path, mounts = before.get("path") or "", self.alluxio.mounts()
         # Or somebody else was faster.
         if not path and self.holds(dataset, mounts):
             path = dataset.path
         if path in mounts:
-            self.take_away(path)
+            self.take_away(path, mounts[path], before)
 
-    def take_away(self, path: str) -> None:
-        """Take a mount point away, and note it."""
+    def take_away(self, path: str, mount: Any, before: Mapping[str, str], waited: float = 0) -> None:
+        """Take a mount point away, and note it.
+
+        Args:
+            path: The mount point.
+            mount: What Alluxio says of it.
+            before: What the data set has mounted, as ``mounted`` returns it.
+            waited: Seconds since that was to be done; 0 where it is waited for without end.
+
+        Raises:
+            AlluxioAway: its source does not have yet what was written there.
+            AlluxioError: it did not get it in time.
+        """
+        # An unmount drops all files, also those of which there is no other copy.
+        if before.get("written") or not mount.read_only:
+            self.save(path, waited)
         # Before it for a process that does not live to see the end, and after it for the time: a large one takes a while.
         self.unmounted.note(path)
         self.alluxio.unmount(path)
         self.unmounted.note(path)
+
+    def save(self, path: str, waited: float = 0) -> None:
+        """Have what only workers hold of a mount written to its source.
+
+        Args:
+            path: The mount point.
+            waited: As in ``take_away``.
+
+        Raises:
+            AlluxioAway: not all of it is there yet.
+            AlluxioError: it did not get there in time.
+        """
+        count, named, held = 0, list[str](), list[str]()
+
+        def take(file: File) -> None:
+            nonlocal count
+            count += bool(file.unsaved)
+            if file.unsaved and len(named) < NAMED_FILES:
+                named.append(f"{file.path} ({file.unsaved})")
+            if file.unsaved == HELD and len(held) < SAVED_FILES:
+                held.append(file.path)
+
+        self.alluxio.each(path, take)
+        # Not what is on its way already: that would begin anew each time, and a large file never get there.
+        for name in held:
+            try:
+                self.alluxio.persist(name)
+            except AlluxioAway:
+                raise
+            except AlluxioError as error:
+                LOG.warning("%s", error)
+        if count:
+            raise (AlluxioAway if waited < SAVE_SECONDS else AlluxioError)(
+                f"{path} stays as it is mounted until its source has what was written there, or that is removed. {count} files are lacking, such as "
+                f"{', '.join(named)}"
+            )

@@ -12,6 +12,8 @@ BATCH_FILES, BATCH_BYTES = 64, 256 << 20
 SINGLES = 1000
 MARGIN = 0.10
 SHOWN_FAILURES = 20
+# Why a source lacks a file that Alluxio has.
+WRITING, HELD, COMING = "it is still being written", "only workers hold it", "it is on its way there"
 # More copies of a block than any cluster has workers: where all that are held count.
 ALL_COPIES = 1 << 30
 
@@ -27,6 +29,7 @@ class File(NamedTuple):
         changed: When the source says that it was changed, in milliseconds since 1970.
         fingerprint: What the source said of it when it was last looked at.
         held: The bytes of all its copies that count, which are as many of each block as are asked for at most.
+        unsaved: Why the source does not have it as it was written through Alluxio, so that nothing may be dropped of it; empty where it has.
     """
 
     path: str
@@ -36,6 +39,19 @@ class File(NamedTuple):
     changed: int = 0
     fingerprint: str = ""
     held: int = 0
+    unsaved: str = ""
+
+
+def unsaved(state: str, completed: bool) -> str:
+    """Return why the source does not have a file, as a File says it.
+
+    Args:
+        state: How far it is persisted, in Alluxio's word. Of what is LOST nobody has anything that could be saved.
+        completed: Whether who writes it has closed it.
+    """
+    if not completed and state != "LOST":
+        return WRITING
+    return {"NOT_PERSISTED": HELD, "TO_BE_PERSISTED": COMING}.get(state, "")
 
 
 class Worker(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import s3
-from caching import NAMESPACE, ROOT, Objects, folder, fuse_sums, kill_operator, numbered, put, runner, shares, until
+from caching import BUCKET, NAMESPACE, ROOT, Objects, folder, fuse_sums, kill_operator, numbered, put, runner, shares, until
 from reading import nodes
 
 # They need the lab with LAB_DATASETS=1, as make test-all raises it.
@@ -78,6 +78,38 @@ def test_what_is_mounted_at_a_path_of_before_is_read_as_it_is(objects: Objects, 
     objects.reach(name, "Complete")
     for node in nodes():
         assert fuse_sums(f"/datasets/{name}", node, cold=False) == new
+
+
+def test_what_is_pinned_is_what_is_declared_to_be(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    put(store, "pinned", ["train/a", "val/a"])
+
+    def pinned() -> set[str]:
+        parts = ["", "train", "val"]
+        return {part for part in parts if "pinned=true" in execute("alluxio-master-0", f"alluxio fs stat /datasets/pinned/{part}", "alluxio-master")}
+
+    objects.stored("pinned", store, preload="none", pin=True, subPaths=["train", "val"])
+    objects.reach("pinned", "Complete")
+    assert pinned() == {"train", "val"}
+    objects.change("pinned", subPaths=["train"])
+    objects.reach("pinned", "Complete")
+    assert pinned() == {"train"}
+    objects.change("pinned", pin=False)
+    objects.reach("pinned", "Complete")
+    assert pinned() == set()
+
+
+def test_what_only_workers_hold_outlives_a_repair_and_an_unmount(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    put(store, "scribbled", numbered(2))
+    objects.stored("scribbled", store, readOnly=False)
+    objects.reach("scribbled", "Complete")
+    copy = "alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE copyFromLocal /tmp/scribble /datasets/scribbled/only"
+    execute("alluxio-master-0", f"head -c 100000 /dev/urandom > /tmp/scribble && {copy} >&2", "alluxio-master")
+    repaired = runner("dataset", "repair", "scribbled")
+    assert repaired.returncode == 1 and "unsaved" in repaired.stdout, repaired.stdout + repaired.stderr
+    assert set(shares(execute, "/datasets/scribbled")) == {*numbered(2), "only"} and len(store.door.list(BUCKET, "scribbled/")) == 2
+    result = runner("dataset", "unmount", "scribbled")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "scribbled/only" in store.door.list(BUCKET, "scribbled/")
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ class Fake:
         self.intervals: dict[str, str] = {}
         self.folders: set[str] = set()
         self.pinned: set[str] = set()
+        self.unsaved: dict[str, str] = {}
+        self.stuck: set[str] = set()
 
     def up(self) -> None:
         if self.away:
@@ -60,6 +62,12 @@ class Fake:
         del self.table[path]
         self.folders, self.pinned = ({one for one in some if not within(one, path)} for some in (self.folders, self.pinned))
 
+    def persist(self, path: str) -> None:
+        self.calls.append(f"persist {path}")
+        if path in self.stuck:
+            raise AlluxioError(f"{path} cannot be written to its source: permission denied")
+        del self.unsaved[path]
+
     def sync_interval(self, path: str, interval: str) -> None:
         self.intervals[path] = interval
 
@@ -69,7 +77,7 @@ class Fake:
         for root in self.table:
             if path == root or path.startswith(f"{root}/"):
                 now = {f"{root}/{name}": length for name, length in self.source.items()}
-                gone = {name for name, length in self.known.items() if name.startswith(f"{root}/") and now.get(name) != length}
+                gone = {name for name, length in self.known.items() if name.startswith(f"{root}/") and now.get(name) != length} - {*self.unsaved}
                 self.cached -= gone
                 self.known = {name: length for name, length in self.known.items() if name not in gone} | now
 
@@ -78,7 +86,8 @@ class Fake:
         for name, length in sorted(self.known.items()):
             if name == path or name.startswith(f"{path}/"):
                 copies = self.copies.get(name, 1) if name in self.cached else 0
-                take(File(name, length, length if copies else 0, copies >= replicas, held=min(copies, replicas) * length))
+                held = min(copies, replicas) * length
+                take(File(name, length, length if copies else 0, copies >= replicas, held=held, unsaved=self.unsaved.get(name, "")))
 
     def status(self, path: str, interval: int = -1) -> File | None:
         self.up()

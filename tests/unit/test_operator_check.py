@@ -19,7 +19,7 @@ from alnair_operator.alluxio import Job, Mount
 from alnair_operator.datasets import Dataset, DatasetError
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.masterlog import set_level
-from alnair_operator.planning import File
+from alnair_operator.planning import COMING, HELD, WRITING, File
 from alnair_operator.sources import Bucket, Entry, Folder
 
 DATASET = Dataset.of({"metadata": {"name": "x", "namespace": "n"}, "spec": {"source": "/srv/x", "path": "/d"}})
@@ -30,6 +30,7 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.copies, self.marks, self.uncached = folder, dict[str, bytes](), dict[str, str](), set[str]()
+        self.unsaved: dict[str, str] = {}
         for path, entry in Folder(str(folder)).entries():
             self.take(path, entry)
         self.loaded: list[str] = []
@@ -40,7 +41,11 @@ class Cache:
     def file(self, path: str) -> File:
         length = len(self.copies[path])
         missing = path in self.uncached
-        return File(f"/d/{path}", length, 0 if missing else length, not missing, 0, self.marks[path])
+        return File(f"/d/{path}", length, 0 if missing else length, not missing, 0, self.marks[path], unsaved=self.unsaved.get(path, ""))
+
+    def write(self, path: str, why: str = HELD) -> None:
+        """Let a pod write a file."""
+        self.copies[path], self.marks[path], self.unsaved[path] = b"precious", "", why
 
     def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
         for name in sorted(self.copies):
@@ -55,12 +60,14 @@ class Cache:
 
     def status(self, path: str, interval: int = -1) -> File | None:
         name = path[3:]
+        assert interval < 0 or name not in self.unsaved, "what the source has by that name takes its place"
         if interval == 0 and (self.folder / name).exists():
             self.take(name, Folder(str(self.folder)).entry(str(self.folder / name)))
             self.uncached.add(name)
         return self.file(name) if name in self.copies else None
 
     def forget(self, path: str) -> None:
+        assert path[3:] not in self.unsaved, "the only copy"
         del self.copies[path[3:]]
 
     def load(self, paths: tuple[str, ...], replicas: int = 1) -> int:
@@ -126,6 +133,41 @@ def test_what_is_not_cached_is_loaded_by_a_repair_and_not_forgotten(folder: Path
     monkeypatch.setattr(cache, "forget", lambda path: pytest.fail(f"{path} was dropped"))
     report = check.repair(DATASET, cache, Folder(str(folder)))
     assert (report.repaired, report.differences, report.cached, cache.uncached) == (2, [], 4, set())
+
+
+def test_what_the_source_does_not_have_yet_is_told_and_never_dropped(folder: Path) -> None:
+    cache, source = Cache(folder), Folder(str(folder))
+    cache.write("new")
+    cache.write("sub dir/coming", COMING)
+    cache.write("open", WRITING)
+    # In the place of one that the source has, with other bytes.
+    cache.write("a")
+    (folder / "c").unlink()
+    for call in (check.compare, check.repair):
+        report = call(DATASET, cache, source, content=True)
+        told = {item.path: (item.kind, item.reason.partition(": ")[2]) for item in report.differences if item.kind != "gone"}
+        assert told == {"a": ("unsaved", HELD), "new": ("unsaved", HELD), "open": ("unsaved", WRITING), "sub dir/coming": ("unsaved", COMING)}
+    assert (report.repaired, report.json()["consistent"]) == (1, False) and "the source does not have it yet: it is still being written" in report.table()
+    assert "c" not in cache.copies and cache.copies["new"] == cache.copies["a"] == b"precious" and not cache.loaded
+    # When it is there it is as all others.
+    (folder / "new").write_bytes(b"precious")
+    cache.unsaved.pop("new")
+    cache.take("new", source.entry(str(folder / "new")))
+    assert {item.path for item in check.compare(DATASET, cache, source, content=True).differences} == {"a", "open", "sub dir/coming"}
+
+
+def test_what_is_written_while_a_repair_is_under_way_is_not_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, source, compare = Cache(folder), Folder(str(folder)), check.compare
+    (folder / "c").unlink()
+
+    def compared(*words: Any, **more: Any) -> Any:
+        found = compare(*words, **more)
+        cache.write("c")
+        return found
+
+    monkeypatch.setattr(check, "compare", compared)
+    report = check.repair(DATASET, cache, source)
+    assert cache.copies["c"] == b"precious" and report.repaired == 0 and [(item.path, item.kind) for item in report.differences] == [("c", "unsaved")]
 
 
 def test_a_sample_and_a_file_that_cannot_be_read(folder: Path) -> None:

@@ -143,7 +143,7 @@ class Told:
 def test_copies_that_are_held_are_counted_block_by_block(locations: tuple[int, int], replicas: int, whole: bool, held: int) -> None:
     blocks = [Told(getBlockInfo=Told(getLength=length, getLocations=Told(size=count))) for length, count in zip((64, 32), locations, strict=True)]
     status = Told(getPath="/d/a", getLength=96, getInAlluxioPercentage=100 if all(locations) else 66, isCompleted=True, getFileBlockInfos=blocks,
-                  getLastModificationTimeMs=0, getUfsFingerprint="")  # fmt: skip
+                  getLastModificationTimeMs=0, getUfsFingerprint="", getPersistenceState="PERSISTED")  # fmt: skip
     file = Alluxio.__new__(Alluxio).file(status, replicas)
     assert (file.whole, file.held) == (whole, held)
 
