@@ -6,6 +6,7 @@ import base64
 import itertools
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,24 @@ def test_no_role_takes_a_list_of_kubeconfigs_of_which_its_tools_would_choose_dif
     told = " ".join(done.stdout.split())
     assert told.count("msg: The kubeconfig /a:/b is a list of files, and one is needed. Name it with alluxio_kubeconfig in the inventory") == len(first), told
     assert all(re.search(rf"{role} : ok=\d+ changed=0 unreachable=0 failed=1", told) for role in first), told
+
+
+def conditions(item: Any) -> Iterator[str]:
+    """Yield each condition of tasks."""
+    if isinstance(item, dict):
+        for key, value in item.items():
+            if key in ("when", "that", "until", "changed_when", "failed_when"):
+                yield from [str(one) for one in (value if isinstance(value, list) else [value])]
+            else:
+                yield from conditions(value)
+    elif isinstance(item, list):
+        for value in item:
+            yield from conditions(value)
+
+
+def test_a_truth_that_comes_as_a_word_is_one_in_every_condition() -> None:
+    """``-e name=true`` gives a text, which a condition refuses; and the text "false" is no untruth."""
+    truths = {name for role in ROLES for name, option in options(role).items() if option.get("type") == "bool"}
+    found = [text for path in HOME.glob("roles/*/tasks/*.yml") for text in conditions(load(path))]
+    assert len(found) > 100
+    assert not [text for text in found for name in re.findall(r"\b(\w+)\b(?! \| bool)", text) if name in truths]
