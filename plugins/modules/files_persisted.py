@@ -45,17 +45,21 @@ except ImportError:
     kubernetes = None
 
 # A line of `alluxio fs ls -R` of a file that is not persisted: mode, owner, group, size, state, date, time, share in the cache, path.
-LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+\d+\s+(NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+\d+%\s+(/.*)$")
+LINE = re.compile(r"^-\S+\s+\S+\s+\S+\s+(?P<size>\d+)\s+(?P<state>NOT_PERSISTED|TO_BE_PERSISTED|LOST)\s+\S+\s+\S+\s+(?P<share>\d+)%\s+(?P<path>/.*)$")
 BATCH = 100
 SHORT = 5
 
 
 def unpersisted(listing: str) -> tuple[list[str], list[str]]:
-    """Return the files in what `alluxio fs ls -R` printed that only workers hold, and those that nobody holds any more."""
-    found = [(match[1], match[2]) for line in listing.splitlines() if (match := LINE.match(line))]
-    # Alluxio pads what is short.
-    found = [(state, path.rstrip(" ") if len(path) == SHORT else path) for state, path in found]
-    return [path for state, path in found if state != "LOST"], [path for state, path in found if state == "LOST"]
+    """Return the files in what `alluxio fs ls -R` printed that only workers hold, and those that nobody holds wholly any more."""
+    held: list[str] = []
+    lost: list[str] = []
+    for match in filter(None, map(LINE.match, listing.splitlines())):
+        # Alluxio calls a file lost some time after its last worker; persisting what has gone would never end.
+        gone = match["state"] == "LOST" or (int(match["size"]) and int(match["share"]) < 100)
+        # Alluxio pads what is short.
+        (lost if gone else held).append(match["path"].rstrip(" ") if len(match["path"]) == SHORT else match["path"])
+    return held, lost
 
 
 def some(files: list[str]) -> str:
@@ -95,7 +99,10 @@ def main() -> None:
 
         files, lost = left()
         if lost:
-            module.warn(f"Lost with workers before, for they were not in the under storage: {some(lost)}. Remove them (alluxio fs rm), or write them again.")
+            module.warn(
+                f"No worker that answers holds these wholly, and the under storage does not have them: {some(lost)}. Remove them (alluxio fs rm), or write "
+                "them again."
+            )
         if not files or module.check_mode:
             module.exit_json(changed=bool(files), files=files, lost=lost)
 

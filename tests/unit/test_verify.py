@@ -65,18 +65,19 @@ def test_a_file_is_read_on_each_node_and_removed_also_where_a_mount_is_broken(cl
     code, text, commands = cluster.verify(answers=FINE)
     assert (code, "passed: 2" in text, "read with the same checksum through FUSE on node-1, node-2" in text) == (0, True, True), text
     name = commands[-1].rpartition(" ")[2]
-    assert commands[-1] == f"alluxio-master-0 alluxio-master alluxio fs rm {name}"
-    assert [command for command in commands if f"/mnt/alluxio-fuse{name}" in command and command.startswith("alluxio-fuse-node-")] == commands[-3:-1]
+    assert commands[-1] == f"alluxio-master-0 alluxio-master alluxio fs rm -R {name}"
+    assert commands[0] == f"alluxio-master-0 alluxio-master alluxio runTests --directory {name}"
+    assert [command for command in commands if f"/mnt/alluxio-fuse{name}/file" in command and command.startswith("alluxio-fuse-node-")] == commands[-3:-1]
     broken = {"alluxio-fuse-node-1": {"rc": 1, "stderr": "Transport endpoint is not connected"}, **FINE}
     code, text, commands = cluster.verify(answers=broken)
-    assert (code, len(commands), "alluxio fs rm /.alnair-verify-" in commands[-1]) == (2, 5, True), text
+    assert (code, len(commands), "alluxio fs rm -R /.alnair-verify-" in commands[-1]) == (2, 5, True), text
 
 
 def test_what_could_not_be_written_is_not_missed(cluster: Cluster) -> None:
     cluster.api.add(pod("alluxio-fuse", mounts=True))
     unwritten = {"copyFromLocal": {"rc": 1, "stderr": "no space"}, "fs rm": {"rc": 255, "stdout": 'Path "/x" does not exist.'}, **FINE}
     code, text, commands = cluster.verify(answers=unwritten)
-    assert (code, len(commands), "no space" in text, "Remove it] ***" in text and text.count("fatal:")) == (2, 3, True, 1), text
+    assert (code, len(commands), "no space" in text, "Remove the folder] ***" in text and text.count("fatal:")) == (2, 3, True, 1), text
 
 
 def test_workers_that_mount_are_asked_and_a_mount_that_nobody_has_is_told(cluster: Cluster) -> None:
