@@ -255,7 +255,7 @@ class Alluxio:
             whole = whole and all(count >= replicas for count, _bytes in copies)
             held = sum(min(count, replicas) * size for count, size in copies)
         changed, fingerprint = int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or "")
-        return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held, unsaved(str(status.getPersistenceState()), completed))
+        return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held, unsaved(str(status.getPersistenceState()), completed, percent))
 
     def status(self, path: str, interval: int = -1) -> File | None:
         """Return a file, or None where Alluxio has none of that path.

@@ -64,7 +64,8 @@ class Mounting:
         """
         ufs, mounts = datasets.ufs(dataset, self.claims(dataset)), self.alluxio.mounts()
         found, options, old = mounts.get(dataset.path), datasets.mount_options(dataset), before.get("path") or ""
-        if old and old != dataset.path and old in mounts and not any(other.path == old for other in others):
+        left = bool(old and old != dataset.path and old in mounts and not any(other.path == old for other in others))
+        if left:
             self.take_away(old, mounts[old], before, waited)
         if found and not datasets.same_ufs(found.ufs, ufs):
             if old != dataset.path:
@@ -74,6 +75,12 @@ class Mounting:
         # Other options leave files and blocks as they are: who has its mount waits for nothing.
         if not found and (wait := self.forgotten(dataset)):
             return wait
+        if found and dataset.read_only and not found.read_only:
+            # What is not at the source by then could neither be written there nor be removed any more.
+            self.save(dataset.path, waited)
+        if left and dataset.credentials:
+            # The Job has its own time.
+            return Wait(f"What was mounted at {old} is unmounted.", 1, begun=False)
         if dataset.credentials:
             # What does not concern the mount, such as what is loaded, takes no Job.
             return None if found and before.get("mark") == self.mounted(dataset, before)["mark"] else self.by_job(dataset, ufs, waited)

@@ -42,14 +42,17 @@ class File(NamedTuple):
     unsaved: str = ""
 
 
-def unsaved(state: str, completed: bool) -> str:
+def unsaved(state: str, completed: bool, percent: int) -> str:
     """Return why the source does not have a file, as a File says it.
 
     Args:
-        state: How far it is persisted, in Alluxio's word. Of what is LOST nobody has anything that could be saved.
+        state: How far it is persisted, in Alluxio's word. What was called LOST when its worker was away stays so when that is back with all of it.
         completed: Whether who writes it has closed it.
+        percent: How much of it workers hold.
     """
-    if not completed and state != "LOST":
+    if state == "LOST":
+        return HELD if completed and percent >= 100 else ""
+    if not completed:
         return WRITING
     return {"NOT_PERSISTED": HELD, "TO_BE_PERSISTED": COMING}.get(state, "")
 

@@ -13,7 +13,7 @@ from alnair_operator.datasets import Dataset
 from alnair_operator.engine import AWAY_SECONDS
 from alnair_operator.handlers import Work
 from alnair_operator.jvm import AlluxioAway
-from alnair_operator.planning import COMING, HELD, WRITING
+from alnair_operator.planning import COMING, HELD, WRITING, unsaved
 from alnair_operator.settings import Settings
 
 from tests.unit.operator_tools import Clock, Fake, declared, engine, settled
@@ -29,13 +29,17 @@ def written(fake: Fake, why: str = HELD, name: str = NEW) -> None:
 
 
 @pytest.mark.parametrize(("state", "completed", "why"), [
-    ("PERSISTED", True, ""), ("NOT_PERSISTED", True, HELD), ("TO_BE_PERSISTED", True, COMING), ("LOST", True, ""), ("LOST", False, ""),
+    ("PERSISTED", True, ""), ("NOT_PERSISTED", True, HELD), ("TO_BE_PERSISTED", True, COMING), ("LOST", True, HELD), ("LOST", False, ""),
     ("NOT_PERSISTED", False, WRITING), ("TO_BE_PERSISTED", False, WRITING), ("PERSISTED", False, WRITING),
 ])  # fmt: skip
 def test_alluxio_says_what_the_source_has(state: str, completed: bool, why: str) -> None:
     told = {"getPath": "/d/a", "getLength": 1, "getInAlluxioPercentage": 100, "isCompleted": completed, "getLastModificationTimeMs": 0, "getUfsFingerprint": ""}
     status = SimpleNamespace(**{name: lambda found=found: found for name, found in {**told, "getPersistenceState": state}.items()})
     assert Alluxio.__new__(Alluxio).file(status).unsaved == why
+
+
+def test_of_what_is_lost_and_not_back_wholly_nothing_can_be_saved() -> None:
+    assert [unsaved("LOST", True, percent) for percent in (0, 99, 100)] == ["", "", HELD]
 
 
 def unmounts(fake: Fake) -> list[str]:
@@ -78,17 +82,28 @@ def test_what_cannot_be_written_to_its_source_is_not_waited_for_without_end() ->
     assert settled(one, replace(dataset, reload="again"), status)["phase"] == "Complete" and unmounts(fake) == ["unmount /datasets/x"]
 
 
-@pytest.mark.parametrize("since", [False, True])
-def test_a_data_set_that_goes_waits_for_what_was_written(since: bool) -> None:
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_mount_is_not_made_read_only_before_its_source_has_what_was_written(by_hand: bool) -> None:
+    fake = Fake()
+    one, dataset = engine(fake), declared(generation=2)
+    status: dict[str, Any] = {}
+    if by_hand:
+        fake.mount("/datasets/x", "/srv/x", False, {})
+    else:
+        status = settled(one, declared(readOnly=False))
+    written(fake, COMING)
+    for _ in range(3):
+        status = one.step(dataset, status).status
+    assert "stays as it is mounted until its source has what was written there" in status["message"] and not fake.table["/datasets/x"].read_only
+    fake.unsaved.clear()
+    assert settled(one, dataset, status)["phase"] == "Complete" and fake.table["/datasets/x"].read_only and not unmounts(fake)
+
+
+def test_a_data_set_that_goes_waits_for_what_was_written() -> None:
     fake = Fake()
     one, dataset = engine(fake), declared(readOnly=False)
     status = settled(one, dataset)
     written(fake, COMING)
-    if since:
-        # Nobody may write to it any more, which saves nothing of before.
-        dataset = declared(generation=2)
-        status = settled(one, declared(reload="1", generation=2), settled(one, dataset, status))
-        assert fake.table["/datasets/x"].read_only
     for _ in range(3):
         with pytest.raises(AlluxioAway, match="stays as it is mounted until its source has what was written there"):
             one.remove(dataset, status)
