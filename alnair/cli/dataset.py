@@ -14,18 +14,18 @@ import rich.console
 from alnair import datasets
 from alnair.api import Alnair
 from alnair.cli.common import Verbs, changing, console_of, extra_variables, reading, report, run, said
-from alnair.errors import ClusterError
+from alnair.errors import ClusterError, UsageError
 from alnair.inventory import listed
-
-
-def meant(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any]) -> tuple[str, ...]:
-    """Return the data sets whose loads a verb begins; a load without names is one of all that are declared."""
-    return names if names or verb == "load" else tuple(listed(Alnair(inventory).inventory, extra_variables(options["extra"])))
 
 
 def end(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any]) -> None:
     """Cancel the loads that a verb has begun, and no others: without names all would be cancelled that are declared, by whomever."""
     if verb == "mount":
+        try:
+            names = names or tuple(listed(Alnair(inventory).inventory, extra_variables(options["extra"])))
+        except UsageError as error:
+            click.echo(f"No load was cancelled, for only the playbook knows which it began: {error} Try: alnair_runner.py dataset cancel NAME", err=True)
+            return
         # The interrupt may have come before they were declared.
         with contextlib.suppress(ClusterError):
             there = {item["name"] for item in datasets.read(Alnair(inventory).variables())}
@@ -39,11 +39,10 @@ def end(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[
 
 def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: dict[str, Any], *, cancels: bool = False, **more: Any) -> None:
     """Do a verb and exit with its code; ``cancels`` tells whether an interrupt ends the load, too."""
-    console, look, loads = console_of(options), None, names
+    console, look = console_of(options), None
     if verb in ("mount", "load"):
         with said():
             knobs = Alnair(inventory).variables()
-            loads = meant(verb, inventory, names, options) if cancels else names
         look = functools.partial(datasets.read, knobs, names)
     watch = datasets.Watch(console, look, quiet=options["verbosity"] > 0)
     result = run(inventory, options, watch, lambda cluster, **given: cluster.dataset(verb, *names, **more, **given))
@@ -52,7 +51,7 @@ def perform(verb: str, inventory: str | None, names: tuple[str, ...], options: d
     interrupted = result.status == "interrupted" and not options["check"]
     try:
         if interrupted and cancels:
-            end(verb, inventory, loads, options)
+            end(verb, inventory, names, options)
     finally:
         # What a program reads as the last line comes after the events of the cancel, too, and where that fails.
         report(console, f"dataset {verb}", result, options["form"], datasets=watch.reports)

@@ -118,7 +118,7 @@ def bench(inventory: str | None, *, source: str, credentials: str | None, reader
 
 @click.command(cls=Verb, example="--purge --check")
 @changing
-@click.option("--force", is_flag=True, help="Remove although pods mount the cache; take finalizers off what is stuck, last.")
+@click.option("--force", is_flag=True, help="Remove although pods mount the cache, or only workers hold files; take finalizers off last.")
 @click.option("--purge", is_flag=True, help="Remove journal, data sets' directories, trust and account from the hosts too.")
 def teardown(inventory: str | None, *, force: bool, purge: bool, **options: Any) -> None:
     """Remove release, claims and volumes.

@@ -219,8 +219,10 @@ def held_for_good(pods: Iterable[Object]) -> list[str]:
     return [
         dataset_title(pod)
         for pod in pods
+        # One that is deleted already needs nobody to do that first.
+        if not pod["metadata"].get("deletionTimestamp") and not ended(pod)
         for container in pod["spec"].get("initContainers") or []
-        if container["name"] == HOLD and {"name": "ALNAIR_ON_FAILURE", "value": "hold"} in (container.get("env") or []) and not ended(pod)
+        if container["name"] == HOLD and {"name": "ALNAIR_ON_FAILURE", "value": "hold"} in (container.get("env") or [])
     ]
 
 

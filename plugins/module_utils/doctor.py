@@ -13,8 +13,6 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
 # Where a chart may come from that can be asked.
 ASKED = ("http://", "https://", "oci://")
-# So begins what a registry answers that has no such image; one that keeps it from strangers, or does not answer, says otherwise.
-NO_SUCH_IMAGE = "HTTP Error 404"
 # Systems that the tests run on, and their kin.
 TESTED = ("debian", "ubuntu")
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -312,10 +310,8 @@ def of_images(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any]
             yield Check("cluster", "images", FAIL, f"{text}, and no registry has it", "Import it there, or name an image of a registry.")
         elif not (reason := cluster["unpullable"].get(image)):
             yield Check("cluster", "images", OK, f"{text}; its registry has it")
-        elif reason.startswith(NO_SUCH_IMAGE):
-            yield Check("cluster", "images", FAIL, f"{text}, and its registry answers {reason}", "See that name and tag are right.")
         else:
-            remedy = "Nodes may pull it nevertheless, with a login or from a mirror, or have it: they tell only of their largest 50 images."
+            remedy = "See that name and tag are right. Nodes may pull it with a login or from a mirror, or have it: they tell of their largest 50 images only."
             yield Check("cluster", "images", WARN, f"{text}, and its registry, asked from the controller, answers: {reason}", remedy)
 
 

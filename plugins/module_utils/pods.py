@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
 
 try:
+    import kubernetes
     import websocket
     from kubernetes.stream import stream, ws_client
 
@@ -55,6 +57,14 @@ def uncut(work: Callable[[], Any]) -> Any:
     return None
 
 
+def refused(error: BaseException) -> BaseException:
+    """Return the client's error with the status that the server answered to a handshake, which the client has in its text alone."""
+    found = re.match(r"Handshake status (\d+)", str(getattr(error, "reason", "")))
+    if found:
+        error.status, error.reason = int(found[1]), str(error.reason).partition(" -+-+-")[0]  # type: ignore[attr-defined]
+    return error
+
+
 def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *, stdin: bool = False) -> Any:
     """Start a command in a container and return its connection, which carries bytes.
 
@@ -70,9 +80,11 @@ def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *
         try:
             return stream(core.connect_get_namespaced_pod_exec, pod["name"], pod["namespace"], container=pod["container"], command=command,
                           stdin=stdin, stdout=True, stderr=True, tty=False, _preload_content=False, binary=True)  # fmt: skip
+        except kubernetes.client.ApiException as error:
+            raise refused(error) from None
         except AttributeError as error:
             # The client decodes the body of its own error, which has none where there is no connection.
-            raise error.__context__ or error from None
+            raise refused(error.__context__ or error) from None
 
     connection = kube.patient(connect, core.api_client)
     connection.sock.settimeout(timeout)

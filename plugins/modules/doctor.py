@@ -91,6 +91,7 @@ import os
 import platform
 import re
 import subprocess
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
@@ -201,7 +202,7 @@ def unpullable(images: list[str], timeout: int) -> dict[str, str]:
             ask(image, timeout)
         except HTTPError as error:
             found[image] = str(error)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             found[image] = str(getattr(error, "reason", error))
     return found
 

@@ -50,13 +50,18 @@ BATCH = 100
 SHORT = 5
 
 
-def unpersisted(listing: str) -> tuple[list[str], list[str]]:
-    """Return the files in what `alluxio fs ls -R` printed that only workers hold, and those that nobody holds wholly any more."""
+def unpersisted(listing: str, complete: bool) -> tuple[list[str], list[str]]:
+    """Return the files that only workers hold, and those that nobody holds wholly any more.
+
+    Args:
+        listing: What `alluxio fs ls -R` printed.
+        complete: Whether all workers answer. Until then those that are away may hold what is lacking.
+    """
     held: list[str] = []
     lost: list[str] = []
     for match in filter(None, map(LINE.match, listing.splitlines())):
         # Alluxio calls a file lost some time after its last worker; persisting what has gone would never end.
-        gone = match["state"] == "LOST" or (int(match["size"]) and int(match["share"]) < 100)
+        gone = int(match["share"]) < 100 and (match["state"] == "LOST" or (complete and int(match["size"]) > 0))
         # Alluxio pads what is short.
         (lost if gone else held).append(match["path"].rstrip(" ") if len(match["path"]) == SHORT else match["path"])
     return held, lost
@@ -91,11 +96,13 @@ def main() -> None:
                 "masters (alnair_runner.py status tells what ails them), or let these files go with -e alluxio_force=true."
             )
         pod = masters.pod(leader.name)
+        selector = f"release={params['release']},role=alluxio-worker"
+        complete = len(leader.workers) >= len(kube.retried(masters.core.list_namespaced_pod, params["namespace"], label_selector=selector).items)
 
         def left() -> tuple[list[str], list[str]]:
             # Files that are persisted, which are most, stay where they are, and folders that nobody has looked into are not listed at their source.
             line = "alluxio fs -Dalluxio.user.file.metadata.load.type=NEVER ls -R / | grep -E ' (NOT_PERSISTED|TO_BE_PERSISTED|LOST) ' || true"
-            return unpersisted(pods.execute(masters.core, pod, line, timeout=params["timeout"]))
+            return unpersisted(pods.execute(masters.core, pod, line, timeout=params["timeout"]), complete)
 
         files, lost = left()
         if lost:
@@ -116,8 +123,15 @@ def main() -> None:
                 for one in paths if len(paths) > 1 else []:
                     persist([one])
 
+        failed = None
         for start in range(0, len(files), BATCH):
-            persist(files[start : start + BATCH])
+            try:
+                persist(files[start : start + BATCH])
+            except pods.PodError as error:
+                # One that cannot be persisted keeps none of the others back.
+                failed = error
+        if failed:
+            raise failed
         while (now := left()[0]) and time.monotonic() < deadline:
             time.sleep(2)
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException) as error:

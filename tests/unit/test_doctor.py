@@ -193,8 +193,8 @@ def test_values_come_from_files_too_and_one_that_cannot_be_read_is_a_line(tmp_pa
         (
             {"nodes": {"m": {**NODE, "images": []}, "w": NODE}, "unpullable": {"alluxio/alluxio:2.9.4": "HTTP Error 404: Not Found"}},
             "images",
-            "fail",
-            "alluxio/alluxio:2.9.4 is not on m, and its registry answers HTTP Error 404: Not Found",
+            "warn",
+            "alluxio/alluxio:2.9.4 is not on m, and its registry, asked from the controller, answers: HTTP Error 404: Not Found",
         ),
         (
             {"nodes": {"m": {**NODE, "images": []}, "w": NODE}, "unpullable": {"alluxio/alluxio:2.9.4": "no route"}},
@@ -297,12 +297,13 @@ def test_an_images_registry_is_asked_as_somebody_without_a_login() -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         public, missing, private = (f"127.0.0.1:{server.server_port}/{name}" for name in ("public:1", "public:2", "private:1"))
-        found = unpullable([public, missing, private, "127.0.0.1:9/gone:1"], 5)
+        found = unpullable([public, missing, private, "127.0.0.1:9/gone:1", "127.0.0.1:9/a blank:1"], 5)
         server.shutdown()
     assert public not in found
-    assert found[missing].startswith(doctor.NO_SUCH_IMAGE)
+    assert "404" in found[missing]
     assert "401" in found[private]
     assert "refused" in found["127.0.0.1:9/gone:1"]
+    assert "control characters" in found["127.0.0.1:9/a blank:1"]
 
 
 @pytest.mark.parametrize(("repository", "chart", "reason"), [("", "oci://{}/charts/alluxio", ""), ("http://{}", "alluxio", "404"), ("", "http://{}/a.tgz", "404"),

@@ -192,3 +192,10 @@ def test_who_may_not_ask_is_told_so_in_a_sentence(
     server.shutdown()
     told = json.loads(capsys.readouterr().out)
     assert told == {**told, "failed": True, "msg": f"The Kubernetes API refused: {no}"}
+
+
+@pytest.mark.parametrize(("reason", "status"), [("Handshake status 403 Forbidden -+-+- {'audit-id': 'x'}", 403), ("[Errno 111] Connection refused", 0)])
+def test_a_handshake_that_is_refused_is_told_by_its_status(reason: str, status: int) -> None:
+    """The client calls each of them a connection that did not come about, which would be tried again for a minute and a half."""
+    error = pods.refused(kubernetes.client.ApiException(status=0, reason=reason))
+    assert (error.status, str(error.reason)) == (status, reason.partition(" -+-+-")[0])

@@ -216,9 +216,13 @@ drwxr-xr-x  alluxio        alluxio                      1   NOT_PERSISTED 11-25-
 -rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /h   \n\
 -rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000 100% /ends in a space \n\
 -rw-r--r--  alluxio        alluxio                     84 TO_BE_PERSISTED 11-25-2026 15:00:00:000   0% /its-worker-ended
+-rw-r--r--  alluxio        alluxio                 100000            LOST 11-25-2026 15:00:00:000 100% /its-worker-is-back
 -rw-r--r--  alluxio        alluxio                 100000   NOT_PERSISTED 11-25-2026 15:00:00:000  50% /one-of-its-workers-ended
 """
-    assert unpersisted(listing) == (["/b c", "/d/e", "/h", "/ends in a space "], ["/g", "/its-worker-ended", "/one-of-its-workers-ended"])
+    held, ended = ["/b c", "/d/e", "/h", "/ends in a space "], ["/its-worker-ended", "/one-of-its-workers-ended"]
+    assert unpersisted(listing, True) == ([*held, "/its-worker-is-back"], ["/g", *ended])
+    # Somebody who is away may have them.
+    assert unpersisted(listing, False) == ([*held, ended[0], "/its-worker-is-back", ended[1]], ["/g"])
 
 
 def test_a_worker_whose_node_lost_the_label_is_waited_for() -> None:
