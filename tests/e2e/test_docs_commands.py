@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -167,7 +169,10 @@ def test_the_commands_of_a_page_run_as_they_stand(
         if command in SCRIPTS[page]:
             request.getfixturevalue(name)
     words = ["-c", BEFORE + SCRIPTS[page]]
-    shell = pexpect.spawn("bash", words, timeout=2700, cwd=str(checkout), env=environment, encoding="utf-8", codec_errors="replace", dimensions=(50, 160))
+    # A shell in the background, which may have begun all this, lets nobody be interrupted.
+    heeds = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    shell = pexpect.spawn("bash", words, timeout=2700, cwd=str(checkout), env=environment, encoding="utf-8", codec_errors="replace", dimensions=(50, 160),
+                          preexec_fn=heeds)  # fmt: skip
     shell.logfile_read = io.StringIO()
     for shown, typed in [line for command, lines in TYPED.items() if command in SCRIPTS[page] for line in lines]:
         if shell.expect([shown, pexpect.EOF, pexpect.TIMEOUT]) == 0:
