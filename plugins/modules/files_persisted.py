@@ -115,7 +115,7 @@ def main() -> None:
 
         def persist(paths: list[str]) -> None:
             try:
-                pods.execute(masters.core, pod, 'alluxio fs persist "$@"', *paths, timeout=params["timeout"])
+                pods.execute(masters.core, pod, 'alluxio fs persist "$@"', *paths, timeout=max(1.0, deadline - time.monotonic()))
             except pods.PodError as error:
                 # Whoever removed one of them meanwhile does not miss it.
                 if "does not exist" not in str(error):
@@ -125,6 +125,8 @@ def main() -> None:
 
         failed = None
         for start in range(0, len(files), BATCH):
+            if time.monotonic() > deadline:
+                break
             try:
                 persist(files[start : start + BATCH])
             except pods.PodError as error:
