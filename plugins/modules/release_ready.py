@@ -10,6 +10,8 @@ description:
     counts as many live workers as there shall be. Pods on nodes that lost the label for them have left; where the node is lost, they are not waited for.
   - At the end of its time it fails with each pod's own reason, such as the scheduler's sentence, the image that cannot be pulled, or the last lines of the log.
     A pod that cannot become Ready without a change, because it ended for the fourth time or its image's name is none, ends the wait at once.
+  - Workers that were told to end are taken off the leading master's list at once (decommissioned, by Alluxio 2.9.4 or later), so that readers are not sent
+    to them any more and nobody has to wait until it forgets them.
   - A pod that waits to be started again after it ended is made anew at once, because the reason may have been mended; Kubernetes would wait up to five minutes.
   - With O(revision), remembers at helm's Secret of that revision that it was Ready, so that a later run knows what it can go back to.
 version_added: 0.1.0
@@ -22,7 +24,7 @@ options:
   timeout: {description: Seconds to wait., type: int, default: 300}
   revision: {description: Revision of the release that is remembered as Ready; 0 for none., type: int, default: 0}
 attributes:
-  check_mode: {description: Waits all the same but makes nothing anew and remembers nothing., support: full}
+  check_mode: {description: "Waits all the same but makes nothing anew, decommissions nothing and remembers nothing.", support: full}
   diff_mode: {description: Has nothing to compare., support: none}
 """
 
@@ -41,7 +43,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.alnair.alluxio.plugins.module_utils import helm, kube, masters
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm, kube, masters, workers
 from ansible_collections.alnair.alluxio.plugins.module_utils.readiness import events_of, hopeless, last_lines, pod_reason, shortfall
 
 try:
@@ -74,26 +76,6 @@ def newest(pod: dict[str, Any], listed: list[dict[str, Any]]) -> bool:
     return False
 
 
-def missing_workers(found: masters.Leader | None, pods: list[dict[str, Any]], *, patient: bool) -> str | None:
-    """Return what the leading master says against the release, or None when the workers that it counts as live are those of the pods.
-
-    Args:
-        found: The leading master.
-        pods: The release's pods.
-        patient: Whether to wait for it to forget workers whose pods are gone: until it does, clients still try them.
-    """
-    if found is None:
-        return "no master answers on its web port as the leading one"
-    live = {address for addresses in found.workers for address in addresses}
-    workers = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("role") == "alluxio-worker"]
-    unknown = sorted(pod["metadata"]["name"] for pod in workers if (pod.get("status") or {}).get("podIP") not in live)
-    if unknown:
-        return f"{found.name} does not count as live: {', '.join(unknown)}"
-    if patient and len(found.workers) > len(workers):
-        return f"{found.name} counts {len(found.workers)} workers as live, but there are {len(workers)}"
-    return None
-
-
 def leaving(pods: list[dict[str, Any]], listed: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> str | None:
     """Return which pods of DaemonSets are to leave their nodes, which lost the label, or None. What a node that is lost runs ends nowhere."""
     labels = {node["metadata"]["name"]: node["metadata"].get("labels") or {} for node in nodes
@@ -117,7 +99,7 @@ def wait(module: AnsibleModule) -> None:
     release = masters.Masters(client, params["namespace"], params["release"])
     deadline = time.monotonic() + params["timeout"]
     short: dict[str, str | None] = {}
-    since, anew, first = 0.0, list[str](), not module.check_mode
+    since, anew, first, told = 0.0, list[str](), not module.check_mode, set[str]()
     while True:
         given_up = False
         try:
@@ -129,11 +111,13 @@ def wait(module: AnsibleModule) -> None:
             ]  # fmt: skip
             short = {item["metadata"]["name"]: shortfall(item) for item in listed}
             there = client.sanitize_for_serialization(core.list_namespaced_pod(params["namespace"], **selector).items)
+            if not module.check_mode:
+                workers.decommission(release, there, told)
             if short and not any(short.values()):
                 # Asked last, for the nodes of a large cluster are much to read.
                 short["nodes"] = leaving(there, listed, client.sanitize_for_serialization(core.list_node().items))
                 leader, since = release.leader(), since or time.monotonic()
-                short["Alluxio"] = missing_workers(leader, there, patient=time.monotonic() < since + FORGET_SECONDS)
+                short["Alluxio"] = workers.amiss(leader, there, patient=time.monotonic() < since + FORGET_SECONDS)
             else:
                 since = 0.0
                 if first:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, readiness
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, pods, readiness, workers
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
-from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, leaving, missing_workers, newest
+from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, leaving, newest
 
 
 def manifest(*objects: dict[str, Any]) -> str:
@@ -184,15 +184,49 @@ def test_the_workers_that_the_master_counts_must_be_those_of_the_pods() -> None:
 
     pods = [{"metadata": {"name": name, "labels": {"role": "alluxio-worker"}}, "status": {"podIP": address}} for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))]
     pods.append({"metadata": {"name": "m-0", "labels": {"role": "alluxio-master"}}, "status": {"podIP": "10.0.0.3"}})
-    assert missing_workers(None, pods, patient=False) == "no master answers on its web port as the leading one"
+    assert workers.amiss(None, pods, patient=False) == "no master answers on its web port as the leading one"
     # One that is gone is still counted, and one that is there is not.
     late = masters.Leader("m-0", 1, [worker("10.0.0.1"), worker("10.0.0.9")])
-    assert missing_workers(late, pods, patient=False) == "m-0 does not count as live: b"
+    assert workers.amiss(late, pods, patient=False) == "m-0 does not count as live: b"
     both = [worker("10.0.0.1"), worker("10.0.0.2")]
-    assert missing_workers(masters.Leader("m-0", 1, both), pods, patient=True) is None
+    assert workers.amiss(masters.Leader("m-0", 1, both), pods, patient=True) is None
     stale = masters.Leader("m-0", 1, [*both, worker("10.0.0.9")])
-    assert missing_workers(stale, pods, patient=True) == "m-0 counts 3 workers as live, but there are 2"
-    assert missing_workers(stale, pods, patient=False) is None
+    assert workers.amiss(stale, pods, patient=True) == "m-0 counts 3 workers as live, but there are 2"
+    assert workers.amiss(stale, pods, patient=False) is None
+
+
+def test_workers_that_end_are_taken_off_the_masters_list_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    def worker(name: str, address: str, *, ends: bool) -> dict[str, Any]:
+        metadata = {"name": name, "uid": f"uid-{name}", "labels": {"role": "alluxio-worker"}, **({"deletionTimestamp": "now"} if ends else {})}
+        ports = [{"name": "rpc", "containerPort": 29999}, {"name": "web", "containerPort": 31000}]
+        return {"metadata": metadata, "spec": {"containers": [{"name": "alluxio-worker", "ports": ports}]}, "status": {"podIP": address}}
+
+    there = [worker("a", "10.0.0.1", ends=True), worker("b", "10.0.0.2", ends=True), worker("c", "10.0.0.3", ends=False)]
+    known = [["192.0.2.1", "10.0.0.1"], ["192.0.2.3", "10.0.0.3"]]
+    said: list[tuple[str, ...]] = []
+    leader: list[masters.Leader | None] = [None]
+    release = SimpleNamespace(core=None, leader=lambda: leader[0], pod=lambda name: {"name": name})
+
+    def execute(_core: Any, pod: dict[str, str], _line: str, *words: str, **_options: Any) -> str:
+        said.append((pod["name"], *words))
+        raise pods.PodError("decommissionWorker is an unknown command.")
+
+    monkeypatch.setattr(pods, "execute", execute)
+    told: set[str] = set()
+    workers.decommission(release, there, told)
+    # No master leads for now, and b has not told the next one that it is there.
+    assert not said and not told
+    leader[0] = masters.Leader("m-0", 1, known)
+    workers.decommission(release, there, told)
+    workers.decommission(release, there, told)
+    assert said == [("m-0", "192.0.2.1:31000")]
+    # The next worker of its node has the node's address, too.
+    leader[0] = masters.Leader("m-0", 1, [*known, ["192.0.2.2", "10.0.0.2"], ["192.0.2.2", "10.0.0.8"]])
+    workers.decommission(release, there, told)
+    assert len(said) == 1
+    leader[0] = masters.Leader("m-0", 1, [*known, ["192.0.2.2", "10.0.0.2"]])
+    workers.decommission(release, there, told)
+    assert said[1:] == [("m-0", "192.0.2.2:31000")]
 
 
 def test_an_object_that_is_made_anew_takes_over_the_pods_that_it_can_have() -> None:
