@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -176,17 +176,53 @@ class Helm:
         status = str(history[-1]["status"]) if history else ""
         good = revision or self.good_revision(history)
         if status == "uninstalling":
-            words, done = ["uninstall", self.params["name"]], "ended the removal that was cut off"
+            done = "ended the removal that was cut off"
         elif not status.startswith("pending"):
             return ""
         elif good:
-            words, done = ["rollback", self.params["name"], str(good)], f"rolled back to revision {good}"
+            done = f"rolled back to revision {good}"
+            if not self.module.check_mode:
+                self.roll_back(good)
+            return done
         else:
-            words, done = ["uninstall", self.params["name"]], "removed what the first install left behind"
+            done = "removed what the first install left behind"
         if not self.module.check_mode:
             # What was removed before the connection was cut is not there to be removed again.
-            self(*words, missing_is_none=words[0] == "uninstall")
+            self("uninstall", self.params["name"], missing_is_none=True)
         return done
+
+    def roll_back(self, revision: int) -> None:
+        """Put an earlier revision back."""
+        self.make_way(self.unlisted(revision))
+        self("rollback", self.params["name"], str(revision), "--timeout", f"{self.params['timeout']}s")
+
+    def unlisted(self, revision: int) -> list[dict[str, Any]]:
+        """Return the release's live objects that a revision has and the newest one has not, in front of which a rollback by helm is stuck.
+
+        A run that was cut off before it had removed them leaves such objects; helm looks for what is there in its newest revision only. Claims are left to
+        helm's own words, for what lies in them would be lost.
+        """
+        secrets = self.secrets()
+        known = {title(item) for item in objects(unpacked(secrets[max(secrets)].data["release"])["manifest"])}
+        wanted = [item for item in objects(unpacked(secrets[revision].data["release"])["manifest"]) if title(item) not in known]
+        found = kube.patient(lambda: self.living(item for item in wanted if item["kind"] != "PersistentVolumeClaim"), self.client)
+        owner = "meta.helm.sh/release-name"
+        return [
+            {**live, "alnair_keep_pods": "template" in live.get("spec", {}) and keeps_pods(live, item)}
+            for item, live in found
+            if (live["metadata"].get("annotations") or {}).get(owner) == self.params["name"]
+        ]
+
+    def living(self, wanted: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return the objects that are in the cluster, each with what it is there."""
+        dynamic = kubernetes.dynamic.DynamicClient(self.client)
+        found = []
+        for item in wanted:
+            resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+            where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
+            with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError):
+                found.append((item, resource.get(**where).to_dict()))
+        return found
 
     def stored(self, revision: int) -> tuple[str, dict[str, Any]]:
         """Return a folder with the chart of a revision, and its values."""
@@ -249,19 +285,7 @@ class Helm:
 
     def there(self, manifest: str) -> str:
         """Return a manifest without the objects that somebody has removed from the cluster."""
-
-        def living() -> list[dict[str, Any]]:
-            dynamic = kubernetes.dynamic.DynamicClient(self.client)
-            found = []
-            for item in objects(manifest):
-                resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
-                where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
-                with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError):
-                    resource.get(**where)
-                    found.append(item)
-            return found
-
-        return yaml.safe_dump_all(kube.patient(living, self.client))
+        return yaml.safe_dump_all(item for item, _live in kube.patient(lambda: self.living(objects(manifest)), self.client))
 
     def make_way(self, live: list[dict[str, Any]]) -> None:
         """Remove objects that helm is about to make anew; their pods stay, and are taken over, unless the selector changes."""

@@ -167,7 +167,7 @@ def rolled_back(module: AnsibleModule, helm: helms.Helm) -> None:
         result["diff"] = {"prepared": "".join(difflib.unified_diff(*lines, "deployed", f"revision {target}", n=2))}
     if not module.check_mode:
         helm.make_way(recreated)
-        helm("rollback", module.params["name"], str(target), "--timeout", f"{module.params['timeout']}s")
+        helm.roll_back(target)
         settled = helm.history()
     module.exit_json(changed=True, differs=True, installed=True, ready_revision=target, revision=(settled or history)[-1]["revision"], **result)
 

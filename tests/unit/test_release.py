@@ -75,6 +75,44 @@ def test_a_revision_is_ready_by_its_own_label_not_by_one_that_helm_has_handed_on
     assert Three().good_revision(history[:1]) == 1
 
 
+def test_a_rollback_makes_way_for_what_the_cut_off_revision_does_not_list() -> None:
+    def item(kind: str, name: str, owner: str = "a") -> dict[str, Any]:
+        spec = {"selector": {"matchLabels": {"x": "y"}}, "template": {}} if kind == "StatefulSet" else {}
+        metadata = {"name": name, "annotations": {"meta.helm.sh/release-name": owner}}
+        return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **({"spec": spec} if kind in ("Service", "StatefulSet") else {})}
+
+    three = [item("Service", "m-0"), item("Service", "m-1"), item("ConfigMap", "c"), item("StatefulSet", "s"), item("PersistentVolumeClaim", "p"),
+             item("Service", "gone"), item("ConfigMap", "foreign", "b")]  # fmt: skip
+    one = [item("Service", "m-0")]
+    steps: list[Any] = []
+
+    class CutOff(helm.Helm):
+        def __init__(self) -> None:
+            self.params = {"name": "a", "namespace": "n", "timeout": 300}
+            self.client = None
+
+        def secrets(self) -> dict[int, Any]:
+            def packed(objects: list[dict[str, Any]]) -> Any:
+                text = base64.b64encode(gzip.compress(json.dumps({"manifest": yaml.safe_dump_all(objects)}).encode()))
+                return SimpleNamespace(data={"release": base64.b64encode(text)})
+
+            return {9: packed(three), 10: packed(one)}
+
+        def living(self, wanted: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+            return [(found, found) for found in wanted if found["metadata"]["name"] != "gone"]
+
+        def make_way(self, live: list[dict[str, Any]]) -> None:
+            steps.extend((helm.title(found), found["alnair_keep_pods"]) for found in live)
+
+        def __call__(self, *words: str, **_options: Any) -> str:
+            steps.append(words)
+            return ""
+
+    CutOff().roll_back(9)
+    # No claim, nothing of another release, and pods stay.
+    assert steps == [("Service/m-1", False), ("ConfigMap/c", False), ("StatefulSet/s", True), ("rollback", "a", "9", "--timeout", "300s")]
+
+
 def test_a_helm_that_never_ends_is_ended(tmp_path: Path) -> None:
     class Module:
         def fail_json(self, msg: str) -> None:
