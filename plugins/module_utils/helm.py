@@ -175,17 +175,16 @@ class Helm:
         """
         status = str(history[-1]["status"]) if history else ""
         good = revision or self.good_revision(history)
-        if status == "uninstalling":
-            done = "ended the removal that was cut off"
-        elif not status.startswith("pending"):
-            return ""
-        elif good:
-            done = f"rolled back to revision {good}"
+        if status.startswith("pending") and good:
             if not self.module.check_mode:
                 self.roll_back(good)
-            return done
-        else:
+            return f"rolled back to revision {good}"
+        if status == "uninstalling":
+            done = "ended the removal that was cut off"
+        elif status.startswith("pending"):
             done = "removed what the first install left behind"
+        else:
+            return ""
         if not self.module.check_mode:
             # What was removed before the connection was cut is not there to be removed again.
             self("uninstall", self.params["name"], missing_is_none=True)
