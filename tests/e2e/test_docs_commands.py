@@ -48,7 +48,8 @@ TYPED = {
     "status --watch": [(r"until \^C", "\x03")],
 }
 # What pages with such commands take for given beside a shell in a checkout: the names of fixtures.
-GIVEN = {"podman ": "images", "pip install": "packages", "create secret": "secrets", "s3://training/images": "bucket", "make lab-down": "lab_of_its_own"}
+GIVEN = {"podman ": "images", "pip install": "packages", "create secret": "secrets", "s3://training/images": "bucket", "make lab-down": "lab_of_its_own",
+         "label node": "labelled", "helm install": "without_release"}  # fmt: skip
 
 
 @pytest.fixture
@@ -145,6 +146,35 @@ def bucket(store: s3.Endpoint, checkout: Path, core: Any) -> Iterator[None]:
         yaml.safe_dump({"loading_bench_options": store.options}, file)
     yield
     remove_secret(core, "images-s3")
+
+
+@pytest.fixture
+def labelled(page: str, core: Any) -> Iterator[None]:
+    """Nodes of the names that the page labels, of which nobody has seen a kubelet."""
+    names = sorted(set(re.findall(r"\bnode-\d", SCRIPTS[page])))
+    for name in names:
+        core.create_node({"metadata": {"name": name}})
+    yield
+    for name in names:
+        core.delete_node(name)
+
+
+@pytest.fixture
+def without_release(cluster: Alnair, checkout: Path, environment: dict[str, str], core: Any) -> Iterator[None]:
+    """A cluster that helm alone can install the release into, with its values in a file; the release goes again, so that the next page has the roles' own."""
+    words = ["get", "values", "alluxio", "--output", "yaml", "--namespace", NAMESPACE]
+    values = subprocess.run([s3.CACHE / "tools" / "helm", *words], env=environment, capture_output=True, check=True).stdout
+    (checkout / "my-values.yaml").write_bytes(values)
+    kinds = [f"alnair.io/alluxio-{kind}" for kind in ("master", "worker")]
+    labels = {node.metadata.name: {kind: node.metadata.labels.get(kind) for kind in kinds} for node in core.list_node().items}
+    for verb in ("teardown", "prepare_hosts", "deploy_volumes"):
+        result = cluster.run(verb)
+        assert result.status == "successful", result.failures
+    for name, found in labels.items():
+        core.patch_node(name, {"metadata": {"labels": found}})
+    yield
+    result = cluster.run("teardown")
+    assert result.status == "successful", result.failures
 
 
 @pytest.fixture
