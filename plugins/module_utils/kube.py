@@ -168,7 +168,7 @@ def retried(call: Callable[..., Any], *args: Any, seconds: float = AWAY_SECONDS,
         answer = call(*args, _request_timeout=ANSWER_SECONDS, **options)
         if not options.get("_preload_content", True):
             # Read and kept by the answer: a server may end in the middle of one.
-            _ = answer.data
+            len(answer.data)
         return answer
 
     try:

@@ -59,6 +59,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 # An index may have thousands of entries, which take many seconds in pure Python: this loads with libyaml where it is there.
+from ansible.module_utils.common.validation import check_type_path
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
@@ -125,8 +126,8 @@ class Source:
     def path(self) -> Path:
         """Return the folder or tarball of the chart on this host."""
         if not self.repository and "://" not in self.chart:
-            # An address is no path, so no argument's type expands the home.
-            path = Path(self.chart).expanduser().resolve()
+            # An address is no path, so the argument's type is not one.
+            path = Path(check_type_path(self.chart)).resolve()
             if not path.exists():
                 self.fail("there is no such folder or tarball. Correct alluxio_chart_ref, or name a repository in alluxio_chart_repository.")
             return path
