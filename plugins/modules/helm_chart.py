@@ -57,9 +57,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.validation import check_type_path
 
 # An index may have thousands of entries, which take many seconds in pure Python: this loads with libyaml where it is there.
-from ansible.module_utils.common.validation import check_type_path
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys

@@ -184,7 +184,7 @@ def test_who_may_not_ask_is_told_so_in_a_sentence(
 
     monkeypatch.setattr(api, "answer", answer)
     if "revision" in given:
-        monkeypatch.setattr(module, "missing_workers", lambda *_words, **_options: None)
+        monkeypatch.setattr(module.workers, "amiss", lambda *_words, **_options: None)
     server = serve(api, tmp_path / "kubeconfig")
     arguments = {"release": "alluxio", "namespace": "alluxio", "kubeconfig": str(tmp_path / "kubeconfig"), **given}
     with patch_module_args({key: value for key, value in arguments.items() if value is not ...}), pytest.raises(SystemExit):
