@@ -96,9 +96,13 @@ def ended(connection: Any, pod: dict[str, Any]) -> int:
 
     Raises:
         CutOff: the API server has not told it.
+        PodError: the kubelet could not start it, as in a container that is not there.
     """
     try:
         return int(connection.returncode or 0)
+    except ValueError as error:
+        # The client takes what the kubelet says in place of a code for one.
+        raise PodError(f"pod {pod['name']}: {str(error).partition(': ')[2]}") from error
     except (TypeError, KeyError, AttributeError) as error:
         raise CutOff(f"pod {pod['name']}: the connection broke before the command had ended; run this again") from error
 

@@ -199,3 +199,13 @@ def test_a_handshake_that_is_refused_is_told_by_its_status(reason: str, status: 
     """The client calls each of them a connection that did not come about, which would be tried again for a minute and a half."""
     error = pods.refused(kubernetes.client.ApiException(status=0, reason=reason))
     assert (error.status, str(error.reason)) == (status, reason.partition(" -+-+-")[0])
+
+
+def test_a_command_that_the_kubelet_could_not_start_is_told_in_its_words() -> None:
+    class Closed:
+        @property
+        def returncode(self) -> int:
+            return int('unable to upgrade connection: container not found ("alluxio-master")')
+
+    with pytest.raises(pods.PodError, match=r"pod m-0: 'unable to upgrade connection: container not found \(\"alluxio-master\"\)'"):
+        pods.ended(Closed(), {"name": "m-0"})
