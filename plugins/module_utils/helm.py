@@ -283,8 +283,12 @@ class Helm:
         return found
 
     def there(self, manifest: str) -> str:
-        """Return a manifest without the objects that somebody has removed from the cluster."""
-        return yaml.safe_dump_all(item for item, _live in kube.patient(lambda: self.living(objects(manifest)), self.client))
+        """Return a manifest without the objects that somebody has removed from the cluster, and with the replicas that they have there."""
+        found = kube.patient(lambda: self.living(objects(manifest)), self.client)
+        for item, live in found:
+            if "replicas" in item.get("spec", {}):
+                item["spec"]["replicas"] = live["spec"]["replicas"]
+        return yaml.safe_dump_all(item for item, _live in found)
 
     def make_way(self, live: list[dict[str, Any]]) -> None:
         """Remove objects that helm is about to make anew; their pods stay, and are taken over, unless the selector changes."""

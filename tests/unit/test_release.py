@@ -113,6 +113,20 @@ def test_a_rollback_makes_way_for_what_the_cut_off_revision_does_not_list() -> N
     assert steps == [("Service/m-1", False), ("ConfigMap/c", False), ("StatefulSet/s", True), ("rollback", "a", "9", "--timeout", "300s")]
 
 
+def test_masters_that_somebody_stopped_are_a_difference() -> None:
+    class Stopped(helm.Helm):
+        def __init__(self) -> None:
+            self.client = None
+
+        def living(self, wanted: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+            return [(item, {"spec": {"replicas": 0}}) for item in wanted if item["kind"] != "Secret"]
+
+    wanted = manifest(workload("StatefulSet", "a:1"), {"kind": "DaemonSet", "metadata": {"name": "a"}, "spec": {}}, {"kind": "Secret", "metadata": {"name": "a"}})
+    there = helm.objects(Stopped().there(wanted))
+    assert [(item["kind"], item["spec"].get("replicas")) for item in there] == [("StatefulSet", 0), ("DaemonSet", None)]
+    assert not helm.restarted(Stopped().there(wanted), wanted)
+
+
 def test_a_helm_that_never_ends_is_ended(tmp_path: Path) -> None:
     class Module:
         def fail_json(self, msg: str) -> None:
