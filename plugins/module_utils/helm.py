@@ -31,6 +31,8 @@ PASSING = ("connection refused", "connection reset", "EOF", "TLS handshake timeo
 PAUSES = (0, 2, 4, 8, 16, 30, 30)
 # A label of helm's Secret of a revision that was Ready. Its value is the revision's number, because helm hands labels on to the revisions that follow.
 READY = "alnair.io/ready"
+# What other objects live in, or what lies in it.
+LIVED_IN = ("PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition", "Namespace")
 # How the API server words that a field of an object cannot be changed.
 FIXED = ("field is immutable", "updates to statefulset spec for fields other than", "may not change once set", "may not be changed once set")
 
@@ -133,6 +135,10 @@ class Helm:
                 return done.stdout
             if missing_is_none and "not found" in done.stderr:
                 return None
+            if words[0] in ("upgrade", "rollback") and "conflict with" in done.stderr and "--force-conflicts" not in words:
+                # Helm 4 applies at the server, where masters that were stopped have their replicas from somebody else.
+                words += ("--force-conflicts",)
+                continue
             if not any(text in done.stderr for text in PASSING):
                 break
         code = done.returncode
@@ -198,18 +204,18 @@ class Helm:
     def unlisted(self, revision: int) -> list[dict[str, Any]]:
         """Return the release's live objects that a revision has and the newest one has not, in front of which a rollback by helm is stuck.
 
-        A run that was cut off before it had removed them leaves such objects; helm looks for what is there in its newest revision only. Claims are left to
-        helm's own words, for what lies in them would be lost.
+        A run that was cut off before it had removed them leaves such objects; helm looks for what is there in its newest revision only. What others live in,
+        such as claims, is left to helm's own words, and so is what was to be kept.
         """
         secrets = self.secrets()
         known = {title(item) for item in objects(unpacked(secrets[max(secrets)].data["release"])["manifest"])}
         wanted = [item for item in objects(unpacked(secrets[revision].data["release"])["manifest"]) if title(item) not in known]
-        found = kube.patient(lambda: self.living(item for item in wanted if item["kind"] != "PersistentVolumeClaim"), self.client)
-        owner = "meta.helm.sh/release-name"
+        found = kube.patient(lambda: self.living([item for item in wanted if item["kind"] not in LIVED_IN]), self.client)
+        own = {"meta.helm.sh/release-name": self.params["name"], "meta.helm.sh/release-namespace": self.params["namespace"]}.items()
         return [
             {**live, "alnair_keep_pods": "template" in live.get("spec", {}) and keeps_pods(live, item)}
             for item, live in found
-            if (live["metadata"].get("annotations") or {}).get(owner) == self.params["name"]
+            if own <= (said := live["metadata"].get("annotations") or {}).items() and said.get("helm.sh/resource-policy") != "keep"
         ]
 
     def living(self, wanted: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -224,11 +230,15 @@ class Helm:
         return found
 
     def stored(self, revision: int) -> tuple[str, dict[str, Any]]:
-        """Return a folder with the chart of a revision, and its values."""
+        """Return a folder with the chart of a revision, and its values, but for a backup that a run which was killed had its masters start from."""
         release = self.release(revision)
         folder = Path(tempfile.mkdtemp(prefix="chart-", dir=self.module.tmpdir))
         write_chart(release["chart"], folder)
-        return str(folder), release.get("config") or {}
+        values = release.get("config") or {}
+        properties = (values.get("master") or {}).get("properties") or {}
+        if str(properties.get("alluxio.master.journal.init.from.backup", "")).endswith("/.alnair-restore/backup.gz"):
+            del properties["alluxio.master.journal.init.from.backup"]
+        return str(folder), values
 
     def values_file(self, values: dict[str, object]) -> str:
         """Return the path of a file with values that only this user can read."""
@@ -286,7 +296,8 @@ class Helm:
         """Return a manifest without the objects that somebody has removed from the cluster, and with the replicas that they have there."""
         found = kube.patient(lambda: self.living(objects(manifest)), self.client)
         for item, live in found:
-            if "replicas" in item.get("spec", {}):
+            # Masters that were stopped; other replicas may be an autoscaler's matter.
+            if item["kind"] == "StatefulSet" and item["spec"].get("replicas") is not None:
                 item["spec"]["replicas"] = live["spec"]["replicas"]
         return yaml.safe_dump_all(item for item, _live in found)
 

@@ -65,7 +65,7 @@ def refused(error: BaseException) -> BaseException:
     return error
 
 
-def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *, stdin: bool = False) -> Any:
+def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *, stdin: bool = False, away: float = kube.AWAY_SECONDS) -> Any:
     """Start a command in a container and return its connection, which carries bytes.
 
     Args:
@@ -74,6 +74,7 @@ def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *
         command: The program and its arguments.
         timeout: Seconds that it may take, and so also a single read or write of the connection.
         stdin: Whether the command is written to.
+        away: Seconds to try to start it while the API server is away.
     """
 
     def connect() -> Any:
@@ -86,7 +87,7 @@ def opened(core: Any, pod: dict[str, Any], command: list[str], timeout: float, *
             # The client decodes the body of its own error, which has none where there is no connection.
             raise refused(error.__context__ or error) from None
 
-    connection = kube.patient(connect, core.api_client)
+    connection = kube.patient(connect, core.api_client, away)
     connection.sock.settimeout(timeout)
     return connection
 
@@ -107,7 +108,7 @@ def ended(connection: Any, pod: dict[str, Any]) -> int:
         raise CutOff(f"pod {pod['name']}: the connection broke before the command had ended; run this again") from error
 
 
-def execute(core: Any, pod: dict[str, Any], line: str, *arguments: str, timeout: float = 120, sink: Any = None) -> str:
+def execute(core: Any, pod: dict[str, Any], line: str, *arguments: str, timeout: float = 120, sink: Any = None, away: float = kube.AWAY_SECONDS) -> str:
     """Run a line of bash in a container.
 
     Args:
@@ -117,6 +118,7 @@ def execute(core: Any, pod: dict[str, Any], line: str, *arguments: str, timeout:
         arguments: Words that need no quoting.
         timeout: Seconds that it may take.
         sink: A writer of bytes that standard output goes to instead of being returned.
+        away: Seconds to try to start it while the API server is away.
 
     Returns:
         What it wrote to standard output.
@@ -124,7 +126,7 @@ def execute(core: Any, pod: dict[str, Any], line: str, *arguments: str, timeout:
     Raises:
         PodError: it failed or did not end in time; the message holds what it wrote to standard error.
     """
-    connection = opened(core, pod, ["bash", "-c", line, "bash", *arguments], timeout)
+    connection = opened(core, pod, ["bash", "-c", line, "bash", *arguments], timeout, away=away)
     deadline, out, err = time.monotonic() + timeout, bytearray(), bytearray()
     write = sink.write if sink else out.extend
     while connection.is_open():

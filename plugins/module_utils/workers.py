@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
-from ansible_collections.alnair.alluxio.plugins.module_utils import masters, pods
+from ansible_collections.alnair.alluxio.plugins.module_utils import kube, masters, pods
 
-# The command would wait for two minutes until clients know by themselves; a pod that was told to end does not.
+try:
+    import kubernetes
+except ImportError:
+    kubernetes = None
+
+# The command would wait for two minutes until clients know by themselves; a pod that was told to end does not. Masters act at its first word.
 DECOMMISSION = """
-JAVA_TOOL_OPTIONS="$JAVA_TOOL_OPTIONS -Dalluxio.user.worker.list.refresh.interval=1s" timeout 60 alluxio fsadmin decommissionWorker --addresses "$1" --wait 0s
+JAVA_TOOL_OPTIONS="$JAVA_TOOL_OPTIONS -Dalluxio.user.worker.list.refresh.interval=1s" timeout 15 alluxio fsadmin decommissionWorker --addresses "$1" --wait 0s
 """
 CONTAINER = "alluxio-worker"
 
@@ -55,20 +59,48 @@ def ending(found: masters.Leader, there: list[dict[str, Any]]) -> dict[str, str]
     return wanted
 
 
-def decommission(release: masters.Masters, there: list[dict[str, Any]], told: set[str]) -> None:
+def decommission(release: masters.Masters, there: list[dict[str, Any]], told: dict[str, str]) -> bool:
     """Have the leading master take workers that were told to end off its list, once each; masters before 2.9.4 do not know the command and keep them.
+
+    It is a courtesy to readers, who else try such workers until the master forgets them: what goes wrong with it is no matter of the release.
 
     Args:
         release: The masters.
         there: The release's pods.
-        told: The uids of the pods of which a master was told already; new ones are added.
+        told: The hosts of workers of which a master was told already, by the uids of their pods; new ones are added.
+
+    Returns:
+        Whether a master was told of any, which takes seconds.
     """
     if all(pod["metadata"]["uid"] in told for pod in of(there) if pod["metadata"].get("deletionTimestamp")):
-        return
+        return False
     leader = release.leader()
     wanted = {uid: address for uid, address in ending(leader, there).items() if uid not in told} if leader else {}
-    if leader and wanted:
-        told.update(wanted)
-        # It is a courtesy to readers: without it they try such workers until the master forgets them.
-        with contextlib.suppress(pods.PodError):
-            pods.execute(release.core, release.pod(leader.name), DECOMMISSION, ",".join(wanted.values()), timeout=70)
+    if not leader or not wanted:
+        return False
+    try:
+        # Not tried for long: on a node whose worker has ended meanwhile the next one has the same address.
+        pods.execute(release.core, release.pod(leader.name), DECOMMISSION, ",".join(wanted.values()), timeout=20, away=0)
+    except (pods.CutOff, kube.ClusterAway):
+        # The master itself may have been about to end: the next one is told anew.
+        return False
+    except (pods.PodError, kubernetes.client.ApiException):
+        pass
+    told.update({uid: address.rpartition(":")[0] for uid, address in wanted.items()})
+    return True
+
+
+def struck(found: masters.Leader | None, there: list[dict[str, Any]], told: dict[str, str]) -> list[str]:
+    """Return the Ready workers that the leading master does not count as live on hosts where it was told of the one before: it may have taken them for that.
+
+    Args:
+        found: The leading master.
+        there: The release's pods.
+        told: As decommission left it.
+    """
+    live = {address for addresses in found.workers for address in addresses} if found else set[str]()
+    return [
+        pod["metadata"]["name"]
+        for pod in of(there)
+        if found and pod["status"].get("hostIP") in told.values() and pod["status"].get("podIP") not in live and not pod["metadata"].get("deletionTimestamp")
+    ]

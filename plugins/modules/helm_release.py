@@ -188,7 +188,11 @@ def absent(module: AnsibleModule, helm: helms.Helm) -> None:
     history = helm.history()
     refuse_foreign(helm, history)
     if history and not module.check_mode:
+        pending, good = str(history[-1]["status"]).startswith("pending"), helm.good_revision(history)
+        # Helm removes what its newest revision has, which was cut off before it had removed what only the one before it has.
+        left = helm.unlisted(good) if pending and good else []
         helm("uninstall", module.params["name"], missing_is_none=True)
+        helm.make_way([{**item, "alnair_keep_pods": False} for item in left])
     module.exit_json(changed=bool(history), differs=bool(history), installed=bool(history), ready_revision=0, revision=0, restarts=[], recreated=[])
 
 

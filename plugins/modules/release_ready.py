@@ -34,7 +34,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-anew: {description: Pods that were made anew because they waited to be started again., type: list, elements: str, returned: success}
+anew: {description: "Pods that were made anew: they waited for their next start, or no master counted them.", type: list, elements: str, returned: success}
 pods: {description: Number of Ready pods by the name of what owns them., type: dict, returned: success}
 paths: {description: "Number of files and directories that the leading master knows.", type: int, returned: success}
 """
@@ -54,6 +54,8 @@ except ImportError:
 
 # How long to wait for the masters to forget a worker that is gone; the bundled chart has them do so after 30 s, the public one after five minutes.
 FORGET_SECONDS = 60
+# How long a worker that is Ready may take to be counted as live, before one is made anew that a master may have taken for the one before it.
+STRUCK_SECONDS = 30
 
 
 def backing_off(pod: dict[str, Any]) -> bool:
@@ -99,7 +101,7 @@ def wait(module: AnsibleModule) -> None:
     release = masters.Masters(client, params["namespace"], params["release"])
     deadline = time.monotonic() + params["timeout"]
     short: dict[str, str | None] = {}
-    since, anew, first, told = 0.0, list[str](), not module.check_mode, set[str]()
+    since, anew, first, told = 0.0, list[str](), not module.check_mode, dict[str, str]()
     while True:
         given_up = False
         try:
@@ -111,13 +113,19 @@ def wait(module: AnsibleModule) -> None:
             ]  # fmt: skip
             short = {item["metadata"]["name"]: shortfall(item) for item in listed}
             there = client.sanitize_for_serialization(core.list_namespaced_pod(params["namespace"], **selector).items)
-            if not module.check_mode:
-                workers.decommission(release, there, told)
+            if not module.check_mode and workers.decommission(release, there, told):
+                # What was read before is old by now.
+                continue
             if short and not any(short.values()):
                 # Asked last, for the nodes of a large cluster are much to read.
                 short["nodes"] = leaving(there, listed, client.sanitize_for_serialization(core.list_node().items))
                 leader, since = release.leader(), since or time.monotonic()
                 short["Alluxio"] = workers.amiss(leader, there, patient=time.monotonic() < since + FORGET_SECONDS)
+                if time.monotonic() > since + STRUCK_SECONDS and (struck := workers.struck(leader, there, told)):
+                    told.clear()
+                    for name in struck:
+                        kube.retried(core.delete_namespaced_pod, name, params["namespace"], missing=None)
+                    anew += struck
             else:
                 since = 0.0
                 if first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pexpect
 import pytest
 import s3
@@ -152,11 +154,17 @@ def bucket(store: s3.Endpoint, checkout: Path, core: Any) -> Iterator[None]:
 def labelled(page: str, core: Any) -> Iterator[None]:
     """Nodes of the names that the page labels, of which nobody has seen a kubelet."""
     names = sorted(set(re.findall(r"\bnode-\d", SCRIPTS[page])))
+
+    def remove() -> None:
+        for name in names:
+            with contextlib.suppress(kubernetes.client.ApiException):
+                core.delete_node(name)
+
+    remove()
     for name in names:
         core.create_node({"metadata": {"name": name}})
     yield
-    for name in names:
-        core.delete_node(name)
+    remove()
 
 
 @pytest.fixture

@@ -76,13 +76,14 @@ def test_a_revision_is_ready_by_its_own_label_not_by_one_that_helm_has_handed_on
 
 
 def test_a_rollback_makes_way_for_what_the_cut_off_revision_does_not_list() -> None:
-    def item(kind: str, name: str, owner: str = "a") -> dict[str, Any]:
+    def item(kind: str, name: str, owner: str = "a", space: str = "n", **more: str) -> dict[str, Any]:
         spec = {"selector": {"matchLabels": {"x": "y"}}, "template": {}} if kind == "StatefulSet" else {}
-        metadata = {"name": name, "annotations": {"meta.helm.sh/release-name": owner}}
+        metadata = {"name": name, "annotations": {"meta.helm.sh/release-name": owner, "meta.helm.sh/release-namespace": space, **more}}
         return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **({"spec": spec} if kind in ("Service", "StatefulSet") else {})}
 
     three = [item("Service", "m-0"), item("Service", "m-1"), item("ConfigMap", "c"), item("StatefulSet", "s"), item("PersistentVolumeClaim", "p"),
-             item("Service", "gone"), item("ConfigMap", "foreign", "b")]  # fmt: skip
+             item("Service", "gone"), item("ConfigMap", "foreign", "b"), item("ClusterRole", "of-another-namespace", space="m"),
+             item("Secret", "kept", **{"helm.sh/resource-policy": "keep"}), item("PersistentVolume", "v")]  # fmt: skip
     one = [item("Service", "m-0")]
     steps: list[Any] = []
 
@@ -121,10 +122,38 @@ def test_masters_that_somebody_stopped_are_a_difference() -> None:
         def living(self, wanted: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             return [(item, {"spec": {"replicas": 0}}) for item in wanted if item["kind"] != "Secret"]
 
-    wanted = manifest(workload("StatefulSet", "a:1"), {"kind": "DaemonSet", "metadata": {"name": "a"}, "spec": {}}, {"kind": "Secret", "metadata": {"name": "a"}})
+    wanted = manifest(workload("StatefulSet", "a:1"), {"kind": "DaemonSet", "metadata": {"name": "a"}, "spec": {}}, {"kind": "Secret", "metadata": {"name": "a"}},
+                      workload("Deployment", "a:1"))  # fmt: skip
     there = helm.objects(Stopped().there(wanted))
-    assert [(item["kind"], item["spec"].get("replicas")) for item in there] == [("StatefulSet", 0), ("DaemonSet", None)]
+    # An autoscaler may have changed what a Deployment has.
+    assert [(item["kind"], item["spec"].get("replicas")) for item in there] == [("StatefulSet", 0), ("DaemonSet", None), ("Deployment", 1)]
     assert not helm.restarted(Stopped().there(wanted), wanted)
+
+
+def test_a_backup_that_a_killed_run_had_masters_start_from_is_no_value_of_the_release(tmp_path: Path) -> None:
+    class Killed(helm.Helm):
+        def __init__(self) -> None:
+            self.module = SimpleNamespace(tmpdir=str(tmp_path))
+
+        def release(self, revision: int) -> dict[str, Any]:
+            place = {6: "/journal/.alnair-restore/backup.gz", 7: "/srv/mine.gz"}[revision]
+            return {"chart": {"metadata": {}}, "config": {"master": {"count": 3, "properties": {"alluxio.master.journal.init.from.backup": place, "a": "b"}}}}
+
+    assert Killed().stored(6)[1] == {"master": {"count": 3, "properties": {"a": "b"}}}
+    assert "alluxio.master.journal.init.from.backup" in Killed().stored(7)[1]["master"]["properties"]
+
+
+def test_helm_4_takes_back_what_somebody_else_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Four(helm.Helm):
+        def __init__(self) -> None:
+            self.params = {"name": "a", "helm": "helm", "timeout": 1}
+            self.base = [str(tmp_path / "helm")]
+
+    conflict = 'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas'
+    (tmp_path / "helm").write_text(f"#!/bin/sh\ncase $* in *--force-conflicts*) echo $*;; *) echo '{conflict}' >&2; exit 1;; esac\n", encoding="utf-8")
+    (tmp_path / "helm").chmod(0o755)
+    monkeypatch.setattr(helm.time, "sleep", lambda _seconds: None)
+    assert Four()("rollback", "a", "9") == "rollback a 9 --force-conflicts\n"
 
 
 def test_a_helm_that_never_ends_is_ended(tmp_path: Path) -> None:
@@ -261,24 +290,42 @@ def test_workers_that_end_are_taken_off_the_masters_list_once_each(monkeypatch: 
 
     def execute(_core: Any, pod: dict[str, str], _line: str, *words: str, **_options: Any) -> str:
         said.append((pod["name"], *words))
-        raise pods.PodError("decommissionWorker is an unknown command.")
+        if raised:
+            raise raised.pop()
+        return ""
 
     monkeypatch.setattr(pods, "execute", execute)
-    told: set[str] = set()
-    workers.decommission(release, there, told)
+    # The leader of a moment ago ends itself: whoever leads next is told anew.
+    raised: list[Exception] = [pods.PodError("decommissionWorker is an unknown command."), pods.CutOff("m-0: the connection broke")]
+    told: dict[str, str] = {}
+    assert not workers.decommission(release, there, told)
     # No master leads for now, and b has not told the next one that it is there.
     assert not said and not told
     leader[0] = masters.Leader("m-0", 1, known)
-    workers.decommission(release, there, told)
-    workers.decommission(release, there, told)
-    assert said == [("m-0", "192.0.2.1:31000")]
+    assert not workers.decommission(release, there, told)
+    assert workers.decommission(release, there, told)
+    assert not workers.decommission(release, there, told)
+    assert said == [("m-0", "192.0.2.1:31000")] * 2
+    assert told == {"uid-a": "192.0.2.1"}
     # The next worker of its node has the node's address, too.
     leader[0] = masters.Leader("m-0", 1, [*known, ["192.0.2.2", "10.0.0.2"], ["192.0.2.2", "10.0.0.8"]])
-    workers.decommission(release, there, told)
-    assert len(said) == 1
+    assert not workers.decommission(release, there, told)
+    assert len(said) == 2
     leader[0] = masters.Leader("m-0", 1, [*known, ["192.0.2.2", "10.0.0.2"]])
-    workers.decommission(release, there, told)
-    assert said[1:] == [("m-0", "192.0.2.2:31000")]
+    assert workers.decommission(release, there, told)
+    assert said[2:] == [("m-0", "192.0.2.2:31000")]
+
+
+def test_a_worker_that_was_taken_for_the_one_before_it_is_found() -> None:
+    def worker(name: str, host: str, address: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "labels": {"role": "alluxio-worker"}}, "status": {"hostIP": host, "podIP": address}}
+
+    leader = masters.Leader("m-0", 1, [["192.0.2.2", "10.0.0.2"]])
+    there = [worker("uncounted", "192.0.2.1", "10.0.0.1"), worker("counted", "192.0.2.2", "10.0.0.2"), worker("new", "192.0.2.3", "10.0.0.3")]
+    assert workers.struck(leader, there, {"uid-a": "192.0.2.1", "uid-b": "192.0.2.2"}) == ["uncounted"]
+    assert not workers.struck(None, there, {"uid-a": "192.0.2.1"})
+    there[0]["metadata"]["deletionTimestamp"] = "now"
+    assert not workers.struck(leader, there, {"uid-a": "192.0.2.1"})
 
 
 def test_an_object_that_is_made_anew_takes_over_the_pods_that_it_can_have() -> None:
