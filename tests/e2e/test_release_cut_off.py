@@ -201,14 +201,15 @@ def written_late(execute: Callable[..., str]) -> None:
             return
 
 
-def test_a_run_killed_in_a_restore(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("task", "seconds"), [("Stop the masters", 12), ("Let the masters start from their journal", 3)])
+def test_a_run_killed_in_a_restore(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], task: str, seconds: float) -> None:
     assert cluster.scale(extra_vars=place).status == "successful"
     made = cluster.backup(extra_vars=place)
     assert made.status == "successful", made.failures
     source = next(Path(place["alluxio_chart_backup_directory"]).glob("*.gz"))
     run = cutting.start("restore", alluxio_chart_restore_from=str(source), **place)
-    cutting.until_task(run, "Stop the masters")
-    time.sleep(12)
+    cutting.until_task(run, task)
+    time.sleep(seconds)
     cutting.kill(run)
     assert run.returncode < 0
     again = cluster.restore(source, extra_vars=place)
