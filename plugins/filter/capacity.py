@@ -177,7 +177,9 @@ def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> 
 
 def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others: list[Mapping[str, Any]], shm: Mapping[str, Any]) -> list[str]:
     """Return what a node has too little of."""
-    name, has = node["metadata"]["name"], node["status"]["allocatable"]
+    name, has = node["metadata"]["name"], node["status"].get("allocatable")
+    if not has:
+        return [f"has not told yet what it has, as one whose kubelet has not started: see kubectl describe node {name}"]
     parts = [part for kind in kinds for part in wanted.parts(kind)]
     remedies = {"memory": "alluxio_chart_quota or resources.requests.memory", "cpu": "resources.requests.cpu"}
     reasons = []
@@ -248,10 +250,10 @@ def overcommitted(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[s
     """
     wanted, lines = Wanted(merged(layers)), []
     for node in nodes:
-        name, has = node["metadata"]["name"], quantity(node["status"]["allocatable"]["memory"])
+        name, has = node["metadata"]["name"], quantity((node["status"].get("allocatable") or {}).get("memory", "0"))
         parts = [part for kind in PARTS if name in kinds[kind] for part in wanted.parts(kind)]
         limits = {part: limit for part in parts if (limit := wanted.resource(part, "limits", "memory"))}
-        if (total := sum(limits.values(), Decimal(0))) > has:
+        if has and (total := sum(limits.values(), Decimal(0))) > has:
             lines.append(
                 f"node {name} has {mib(has)} of memory, and the limits of {', '.join(limits)} come to {mib(total)}: it runs short before they are reached, and "
                 f"pods that asked for less end first. Lower resources.limits.memory of the largest, {max(limits, key=lambda part: limits[part])}"

@@ -173,6 +173,15 @@ def test_a_node_without_room_for_the_next_fuse_beside_the_old_one_is_named_with_
     assert found({"fuse": {"maxSurge": 0}}, nodes=[node("m"), node("w", "5Gi")]) == []
 
 
+def test_a_node_that_has_not_told_what_it_has_matters_only_where_the_release_is_to_run() -> None:
+    fresh, other = node("w"), node("x")
+    del fresh["status"]["allocatable"], other["status"]["allocatable"]
+    (line,) = found(nodes=[node("m"), fresh, other])
+    assert line.startswith("node w has not told yet what it has")
+    limits = {"worker": {"resources": {"limits": {"memory": "1Gi"}}}}
+    assert overcommitted([CHART, ROLE, limits], [node("w"), other], KINDS) == []
+
+
 def test_limits_above_a_nodes_memory_are_told_with_the_largest() -> None:
     limits = {part: {"resources": {"limits": {"memory": "4Gi"}}} for part in ("worker", "jobWorker", "fuse")}
     limits["worker"]["resources"]["limits"]["memory"] = "8Gi"
