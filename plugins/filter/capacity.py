@@ -157,6 +157,8 @@ def limits_too_small(wanted: Wanted) -> list[str]:
 def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> list[str]:
     """Return why a node does not take the pods that shall run there."""
     name, reasons = node["metadata"]["name"], []
+    if not node["status"].get("allocatable"):
+        reasons.append(f"has not told yet what it has, as one whose kubelet has not started: see kubectl describe node {name}")
     conditions = {item["type"]: item for item in node["status"].get("conditions") or []}
     ready = conditions.get("Ready", {"status": "True"})
     if ready["status"] != "True":
@@ -177,9 +179,7 @@ def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> 
 
 def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others: list[Mapping[str, Any]], shm: Mapping[str, Any]) -> list[str]:
     """Return what a node has too little of."""
-    name, has = node["metadata"]["name"], node["status"].get("allocatable")
-    if not has:
-        return [f"has not told yet what it has, as one whose kubelet has not started: see kubectl describe node {name}"]
+    name, has = node["metadata"]["name"], node["status"].get("allocatable") or {}
     parts = [part for kind in kinds for part in wanted.parts(kind)]
     remedies = {"memory": "alluxio_chart_quota or resources.requests.memory", "cpu": "resources.requests.cpu"}
     reasons = []

@@ -236,6 +236,7 @@ class Helm:
         write_chart(release["chart"], folder)
         values = release.get("config") or {}
         properties = (values.get("master") or {}).get("properties") or {}
+        # Where journal_restore lays it.
         if str(properties.get("alluxio.master.journal.init.from.backup", "")).endswith("/.alnair-restore/backup.gz"):
             del properties["alluxio.master.journal.init.from.backup"]
         return str(folder), values

@@ -11,9 +11,11 @@ try:
 except ImportError:
     kubernetes = None
 
-# The command would wait for two minutes until clients know by themselves; a pod that was told to end does not. Masters act at its first word.
+# The command would wait for two minutes until clients know by themselves; a pod that was told to end does not. Masters act at its first word, so that it is
+# no matter that it ends without having seen the worker idle; with 255 it has told them nothing.
 DECOMMISSION = """
-JAVA_TOOL_OPTIONS="$JAVA_TOOL_OPTIONS -Dalluxio.user.worker.list.refresh.interval=1s" timeout 15 alluxio fsadmin decommissionWorker --addresses "$1" --wait 0s
+export JAVA_TOOL_OPTIONS="$JAVA_TOOL_OPTIONS -Dalluxio.user.worker.list.refresh.interval=1s"
+timeout 15 alluxio fsadmin decommissionWorker --addresses "$1" --wait 0s || [ $? -ne 255 ]
 """
 CONTAINER = "alluxio-worker"
 
@@ -67,10 +69,10 @@ def decommission(release: masters.Masters, there: list[dict[str, Any]], told: di
     Args:
         release: The masters.
         there: The release's pods.
-        told: The hosts of workers of which a master was told already, by the uids of their pods; new ones are added.
+        told: The workers of which a master was told already: their hosts by the uids of their pods, no host where it did not heed it. New ones are added.
 
     Returns:
-        Whether a master was told of any, which takes seconds.
+        Whether that took seconds.
     """
     if all(pod["metadata"]["uid"] in told for pod in of(there) if pod["metadata"].get("deletionTimestamp")):
         return False
@@ -78,6 +80,7 @@ def decommission(release: masters.Masters, there: list[dict[str, Any]], told: di
     wanted = {uid: address for uid, address in ending(leader, there).items() if uid not in told} if leader else {}
     if not leader or not wanted:
         return False
+    heeded = True
     try:
         # Not tried for long: on a node whose worker has ended meanwhile the next one has the same address.
         pods.execute(release.core, release.pod(leader.name), DECOMMISSION, ",".join(wanted.values()), timeout=20, away=0)
@@ -85,8 +88,8 @@ def decommission(release: masters.Masters, there: list[dict[str, Any]], told: di
         # The master itself may have been about to end: the next one is told anew.
         return False
     except (pods.PodError, kubernetes.client.ApiException):
-        pass
-    told.update({uid: address.rpartition(":")[0] for uid, address in wanted.items()})
+        heeded = False
+    told.update({uid: address.rpartition(":")[0] if heeded else "" for uid, address in wanted.items()})
     return True
 
 

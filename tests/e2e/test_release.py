@@ -58,7 +58,7 @@ def test_another_version_and_back_loses_nothing(cluster: Alnair, content: set[st
 
 
 @pytest.mark.long
-def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, execute: Callable[..., str], tmp_path: Path) -> None:
+def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, core: Any, execute: Callable[..., str], tmp_path: Path) -> None:
     def write(path: str) -> str:
         copy = f"alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE copyFromLocal /tmp/f {path}"
         return execute("alluxio-master-0", f"head -c 100000 /dev/urandom > /tmp/f && {copy} >&2 && md5sum < /tmp/f", "alluxio-master")
@@ -67,12 +67,19 @@ def test_a_file_that_only_workers_hold_outlives_their_restart(cluster: Alnair, e
         # Alluxio's shell says on standard output, too, why it cannot read.
         return execute("alluxio-master-0", f"alluxio fs cat {path} > /tmp/f || {{ tail -c 1000 /tmp/f >&2; exit 1; }}; md5sum < /tmp/f", "alluxio-master")
 
+    def lost() -> set[str]:
+        page = core.connect_get_namespaced_pod_proxy_with_path("alluxio-master-0:19999", "alluxio", "api/v1/master/webui_workers", _preload_content=False)
+        return {item["host"] for item in json.loads(page.data)["failedNodeInfos"]}
+
     written = {path: write(path) for path in ("/only-cached", "/cached-too")}
+    before = lost()
     try:
         values = merged([knob("alluxio_chart_values"), {"worker": {"properties": {"alluxio.worker.rpc.executor.parallelism": 3}}}])
         result = cluster.upgrade(extra_vars={"alluxio_chart_values": values, "alluxio_chart_backup_directory": str(tmp_path)})
         assert result.status == "successful", result.failures
         assert {path: read(path) for path in written} == written
+        # No worker was lost, for each said goodbye.
+        assert lost() == before
         written["/since"] = write("/since")
         result = cluster.rollback(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)})
         assert result.status == "successful", result.failures

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, pods, readiness, workers
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.modules import helm_release
 from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
 from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, leaving, newest
 
@@ -112,6 +113,26 @@ def test_a_rollback_makes_way_for_what_the_cut_off_revision_does_not_list() -> N
     CutOff().roll_back(9)
     # No claim, nothing of another release, and pods stay.
     assert steps == [("Service/m-1", False), ("ConfigMap/c", False), ("StatefulSet/s", True), ("rollback", "a", "9", "--timeout", "300s")]
+
+
+@pytest.mark.parametrize(("status", "left"), [("pending-upgrade", ["DaemonSet/f"]), ("deployed", [])])
+def test_a_removal_takes_along_what_a_cut_off_upgrade_left(monkeypatch: pytest.MonkeyPatch, status: str, left: list[str]) -> None:
+    steps: list[Any] = []
+    stub = SimpleNamespace(
+        history=lambda: [{"revision": 1, "status": "superseded"}, {"revision": 2, "status": status}], good_revision=lambda _history: 1,
+        unlisted=lambda revision: [{"kind": "DaemonSet", "metadata": {"name": "f"}, "alnair_keep_pods": revision == 1}],
+        make_way=lambda live: steps.extend((helm.title(item), item["alnair_keep_pods"]) for item in live),
+    )  # fmt: skip
+    module = SimpleNamespace(params={"name": "a"}, check_mode=False, exit_json=lambda **told: steps.append(told["changed"]))
+    monkeypatch.setattr(helm_release, "refuse_foreign", lambda *_words: None)
+
+    class Called(SimpleNamespace):
+        def __call__(self, *words: str, **_options: Any) -> None:
+            steps.append(words)
+
+    helm_release.absent(module, Called(**vars(stub)))
+    # Its pods go, too.
+    assert steps == [("uninstall", "a"), *((name, False) for name in left), True]
 
 
 def test_masters_that_somebody_stopped_are_a_difference() -> None:
@@ -306,7 +327,8 @@ def test_workers_that_end_are_taken_off_the_masters_list_once_each(monkeypatch: 
     assert workers.decommission(release, there, told)
     assert not workers.decommission(release, there, told)
     assert said == [("m-0", "192.0.2.1:31000")] * 2
-    assert told == {"uid-a": "192.0.2.1"}
+    # It did not know the command.
+    assert told == {"uid-a": ""}
     # The next worker of its node has the node's address, too.
     leader[0] = masters.Leader("m-0", 1, [*known, ["192.0.2.2", "10.0.0.2"], ["192.0.2.2", "10.0.0.8"]])
     assert not workers.decommission(release, there, told)
@@ -314,6 +336,7 @@ def test_workers_that_end_are_taken_off_the_masters_list_once_each(monkeypatch: 
     leader[0] = masters.Leader("m-0", 1, [*known, ["192.0.2.2", "10.0.0.2"]])
     assert workers.decommission(release, there, told)
     assert said[2:] == [("m-0", "192.0.2.2:31000")]
+    assert told == {"uid-a": "", "uid-b": "192.0.2.2"}
 
 
 def test_a_worker_that_was_taken_for_the_one_before_it_is_found() -> None:
