@@ -39,7 +39,8 @@ def amiss(found: masters.Leader | None, there: list[dict[str, Any]], *, patient:
     known = of(there)
     unknown = sorted(pod["metadata"]["name"] for pod in known if (pod.get("status") or {}).get("podIP") not in live)
     if unknown:
-        return f"{found.name} does not count as live: {', '.join(unknown)}"
+        return (f"{found.name} does not count as live: {', '.join(unknown)}. Their logs tell whether they register; one that was decommissioned does so when "
+                "its pod is removed")  # fmt: skip
     if patient and len(found.workers) > len(known):
         return f"{found.name} counts {len(found.workers)} workers as live, but there are {len(known)}"
     return None

@@ -289,7 +289,9 @@ def test_the_workers_that_the_master_counts_must_be_those_of_the_pods() -> None:
     assert workers.amiss(None, pods, patient=False) == "no master answers on its web port as the leading one"
     # One that is gone is still counted, and one that is there is not.
     late = masters.Leader("m-0", 1, [worker("10.0.0.1"), worker("10.0.0.9")])
-    assert workers.amiss(late, pods, patient=False) == "m-0 does not count as live: b"
+    assert workers.amiss(late, pods, patient=False) == (
+        "m-0 does not count as live: b. Their logs tell whether they register; one that was decommissioned does so when its pod is removed"
+    )
     both = [worker("10.0.0.1"), worker("10.0.0.2")]
     assert workers.amiss(masters.Leader("m-0", 1, both), pods, patient=True) is None
     stale = masters.Leader("m-0", 1, [*both, worker("10.0.0.9")])
