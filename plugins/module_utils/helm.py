@@ -136,7 +136,7 @@ class Helm:
             if missing_is_none and "not found" in done.stderr:
                 return None
             if words[0] in ("upgrade", "rollback") and "conflict with" in done.stderr and "--force-conflicts" not in words:
-                # Helm 4 applies at the server, where masters that were stopped have their replicas from somebody else.
+                # Helm 4 applies at the server, which keeps what somebody set by hand until it is told otherwise.
                 words += ("--force-conflicts",)
                 continue
             if not any(text in done.stderr for text in PASSING):

@@ -54,8 +54,10 @@ def test_helm_4_deploys_and_takes_over_what_helm_3_made(cluster: Alnair, core: A
     assert result.status == "successful", result.failures
     assert deployed() > 0
     assert deployed() == 0
-    # Masters that somebody stopped: what helm 4 applies at the server is in conflict with who did.
-    kubernetes.client.AppsV1Api(core.api_client).patch_namespaced_stateful_set_scale("alluxio-master", NAMESPACE, {"spec": {"replicas": 0}})
+    # Masters that somebody stopped and edited: what helm 4 applies at the server is in conflict with who did.
+    apps = kubernetes.client.AppsV1Api(core.api_client)
+    apps.patch_namespaced_stateful_set_scale("alluxio-master", NAMESPACE, {"spec": {"replicas": 0}})
+    apps.patch_namespaced_stateful_set("alluxio-master", NAMESPACE, {"spec": {"minReadySeconds": 11}}, field_manager="kubectl-edit")
     assert deployed() > 0
     assert deployed() == 0
     result = cluster.verify(extra_vars=helm)

@@ -170,7 +170,7 @@ def test_helm_4_takes_back_what_somebody_else_set(tmp_path: Path, monkeypatch: p
             self.params = {"name": "a", "helm": "helm", "timeout": 1}
             self.base = [str(tmp_path / "helm")]
 
-    conflict = 'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas'
+    conflict = 'Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.minReadySeconds'
     (tmp_path / "helm").write_text(f"#!/bin/sh\ncase $* in *--force-conflicts*) echo $*;; *) echo '{conflict}' >&2; exit 1;; esac\n", encoding="utf-8")
     (tmp_path / "helm").chmod(0o755)
     monkeypatch.setattr(helm.time, "sleep", lambda _seconds: None)
