@@ -16,7 +16,8 @@ except ImportError:
 HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
 ENDS = 4
 # What a line says that tells more than the traces and the farewell after it.
-ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[Ee]rror:|Caused by:|Exception\b|denied|No space left|OutOfMemory")
+# The second half is how a JVM names an option that it does not take, before it says that it could not be created.
+ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[Ee]rror:|Caused by:|Exception\b|denied|No space left|OutOfMemory|^(Unrecognized|Invalid|Improperly|Conflicting) ")
 
 
 def shortfall(item: dict[str, Any]) -> str | None:

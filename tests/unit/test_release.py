@@ -264,6 +264,8 @@ def test_what_a_container_printed_last_is_what_went_wrong() -> None:
     said = readiness.telling(f"2026 INFO begin\n{trace}\n2026 INFO ProcessUtils - Dumped jstack of current process\n2026 INFO ProcessUtils - Bye\n")
     assert said == "2026 ERROR AlluxioMaster - Fatal error | java.lang.RuntimeException: no | Caused by: java.io.IOException: why"
     assert readiness.telling("\n".join("abcdefg")) == "c | d | e | f | g"
+    jvm = "Unrecognized VM option 'NoSuchOption'\nError: Could not create the Java Virtual Machine.\nError: A fatal exception has occurred. Program will exit."
+    assert "NoSuchOption" in readiness.telling(jvm)
 
 
 def test_a_pod_that_waits_says_by_which_container() -> None:
