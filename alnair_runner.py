@@ -26,10 +26,10 @@ if MISSING:
         os.execv(venv_python, [str(venv_python), *sys.argv])
     sys.exit(f"The Python packages {', '.join(MISSING)} are missing. Run `make setup`, or pip install -r requirements.txt.")
 
-from alnair import Alnair, Check, ClusterError, Event, Failure, Result, UsageError
+from alnair import Alnair, Change, Check, ClusterError, Difference, Event, Failure, Options, Plain, Progress, Result, UsageError
 from alnair.cli import main
 
-__all__ = ["HOME", "Alnair", "Check", "ClusterError", "Event", "Failure", "Result", "UsageError"]
+__all__ = ["HOME", "Alnair", "Change", "Check", "ClusterError", "Difference", "Event", "Failure", "Options", "Plain", "Progress", "Result", "UsageError"]
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import functools
 import inspect
@@ -57,7 +58,7 @@ class Alnair:
     """A cluster as an inventory describes it.
 
     Args:
-        inventory: Folder or file; by default inventory/lab of the checkout where it exists.
+        inventory: Folder or file; by default the one of Ansible's configuration (ANSIBLE_INVENTORY, ansible.cfg), else inventory/lab of the checkout.
 
     Raises:
         UsageError: there is no such inventory, or none was named.
@@ -65,9 +66,10 @@ class Alnair:
 
     def __init__(self, inventory: str | Path | None = None) -> None:
         lab = home.BESIDE / "inventory" / "lab"
-        if inventory is None and not lab.exists():
+        named = inventory or said.configured() or (lab if lab.exists() else None)
+        if not named:
             raise UsageError("No inventory was named. Give one with --inventory, such as a copy of inventory/example, or one that init writes.")
-        self.inventory = Path(inventory or lab).expanduser().resolve()
+        self.inventory = Path(named).expanduser().resolve()
         if not self.inventory.exists():
             raise UsageError(f"There is no inventory at {self.inventory}. Name a folder or file that exists with --inventory.")
 
@@ -172,7 +174,12 @@ class Alnair:
             result = await asyncio.shield(run)
         except asyncio.CancelledError:
             cancel.set()
-            await asyncio.wait([run])
+            # However often it is cancelled: the run is not left alone.
+            while not run.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([run])
+            # What the end of a cancelled run raises is nobody's.
+            run.cancelled() or run.exception()
             raise
         if raised:
             raise raised[0]

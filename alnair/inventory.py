@@ -87,6 +87,23 @@ def managed(inventory: Path) -> Any:
         return Manager(loader=loader(), sources=[str(inventory)])
 
 
+def configured() -> Path | None:
+    """Return the inventory that ANSIBLE_INVENTORY or a configuration file of Ansible names; None where none does.
+
+    Raises:
+        UsageError: it names several.
+    """
+    from ansible import constants
+
+    named, origin = constants.config.get_config_value_and_origin("DEFAULT_HOST_LIST")
+    if origin == "default":
+        return None
+    if len(named) != 1:
+        listed = ", ".join(named)
+        raise UsageError(f"Ansible's configuration ({origin}) names {len(named)} inventories: {listed}. Name one with --inventory, such as their folder.")
+    return Path(named[0])
+
+
 def hosts(inventory: Path, pattern: str) -> list[str]:
     """Return the hosts that a pattern matches; one that Ansible refuses matches none.
 

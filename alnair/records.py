@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import getpass
 import hashlib
 import importlib.metadata
 import json
@@ -23,6 +22,7 @@ from typing import Any
 import yaml
 
 from alnair import processes, secrets
+from alnair.home import shared
 from alnair.result import Failure, Result
 
 LOG = logging.getLogger("alnair")
@@ -137,8 +137,9 @@ def begin(verb: str, inventory: Path, home: Path, **options: Any) -> Record:
             break
         except FileExistsError:
             number += 1
+    who = f"{shared('controller', 'plugin_utils').user()}@{socket.gethostname()}"
     record = Record(
-        number=number, started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), who=f"{user()}@{socket.gethostname()}", process=os.getpid(),
+        number=number, started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), who=who, process=os.getpid(),
         verb=verb, inventory=str(inventory), digest=digest(inventory), options=secrets.masked({key: value for key, value in options.items() if value}),
         versions=versions(home), process_start=processes.parents()[os.getpid()][1],
     )  # fmt: skip
@@ -193,14 +194,6 @@ def all_of_them() -> list[Record]:
                 record.status = CUT_OFF
             found.append(record)
     return found
-
-
-def user() -> str:
-    """Return who runs this; behind sudo, who called it. In a container the user may have a number, but no name."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def digest(inventory: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import webbrowser
@@ -70,6 +71,9 @@ def dashboard(inventory: str | None, *, address: str, port: int, browse: bool) -
     The page has no login of its own: who reaches the address sees it.
     """
     deadline, local = time.monotonic(), port
+    # A terminal that is closed ends it as ^C does; one that nohup protects goes on.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         with said():
             knobs = Alnair(inventory).variables()

@@ -56,7 +56,7 @@ class Verbs(Verb, click.Group):
 
 # What may be cut off in the middle of helm's work.
 BY_HELM = ("deploy", "upgrade", "rollback", "scale", "restore", "teardown")
-INVENTORY = click.option("-i", "--inventory", type=click.Path(), help="Inventory folder or file; inventory/lab where it exists.")
+INVENTORY = click.option("-i", "--inventory", type=click.Path(), help="By default ANSIBLE_INVENTORY, else inventory/lab.")
 READING = [INVENTORY, click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")]
 RUNNING = [
     INVENTORY,

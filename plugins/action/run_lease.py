@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import socket
@@ -14,7 +13,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.alnair.alluxio.plugins.plugin_utils.controller import ansible_playbook
+from ansible_collections.alnair.alluxio.plugins.plugin_utils.controller import ansible_playbook, user
 
 KEEPER = "ansible_collections.alnair.alluxio.plugins.plugin_utils.lease"
 ARGUMENTS = {
@@ -55,7 +54,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, args = self.validate_argument_spec(ARGUMENTS)
         pid = ansible_playbook()
-        identity = f"{' '.join(Path(word).name for word in context.CLIARGS['args'])}, process {pid} of {getpass.getuser()}@{socket.gethostname()}"
+        identity = f"{' '.join(Path(word).name for word in context.CLIARGS['args'])}, process {pid} of {user()}@{socket.gethostname()}"
         if self._connection.transport != "local":
             host = (task_vars or {}).get("inventory_hostname")
             self._display.warning(f"The cluster is reached from {host}, so no Lease is held: a run on another machine is not kept out.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.alnair.alluxio.plugins.plugin_utils.controller import ansible_playbook
+from ansible_collections.alnair.alluxio.plugins.plugin_utils.controller import ansible_playbook, user
 
 # Keeps the lock's file open until the process that it is told of has ended, however that ends.
 HOLDER = "import os, select, sys; p = select.poll(); p.register(os.pidfd_open(int(sys.argv[1])), select.POLLIN); p.poll()"
@@ -49,7 +48,7 @@ def take(path: Path, pid: int, what: str) -> str:
             holder = json.loads(text) if text else {"pid": "?", "text": "a run that has just begun"}
             return "" if holder["pid"] == pid else str(holder["text"])
         file.truncate(0)
-        file.write(json.dumps({"pid": pid, "text": f"{what}, process {pid} of {getpass.getuser()} since {time.strftime('%H:%M:%S')}"}))
+        file.write(json.dumps({"pid": pid, "text": f"{what}, process {pid} of {user()} since {time.strftime('%H:%M:%S')}"}))
         file.flush()
         subprocess.Popen([sys.executable, "-S", "-c", HOLDER, str(pid)], pass_fds=[file.fileno()], start_new_session=True,
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip

@@ -1,7 +1,8 @@
-"""The ansible-playbook that an action plugin works for."""
+"""The ansible-playbook that an action plugin works for, and who runs it."""
 
 from __future__ import annotations
 
+import getpass
 import multiprocessing
 import os
 
@@ -14,3 +15,11 @@ def ansible_playbook() -> int:
     """
     parent = multiprocessing.parent_process()
     return parent.pid if parent and parent.pid else os.getpid()
+
+
+def user() -> str:
+    """Return who runs this; behind sudo, who called it. In a container the user may have a number, but no name."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -117,7 +117,8 @@ def test_the_dashboard_is_opened_in_the_browser_on_demand_and_once(inventory: Pa
     assert (done.exit_code, done.stdout.splitlines()[-1], seen) == (0, "Ended.", opened)
 
 
-def test_the_dashboard_finds_another_master_keeps_its_port_and_ends_in_order(program: Path, inventory: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+def test_the_dashboard_finds_another_master_keeps_its_port_and_ends_in_order(program: Path, inventory: Path, tmp_path: Path, how: signal.Signals) -> None:
     # The first connection breaks at once.
     program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/words\n{FORWARDS}\n[ $(wc -l < {tmp_path}/words) = 1 ] || exec sleep 60\n', encoding="utf-8")
     script = """
@@ -134,7 +135,7 @@ main(["dashboard", "--inventory", sys.argv[1]])
         assert run.stdout.readline() == "m-0: http://127.0.0.1:45678/ until ^C\n"
         assert "The connection to m-0 was lost" in run.stderr.readline()
         assert run.stdout.readline() == "m-1: http://127.0.0.1:45678/ until ^C\n"
-        run.send_signal(signal.SIGINT)
+        run.send_signal(how)
         assert run.wait(timeout=20) == 0
         assert run.stdout.read() == "Ended.\n"
     asked = (tmp_path / "words").read_text(encoding="utf-8").splitlines()

@@ -154,9 +154,13 @@ def test_a_cancelled_task_ends_its_run_and_nothing_else(cluster: Alnair) -> None
     async def go() -> None:
         run = asyncio.create_task(cluster.arun(cluster.deploy))
         assert await asyncio.to_thread(patiently, 1)
+        # Twice, as a timeout does in a shutdown.
+        run.cancel()
+        await asyncio.sleep(0)
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
+        assert sleepers() == 0
 
     with subprocess.Popen(["sleep", "60"]) as other:
         asyncio.run(go())

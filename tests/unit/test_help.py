@@ -19,7 +19,7 @@ from tests.unit.runner_tools import call
 
 HOME = Path(__file__).parents[2]
 # Lines of a terminal of the usual 80 columns; the list of all verbs alone takes more.
-SCREEN, LISTED = 24, 30
+SCREEN, LISTED = 24, 27
 
 
 def verbs(group: click.Group = main, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -38,6 +38,10 @@ def test_the_help_of_every_verb_fits_a_screen_and_ends_with_an_example(words: tu
     assert len(lines) <= (SCREEN if words else LISTED)
     assert lines[-1].startswith(" ".join(("Example: alnair_runner.py", *words)) + " ")
     assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
+
+
+def test_versions_are_told() -> None:
+    assert re.match(r"ansible-core 2\.\d+\.\S+, collection \d+\.\d+\.\d+", call("--version").output)
 
 
 @pytest.mark.parametrize("words", [(), *verbs()], ids=lambda words: " ".join(words) or "none")

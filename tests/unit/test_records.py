@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import rich.console
+from ansible_collections.alnair.alluxio.plugins.plugin_utils import controller
 
 from alnair import Alnair, Failure, Result, records, running, secrets
 from alnair.changes import Change
@@ -43,7 +44,7 @@ def test_a_run_leaves_who_what_when_where_and_what_it_changed(inventory: Path, m
     (record,) = records.all_of_them()
     assert (record.verb, record.status, record.changes, record.changed) == ("deploy", "successful", {"node-1": ["Make it"]}, 1)
     assert record.options == {"limit": "node-1", "check": True, "extra_vars": {"a": 1, "alluxio_bootstrap_password": secrets.HIDDEN}}
-    assert record.who.startswith(records.user() + "@")
+    assert record.who.startswith(controller.user() + "@")
     assert {"ansible-core", "collection"} <= set(record.versions)
     assert [item.name for item in path.parent.iterdir()] == ["000001.json"]
 
@@ -70,7 +71,7 @@ def test_a_user_without_a_name_is_known_by_the_number(monkeypatch: pytest.Monkey
 
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setattr("getpass.getuser", nobody)
-    assert records.user() == str(os.getuid())
+    assert controller.user() == str(os.getuid())
 
 
 def test_an_interrupt_before_the_playbook_has_begun_is_told_as_one(inventory: Path) -> None:

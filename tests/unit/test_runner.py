@@ -31,6 +31,18 @@ def test_an_inventory_that_is_not_there_is_wrong_usage() -> None:
     assert "There is no inventory at /nowhere" in done.output
 
 
+def test_an_inventory_that_ansible_is_told_of_is_the_default(tmp_path: Path, inventory: Path) -> None:
+    # Processes of their own, because Ansible reads its settings once.
+    script = "from alnair import Alnair; print(Alnair().inventory)"
+    (tmp_path / "ansible.cfg").write_text(f"[defaults]\ninventory = {inventory}\n", encoding="utf-8")
+    for name, value, told in (
+        ("ANSIBLE_INVENTORY", str(inventory), str(inventory)), ("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"), str(inventory)),
+        ("ANSIBLE_INVENTORY", f"{inventory},/other", "names 2 inventories"),
+    ):  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", script], cwd=HOME, env={**os.environ, name: value}, capture_output=True, text=True, check=False)
+        assert told in done.stdout + done.stderr
+
+
 def test_an_inventory_without_hosts_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: {}\n", encoding="utf-8")
     done = call("deploy", "--inventory", str(tmp_path))
