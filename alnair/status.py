@@ -13,9 +13,6 @@ import rich.table
 
 from alnair import cluster, masters
 
-# Of a kind, where not all fit on a screen.
-MOST = 3
-
 
 def mib(count: float) -> str:
     """Return bytes in words."""
@@ -136,44 +133,48 @@ def counted(states: list[str]) -> str:
     return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
 
 
-def table(found: dict[str, Any], *, brief: bool = False) -> rich.table.Table:
+def table(found: dict[str, Any], *, most: int | None = None) -> rich.table.Table:
     """Return the state as a table.
 
     Args:
         found: What :func:`read` returned.
-        brief: Whether what is as it should be is only counted, and of the rest of a kind no more than :data:`MOST` are named.
+        most: How many of a kind are named that are not as they should be; all others are only counted, and no name takes a second line. By default all
+            are named, whole.
     """
-    wide = [rich.table.Column(name, overflow="fold") for name in ("name", "where")]
+    brief = most is not None
+    wide = [rich.table.Column(name, overflow="ellipsis" if brief else "fold") for name in ("name", "where")]
     result = rich.table.Table("what", *wide, "state", title=f"Alluxio in namespace {found['namespace']}")
     release = found["release"]
     if release:
         result.add_row("release", f"{release['name']} revision {release['revision']}", release["chart"], release["status"])
-        result.add_row("image", release["image"] or "", "", "")
+        if not brief:
+            result.add_row("image", release["image"] or "", "", "")
     else:
         result.add_row("release", "", "", "not there")
-    for kind, key in (("master", "masters"), ("worker", "workers"), ("FUSE mount", "fuse"), ("operator", "operator")):
-        listed = found[key]
-        if brief and listed:
-            result.add_row(kind, "", "", counted(["Ready" if item["ready"] else "not Ready" for item in listed]))
-            listed = [item for item in listed if not item["ready"] or item["pod"] == found["leader"]][: MOST + 1]
-        for item in listed:
-            state = ("Ready" if item["ready"] else "not Ready") + (", leads" if item["pod"] == found["leader"] else "")
-            result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
     use = found["capacity"]
     result.add_row("capacity", "", "", f"{mib(use['used'])} of {mib(use['total'])} used" if use else "no master answers")
     ratio = hit_ratio(found["reads"])
     unknown = "nothing was read yet" if found["reads"] else "no master answers"
     result.add_row("hit ratio", "", "", unknown if ratio is None else f"{ratio:.0%} since the master leads")
+    for kind, key in (("master", "masters"), ("worker", "workers"), ("FUSE mount", "fuse"), ("operator", "operator")):
+        listed = found[key]
+        if brief and listed:
+            result.add_row(kind, "", "", counted(["Ready" if item["ready"] else "not Ready" for item in listed]))
+            leading = [item for item in listed if item["pod"] == found["leader"]]
+            listed = leading + [item for item in listed if not item["ready"] and item not in leading][:most]
+        for item in listed:
+            state = ("Ready" if item["ready"] else "not Ready") + (", leads" if item["pod"] == found["leader"] else "")
+            result.add_row(kind, item["pod"], item["node"] or "", state + (f", restarts: {item['restarts']}" if item["restarts"] else ""))
     for kind, key in (("claim", "claims"), ("volume", "volumes")):
         listed = found[key]
         if brief and listed:
             result.add_row(kind, "", "", counted([item["phase"] for item in listed]))
-            listed = [item for item in listed if item["phase"] != "Bound"][:MOST]
+            listed = [item for item in listed if item["phase"] != "Bound"][:most]
         for item in listed:
             result.add_row(kind, item["name"], "", item["phase"])
     waits = "for its data sets" if any(item["ready"] for item in found["operator"]) else "for the operator, none of whose pods is Ready"
     if brief and found["held"]:
         result.add_row("held pod", "", "", f"{len(found['held'])} held")
-    for name in found["held"][: MOST if brief else None]:
+    for name in found["held"][:most]:
         result.add_row("held pod", name, "", f"waits {waits}")
     return result

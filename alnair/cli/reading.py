@@ -24,6 +24,8 @@ from alnair.errors import ClusterError
 
 # How often status --watch looks, in seconds.
 ANEW = 2.0
+# How many of a kind it names that are not as they should be, where not all fit on the screen.
+MOST = (3, 1, 0)
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_yellow", "bright_blue", "bright_magenta")
 
 
@@ -65,10 +67,12 @@ def show_anew(console: rich.console.Console, found: dict[str, Any], look: Callab
     try:
         with rich.live.Live(console=console, auto_refresh=False) as live:
             while True:
-                # What does not fit is cut off below, where capacity and data sets stand.
-                whole = state.table(found)
-                table = state.table(found, brief=True) if len(console.render_lines(whole)) >= console.height else whole
-                table.caption = rich.text.Text(caption or f"{time.strftime('%H:%M:%S')}, every {ANEW:.0f} s until ^C")
+                # What does not fit is cut off below.
+                for most in (None, *MOST):
+                    table = state.table(found, most=most)
+                    table.caption = rich.text.Text(caption or f"{time.strftime('%H:%M:%S')}, every {ANEW:.0f} s until ^C")
+                    if len(console.render_lines(table)) < console.height:
+                        break
                 live.update(table, refresh=True)
                 time.sleep(ANEW)
                 try:

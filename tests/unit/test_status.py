@@ -56,11 +56,11 @@ def test_it_is_shown_anew_outlasts_a_restart_of_the_api_server_and_ends_in_order
     assert printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
 
 
-@pytest.mark.parametrize("brief", [True, False])
-def test_the_master_that_leads_is_named(brief: bool) -> None:
+@pytest.mark.parametrize("most", [0, None])
+def test_the_master_that_leads_is_named(most: int | None) -> None:
     pods = [{"pod": f"m-{number}", "node": "node-1", "ready": True, "restarts": 0} for number in range(3)]
     console = rich.console.Console(file=io.StringIO(), width=200)
-    console.print(status.table({**FOUND, "masters": pods, "leader": "m-1"}, brief=brief))
+    console.print(status.table({**FOUND, "masters": pods, "leader": "m-1"}, most=most))
     lines = [line for line in console.file.getvalue().splitlines() if "leads" in line]  # type: ignore[attr-defined]
     assert len(lines) == 1 and "m-1" in lines[0]
 
@@ -80,6 +80,29 @@ def test_a_large_cluster_that_is_watched_fits_the_screen_with_all_that_is_wrong(
     for word in ("499 Ready, 1 not Ready", "alluxio-worker-300", "300 Ready", "no master answers", "30 Bound, 1 Failed", "lost", "100 held", "until ^C"):
         assert word in text
     assert len(text.splitlines()) < 40
+
+
+def test_names_of_a_cloud_fit_a_small_terminal_with_an_api_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ANEW", 0.0)
+    release = {"name": "alluxio", "revision": 12, "status": "deployed", "chart": "alluxio-0.6.54", "image": "registry.example.org/mirror/alluxio/alluxio:2.9.4"}
+
+    def pods(kind: str, count: int) -> list[dict[str, Any]]:
+        return [{"pod": f"alluxio-{kind}-{number}", "node": f"ip-10-0-0-{number}.eu-central-1.compute.internal", "ready": False, "restarts": 0} for number in range(count)]
+
+    claims = [{"name": f"alluxio-journal-alluxio-master-{number}", "phase": "Pending"} for number in range(3)]
+    found = {**FOUND, "release": release, "masters": pods("master", 3), "workers": pods("worker", 9), "fuse": pods("fuse", 9), "operator": pods("operator", 2),
+             "claims": claims, "volumes": claims, "held": ["training/resnet"] * 4}  # fmt: skip
+    answers: Iterator[BaseException] = iter([ClusterError("The API server https://lab.example.org:6443 does not answer: connection refused"), KeyboardInterrupt()])
+
+    def look() -> dict[str, Any]:
+        raise next(answers)
+
+    console = rich.console.Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
+    reading.show_anew(console, found, look)
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue()).rpartition("Alluxio in namespace")[2]  # type: ignore[attr-defined]
+    for word in ("9 not Ready", "no master answers", "3 Pending", "4 held", "connection refused"):
+        assert word in " ".join(last.split())
+    assert len(last.splitlines()) < 24
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
