@@ -122,6 +122,7 @@ def cache_consumers(pods: Iterable[Mapping[str, Any]], mount_point: str, namespa
         claims: PersistentVolumeClaims, for pods that name one.
         volumes: PersistentVolumes, for their folders.
     """
+    mount_point = mount_point.rstrip("/")
     above = str(PurePosixPath(mount_point).parent)
     folders = {item["metadata"]["name"]: (item["spec"].get("hostPath") or item["spec"].get("local") or {}).get("path", "") for item in volumes}
     bound = {(item["metadata"]["namespace"], item["metadata"]["name"]): folders.get(item["spec"].get("volumeName"), "") for item in claims}

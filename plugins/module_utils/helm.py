@@ -220,14 +220,23 @@ class Helm:
 
     def living(self, wanted: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return the objects that are in the cluster, each with what it is there."""
-        dynamic = kubernetes.dynamic.DynamicClient(self.client)
-        found = []
+        dynamic, found = self.dynamic(), []
         for item in wanted:
-            resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
-            where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
-            with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError):
+            # Of a kind that the cluster does not know any more there is none.
+            with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError, kubernetes.dynamic.exceptions.ResourceNotFoundError):
+                resource, where = self.place(dynamic, item)
                 found.append((item, resource.get(**where).to_dict()))
         return found
+
+    def dynamic(self) -> Any:
+        """Return a client of all kinds; what the client would keep of them in a file that anybody may write lies in the module's own folder."""
+        return kubernetes.dynamic.DynamicClient(self.client, cache_file=os.path.join(self.module.tmpdir, "kinds.json"))
+
+    def place(self, dynamic: Any, item: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+        """Return the kind of an object, and its name with the namespace where it has one."""
+        resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+        where = {"namespace": item["metadata"].get("namespace") or self.params["namespace"]} if resource.namespaced else {}
+        return resource, {"name": item["metadata"]["name"], **where}
 
     def stored(self, revision: int) -> tuple[str, dict[str, Any]]:
         """Return a folder with the chart of a revision, and its values, but for a backup that a run which was killed had its masters start from."""
@@ -266,15 +275,9 @@ class Helm:
 
     def asked(self, manifest: str) -> list[dict[str, Any]]:
         """Ask the API server once about each object of a manifest."""
-        dynamic = kubernetes.dynamic.DynamicClient(self.client)
-        found = []
-        for item in objects(manifest):
-            resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
-            where = {"name": item["metadata"]["name"], **({"namespace": self.params["namespace"]} if resource.namespaced else {})}
-            try:
-                live = resource.get(**where).to_dict()
-            except kubernetes.dynamic.exceptions.NotFoundError:
-                continue
+        dynamic, found = self.dynamic(), []
+        for item, live in self.living(objects(manifest)):
+            resource, where = self.place(dynamic, item)
             try:
                 # The same question that helm's own patch puts to the API server, but for good.
                 resource.server_side_apply(body=item, field_manager="helm", force_conflicts=True, dry_run="All", **where)
@@ -308,17 +311,16 @@ class Helm:
 
     def remove(self, live: list[dict[str, Any]]) -> None:
         """Remove objects, and wait until they are gone."""
-        dynamic = kubernetes.dynamic.DynamicClient(self.client)
+        dynamic = self.dynamic()
         for item in live:
-            resource = dynamic.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+            resource, where = self.place(dynamic, item)
             policy = "Orphan" if item["alnair_keep_pods"] else "Foreground"
-            name, namespace = item["metadata"]["name"], item["metadata"].get("namespace")
             with contextlib.suppress(kubernetes.dynamic.exceptions.NotFoundError):
-                resource.delete(name=name, namespace=namespace, body={"propagationPolicy": policy})
+                resource.delete(**where, body={"propagationPolicy": policy})
             deadline = time.monotonic() + self.params["timeout"]
             while time.monotonic() < deadline:
                 try:
-                    resource.get(name=name, namespace=namespace)
+                    resource.get(**where)
                 except kubernetes.dynamic.exceptions.NotFoundError:
                     break
                 time.sleep(0.5)

@@ -65,7 +65,10 @@ def layered(params: Mapping[str, Any]) -> dict[str, Any]:
     for path in params["values_files"]:
         try:
             with open(path, encoding="utf-8") as file:
-                layers.append(yaml.safe_load(file) or {})
-        except (OSError, yaml.YAMLError) as error:
+                layer = yaml.safe_load(file) or {}
+            if not isinstance(layer, Mapping):
+                raise TypeError(f"it holds a {type(layer).__name__}, and no keys with values")
+            layers.append(layer)
+        except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
             raise ValueError(f"The values file {path} cannot be read: {error}. Nothing was changed.") from error
     return merged([*layers, params["values"]])

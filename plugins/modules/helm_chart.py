@@ -174,9 +174,9 @@ class Source:
         """End because the source answers but does not have the chart."""
         charts = self.index()
         name = self.chart.rpartition("/")[2]
-        if charts.get(name):
+        if charts.get(name) and self.version and self.version not in charts[name]:
             self.fail(f"it has no such version. Versions there: {nearest(self.version, charts[name])}. Set alluxio_chart_version to one of them.")
-        if charts:
+        if charts and not charts.get(name):
             self.fail(f"there is no chart of this name. Charts there: {nearest(name, list(charts))}. Set alluxio_chart_ref to one of them.")
         self.fail(f"it could not be had: {said}. See that alluxio_chart_repository, alluxio_chart_ref and alluxio_chart_version name what is there.")
 

@@ -222,7 +222,7 @@ def main() -> None:
     try:
         {"present": present, "absent": absent, "rolled_back": rolled_back, "repaired": repaired}[module.params["state"]](module, helms.Helm(module))
     except (kube.ClusterAway, kubernetes.client.ApiException, yaml.YAMLError, json.JSONDecodeError) as error:
-        module.fail_json(msg=f"Release {module.params['name']}: {str(error)[:500]}")
+        module.fail_json(msg=f"Release {module.params['name']}: {kube.reason(error)[:500]}")
 
 
 if __name__ == "__main__":

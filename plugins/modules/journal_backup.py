@@ -81,6 +81,8 @@ except ImportError:
     kubernetes = None
 
 SCRATCH = "/tmp/alnair"
+# Where the leading master writes a backup that is fetched from there.
+WRITTEN = "/tmp/alnair-backup"
 # The file appears under its name only when it is whole.
 COMMAND = (f"until [ -e {SCRATCH}/backup.gz ]; do sleep 0.2; done; mkdir -p {SCRATCH}/journal; alluxio formatJournal >&2 || exit 1; "
            "exec /entrypoint.sh master-only --no-format")  # fmt: skip
@@ -98,12 +100,14 @@ def make(masters: about.Masters, leader: str, target: Path, timeout: int) -> str
     pod = masters.pod(leader)
     # The leader itself shall write it, to a folder from which it can be taken: a standby would write it into another pod.
     alone = "--bypass-delegation --allow-leader" if masters.stateful_set()["spec"]["replicas"] > 1 else ""
-    line = f'folder=$(mktemp -d) && alluxio fsadmin backup "$folder" --local {alone} >&2 && ls "$folder"/*.gz'
-    path = pods.execute(masters.core, pod, line, timeout=timeout).split()[-1]
+    # Also what a run that was killed, or could not reach the pod any more, left there: a journal may be large, and has credentials of mounts.
+    line = f'rm -rf {WRITTEN} && mkdir -m 700 {WRITTEN} && alluxio fsadmin backup {WRITTEN} --local {alone} >&2 && ls {WRITTEN}/*.gz'
     try:
+        path = pods.execute(masters.core, pod, line, timeout=timeout).split()[-1]
         return pods.fetch(masters.core, pod, path, target, timeout)
     finally:
-        pods.execute(masters.core, pod, 'rm -r "$(dirname "$1")"', path)
+        with contextlib.suppress(pods.PodError):
+            pods.execute(masters.core, pod, f"rm -rf {WRITTEN}")
 
 
 def prove(masters: about.Masters, backup: Path, image: str, timeout: int) -> int | str:
@@ -181,7 +185,7 @@ def main() -> None:
         module.exit_json(changed=True, leader=before.name, **backup(masters, before, params))
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException, OSError) as error:
         what = f"{params['source']} cannot be restored" if params["source"] else f"The journal of release {params['release']} was not backed up"
-        module.fail_json(msg=f"{what}: {error}")
+        module.fail_json(msg=f"{what}: {kube.reason(error)}")
 
 
 def intact(source: Path) -> None:

@@ -67,7 +67,7 @@ def main() -> None:
             for path, facts in backups.listed(Path(params["directory"]), owner, module.warn)
         ]
     except (kube.ClusterAway, kubernetes.client.ApiException, OSError) as error:
-        module.fail_json(msg=f"The backups of release {params['release']} in {params['directory']}: {error}")
+        module.fail_json(msg=f"The backups of release {params['release']} in {params['directory']}: {kube.reason(error)}")
     module.exit_json(changed=False, backups=found)
 
 

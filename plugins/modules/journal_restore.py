@@ -174,7 +174,7 @@ def main() -> None:
             change(masters, stateful_set, params)
         module.exit_json(changed=bool(names), claims=names, revision=move.get("revision", 0), folder=f"{journal_folder(stateful_set)}/.alnair-restore")
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException, OSError) as error:
-        module.fail_json(msg=f"The journals of release {params['release']}: {error}")
+        module.fail_json(msg=f"The journals of release {params['release']}: {kube.reason(error)}")
 
 
 if __name__ == "__main__":

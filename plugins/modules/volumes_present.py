@@ -94,7 +94,7 @@ def hold(module: AnsibleModule) -> None:
         wrong = [str(error)]
     if wrong:
         module.fail_json(msg=f"The volumes do not fit: {'; '.join(wrong)}. Nothing was changed.")
-    class_missing = retried(storage.read_storage_class, params["storage_class"], missing=None) is None
+    class_missing = bool(wanted) and retried(storage.read_storage_class, params["storage_class"], missing=None) is None
     made = [item for item in wanted if item["metadata"]["name"] not in found]
     patches = {name: patch for item in wanted if (name := item["metadata"]["name"]) in found and (patch := change(item, found[name]))}
     freed = [name for name, patch in patches.items() if patch.get("spec", {}).get("claimRef", {}).get("uid", "") is None]

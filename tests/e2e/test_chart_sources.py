@@ -135,6 +135,13 @@ def test_what_a_repository_does_not_have_is_said_with_what_it_has(fetch: Any, we
     assert f"{web}/none" in fetch(chart="alluxio", repository=f"{web}/none")["msg"]
 
 
+def test_a_tarball_that_the_repository_lists_and_does_not_give_is_no_missing_version(fetch: Any, site: Path, web: str) -> None:
+    (site / "lost").mkdir()
+    shutil.copy(site / "old" / "index.yaml", site / "lost")
+    message = fetch(chart="alluxio", repository=f"{web}/lost", version="0.1.0")["msg"]
+    assert "it could not be had" in message and "404" in message
+
+
 def test_a_repository_that_is_away_for_a_moment_is_asked_again(fetch: Any, web: str) -> None:
     Quiet.failing = 2
     assert fetch(chart="alluxio", repository=f"{web}/old", version="0.1.0")["version"] == "0.1.0"

@@ -97,6 +97,32 @@ def test_a_version_that_knows_fewer_paths_cannot_read_the_journal(monkeypatch: p
     assert journal_backup.tried(masters(), Path("b"), [NEW, OLD, NEW], 12, 5) == ({NEW: 12, OLD: "it knows 3 of at least 12 paths"}, {})
 
 
+@pytest.mark.parametrize("fails", ["alluxio fsadmin", "fetch", ""])
+def test_nothing_of_a_backup_stays_in_the_masters_pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: str) -> None:
+    lines: list[str] = []
+
+    def execute(_core: Any, _pod: Any, line: str, **_options: Any) -> str:
+        lines.append(line)
+        if fails and fails in line:
+            raise pods.PodError("not done after 5 s")
+        return "/tmp/alnair-backup/b.gz\n"
+
+    def fetch(*_args: Any) -> str:
+        if fails == "fetch":
+            raise pods.CutOff("the connection broke")
+        return "sum"
+
+    monkeypatch.setattr(pods, "execute", execute)
+    monkeypatch.setattr(pods, "fetch", fetch)
+    leading = SimpleNamespace(core=None, pod=lambda name: {"name": name}, stateful_set=lambda: {"spec": {"replicas": 1}})
+    if fails:
+        with pytest.raises(pods.PodError):
+            journal_backup.make(leading, "m-0", tmp_path / "b", 5)
+    else:
+        assert journal_backup.make(leading, "m-0", tmp_path / "b", 5) == "sum"
+    assert lines[-1] == "rm -rf /tmp/alnair-backup"
+
+
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Options of the module, whose master writes a backup and whose scratch master knows all paths."""

@@ -37,6 +37,7 @@ def pod(name: str, path: str, phase: str = "Running", propagation: str = "None",
 def test_only_living_pods_below_the_mount_are_consumers() -> None:
     pods = [pod("a", "/mnt/alluxio-fuse/data"), pod("b", "/mnt/alluxio-fuse-2"), pod("c", "/mnt/alluxio-fuse", "Succeeded")]
     assert cache_consumers(pods, "/mnt/alluxio-fuse", "alluxio", "alluxio") == ["train/a"]
+    assert cache_consumers(pods, "/mnt/alluxio-fuse/", "alluxio", "alluxio") == ["train/a"]
     assert cache_consumers([pod("own", "/mnt/alluxio-fuse", release="r")], "/mnt/alluxio-fuse", "train", "r") == []
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import kubernetes
 import pytest
 import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, pods, readiness, workers
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import layered, merged
 from ansible_collections.alnair.alluxio.plugins.modules import helm_release
-from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import unpersisted
+from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import LISTING, unpersisted
 from ansible_collections.alnair.alluxio.plugins.modules.release_ready import hopeless, leaving, newest
 
 
@@ -399,3 +400,45 @@ def test_a_worker_whose_node_lost_the_label_is_waited_for() -> None:
     nodes = [node("a", worker="true"), node("b"), node("lost", ready="Unknown")]
     assert leaving(pods, listed, nodes) == "alluxio-worker-b has not left b yet"
     assert leaving(pods, listed, [node("a", worker="true"), node("b", worker="true")]) is None
+
+
+@pytest.mark.parametrize(("does", "code", "lines"), [
+    ("cat list", 0, 1), ("grep -v TO_BE list", 0, 0), ("cat list; exit 255", 255, 1), ("exit 137", 137, 0),
+])  # fmt: skip
+def test_a_listing_that_broke_off_is_not_taken_for_all_there_is(tmp_path: Path, does: str, code: int, lines: int) -> None:
+    (tmp_path / "list").write_text("-rw-r--r-- a a 1 TO_BE_PERSISTED 11-27-2026 08:00:00:000 100% /f\n-rw-r--r-- a a 1 PERSISTED 11-27-2026 08:00:00:000 100% /g\n")
+    (tmp_path / "alluxio").write_text(f"#!/bin/bash\n{does}\n")
+    (tmp_path / "alluxio").chmod(0o755)
+    done = subprocess.run(["bash", "-c", LISTING], cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stdout.splitlines())) == (code, lines)
+
+
+def test_objects_of_a_kind_that_the_cluster_does_not_know_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Known(helm.Helm):
+        def __init__(self) -> None:
+            self.client, self.params, self.module = None, {"namespace": "cache"}, SimpleNamespace(tmpdir=str(tmp_path))
+
+    def kind(api_version: str, kind: str) -> Any:
+        if kind == "ServiceMonitor":
+            raise kubernetes.dynamic.exceptions.ResourceNotFoundError(kind)
+        return SimpleNamespace(namespaced=kind != "PriorityClass", get=lambda **where: SimpleNamespace(to_dict=lambda: where))
+
+    asked = {}
+
+    def client(_api: Any, cache_file: str) -> Any:
+        asked["cache"] = cache_file
+        return SimpleNamespace(resources=SimpleNamespace(get=kind))
+
+    monkeypatch.setattr(kubernetes.dynamic, "DynamicClient", client)
+    wanted = [{"apiVersion": "v1", "kind": kind, "metadata": {"name": kind.lower()}} for kind in ("ServiceMonitor", "Service", "PriorityClass")]
+    assert [live for _item, live in Known().living(wanted)] == [{"name": "service", "namespace": "cache"}, {"name": "priorityclass"}]
+    # Not where anybody may write.
+    assert asked["cache"].startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(("written", "told"), [(b"- a\n", "it holds a list"), (b"a text\n", "it holds a str"), (b"a: \xe4\n", "can't decode"), (b"a: [", "while parsing")])
+def test_a_values_file_that_is_none_is_named(tmp_path: Path, written: bytes, told: str) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_bytes(written)
+    with pytest.raises(ValueError, match=f"(?s)The values file {path} cannot be read: .*{told}.*Nothing was changed"):
+        layered({"defaults": {}, "values_files": [str(path)], "values": {}})
