@@ -65,6 +65,7 @@ matrix: lab-build ## each ansible-core on each Python that it supports, and helm
 	nox --session matrix helm
 
 test-all: test sanity galaxy matrix ## and what takes longer: the controller killed a hundred times, the roles on hosts of Debian 13
+	command -v chromium > /dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
 	pytest -m long tests/unit tests/e2e
 	HOST_SUITE=trixie $(MAKE) molecule
 

@@ -43,6 +43,11 @@ class Leader(NamedTuple):
     workers: list[list[str]]
 
 
+def claim_name(stateful_set: dict[str, Any], index: int) -> str:
+    """Return the name of the journal's claim of a master."""
+    return f"{JOURNAL}-{stateful_set['metadata']['name']}-{index}"
+
+
 class Masters:
     """The masters of a release in a cluster."""
 
@@ -76,11 +81,7 @@ class Masters:
     def remember_move(self, facts: Mapping[str, Any] | None) -> None:
         """Remember a move of the journal, or forget it."""
         body = {"metadata": {"annotations": {MOVE: json.dumps(facts) if facts else None}}}
-        kube.retried(self.core.patch_namespaced_persistent_volume_claim, self.claim_name(0), self.namespace, body, missing=None)
-
-    def claim_name(self, index: int) -> str:
-        """Return the name of the journal's claim of a master."""
-        return f"{JOURNAL}-{self.stateful_set()['metadata']['name']}-{index}"
+        kube.retried(self.core.patch_namespaced_persistent_volume_claim, claim_name(self.stateful_set(), 0), self.namespace, body, missing=None)
 
     def stop(self, timeout: float) -> None:
         """End all masters and wait until they are gone.

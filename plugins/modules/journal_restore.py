@@ -72,7 +72,7 @@ def claim(masters: about.Masters, stateful_set: dict[str, Any], index: int) -> s
     template = next((item for item in stateful_set["spec"].get("volumeClaimTemplates") or [] if item["metadata"]["name"] == about.JOURNAL), None)
     if template is None:
         raise about.MastersError("its journal lies in an emptyDir, which goes with the pod: there is nowhere to restore to (journal.volumeType)")
-    name = f"{about.JOURNAL}-{stateful_set['metadata']['name']}-{index}"
+    name = about.claim_name(stateful_set, index)
     if kube.retried(masters.core.read_namespaced_persistent_volume_claim, name, masters.namespace, missing=None) is None:
         labels = stateful_set["spec"]["selector"]["matchLabels"]
         body = {"metadata": {"name": name, "labels": labels}, "spec": template["spec"]}
@@ -80,8 +80,8 @@ def claim(masters: about.Masters, stateful_set: dict[str, Any], index: int) -> s
     return name
 
 
-def work(masters: about.Masters, stateful_set: dict[str, Any], index: int, params: dict[str, Any]) -> str:
-    """Do on a claim what was asked for; return its name.
+def work(masters: about.Masters, stateful_set: dict[str, Any], index: int, params: dict[str, Any]) -> bool:
+    """Do on a claim what was asked for; tell whether that changed it.
 
     Raises:
         MastersError, pods.PodError: it could not be done.
@@ -108,23 +108,25 @@ def work(masters: about.Masters, stateful_set: dict[str, Any], index: int, param
             pods.execute(masters.core, pod, BACK, folder, params["aside"])
         elif params["journal_type"] == "UFS" and pods.execute(masters.core, pod, NEW, folder).strip() == "new":
             pods.execute(masters.core, pod, "alluxio formatJournal >&2", timeout=params["timeout"])
+        else:
+            return params["state"] == "prepared"
     finally:
         about.gone(masters.core, pod, time.monotonic() + 30)
-    return name
+    return True
 
 
-def change(masters: about.Masters, stateful_set: dict[str, Any], params: dict[str, Any]) -> None:
-    """Do on all claims what was asked for."""
+def change(masters: about.Masters, stateful_set: dict[str, Any], params: dict[str, Any]) -> bool:
+    """Do on all claims what was asked for; tell whether that changed any."""
     indices = range(params["masters"])
     if params["state"] == "done":
         for index in indices:
             pod = masters.pod(f"{stateful_set['metadata']['name']}-{index}")
             pods.uncut(lambda pod=pod: pods.execute(masters.core, pod, 'rm -rf "$1/.alnair-restore"', journal_folder(stateful_set)))
         masters.remember_move(None)
-        return
+        return True
     if params["state"] == "started":
         masters.remember_move({**(masters.move() or {}), "started": params["revision"]})
-        return
+        return True
     if params["state"] == "prepared":
         claim(masters, stateful_set, 0)
         # Claims of masters that come have nothing to be put back.
@@ -132,8 +134,8 @@ def change(masters: about.Masters, stateful_set: dict[str, Any], params: dict[st
         masters.remember_move({"aside": params["aside"], "revision": params["revision"], "masters": known, "started": 0})
     if params["state"] != "formatted" and params["masters"]:
         masters.stop(params["timeout"])
-    for index in indices:
-        pods.uncut(lambda index=index: work(masters, stateful_set, index, params))
+    changed = [pods.uncut(lambda index=index: work(masters, stateful_set, index, params)) for index in indices]
+    return any(changed)
 
 
 def journal_folder(stateful_set: dict[str, Any]) -> str:
@@ -169,10 +171,9 @@ def main() -> None:
         move = masters.move() or {}
         if params["state"] == "undone":
             params.update(masters=move.get("masters", 0), aside=move.get("aside", ""))
-        names = [masters.claim_name(index) for index in range(params["masters"])]
-        if not module.check_mode:
-            change(masters, stateful_set, params)
-        module.exit_json(changed=bool(names), claims=names, revision=move.get("revision", 0), folder=f"{journal_folder(stateful_set)}/.alnair-restore")
+        names = [about.claim_name(stateful_set, index) for index in range(params["masters"])]
+        changed = bool(names) and (module.check_mode or change(masters, stateful_set, params))
+        module.exit_json(changed=changed, claims=names, revision=move.get("revision", 0), folder=f"{journal_folder(stateful_set)}/.alnair-restore")
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException, OSError) as error:
         module.fail_json(msg=f"The journals of release {params['release']}: {kube.reason(error)}")
 

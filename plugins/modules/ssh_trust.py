@@ -292,13 +292,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if module.params["identity"] in (None, "absent") and not (module.params["allowed"] or module.params["pinned"] or os.path.lexists(module.params["folder"])):
+        # There is nothing to remove, and no account where account and trust went together.
+        module.exit_json(changed=False, pinned=[])
     try:
         account = pwd.getpwnam(module.params["user"]) if module.params["user"] else pwd.getpwuid(os.geteuid())
     except KeyError:
-        unwanted = module.params["identity"] in (None, "absent") and not module.params["allowed"] and not module.params["pinned"]
-        if unwanted and not os.path.lexists(module.params["folder"]):
-            # Account and trust went together.
-            module.exit_json(changed=False)
         if module.check_mode:
             module.exit_json(changed=True, diff={"before": {}, "after": {"folder": "present, once the account is there"}})
         module.fail_json(msg=f"There is no account {module.params['user']} on this host. Run the role alluxio_user first.")

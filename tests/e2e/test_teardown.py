@@ -107,7 +107,8 @@ def test_a_purge_is_listed_before_and_in_a_check(cluster: Alnair) -> None:
     on_hosts("touch /mnt/fuse/datasets/precious", "alluxio_workers")
     plan = cluster.teardown(purge=True, check=True)
     assert plan.status == "successful", plan.failures
-    listed = [message for message in plan.messages if "would be removed" in message]
+    assert sum("would be removed: the account alluxio-user" in message for message in plan.messages) == 3
+    listed = [message for message in plan.messages if "would be removed (" in message]
     assert len(listed) == 3
     assert sum("/mnt/fuse/datasets/precious" in message for message in listed) == 2
     assert on_hosts("ls /mnt/fuse/datasets", "alluxio_workers").count("precious") == 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.alnair.alluxio.plugins.action.ssh_probe import probe_script, read
 from ansible_collections.alnair.alluxio.plugins.filter.ssh import known_hosts, ssh_targets, ssh_told, ssh_trust
+from ansible_collections.alnair.alluxio.plugins.modules import ssh_trust as module
 from ansible_collections.alnair.alluxio.plugins.modules.ssh_trust import BEGIN, END, with_block
 
 KEY = "ssh-ed25519 K ax@m"
@@ -185,3 +188,10 @@ def test_a_block_takes_its_old_place_and_other_lines_stay() -> None:
 
 def test_targets_are_reached_at_their_address_and_port() -> None:
     assert ssh_targets([host(ansible_port="2222")]) == [{"name": "n", "host": "n", "port": 2222}]
+
+
+@pytest.mark.parametrize("options", [{"identity": "absent"}, {"allowed": [], "pinned": []}])
+def test_where_there_is_no_folder_there_is_nothing_to_take_out_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: dict[str, Any]) -> None:
+    with patch_module_args({"folder": str(tmp_path / ".ssh"), **options}), pytest.raises(SystemExit):
+        module.main()
+    assert (json.loads(capsys.readouterr().out)["changed"], list(tmp_path.iterdir())) == (False, [])

@@ -20,7 +20,11 @@ def test_the_hosts_are_cleaned_by_a_step_of_its_own_once_the_release_is_gone(tmp
     api = Api()
     server = serve(api, tmp_path / "kubeconfig")
     code, text = step()
-    assert (code, f"node-1: would be removed (1): {tmp_path / 'dirs'};" in text) == (0, True), text
+    # It is told twice, before it goes and as what goes, and is one change.
+    assert (code, f"node-1: would be removed (1): {tmp_path / 'dirs'}." in text, "changed=1 " in text) == (0, True, True), text
+    for user, told in (("root", True), ("nobody-is-called-so", False)):
+        code, text = step("--tags", "alluxio_user", "--extra-vars", f"alluxio_user_name={user}", "--extra-vars", f"journal_directories_root={tmp_path}/gone")
+        assert (code, f"node-1: would be removed: the account {user} with its home" in text) == (0, told), text
     known = {"owner": "helm", "name": "alluxio", "version": "1", "status": "deployed"}
     api.add({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "sh.helm.release.v1.alluxio.v1", "namespace": "alluxio", "labels": known}})
     code, text = step()
