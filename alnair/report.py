@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -189,15 +188,7 @@ def series(title: str, rows: list[Row]) -> Series:
         bars = [Bar(case, f"{loading.CASES[case]}, {epoch}", loading.figure(row[field]), row[field] / most, epoch == loading.EPOCHS[0])
                 for (_kind, case, epoch), row in mine.items()]  # fmt: skip
         plots += [Plot(f"{name}, {unit}", bars)] if bars else []
-    fields = (*loading.FIELDS, "x_source", "x_disk")
-    table = [[loading.KINDS[kind], loading.CASES[case], epoch, str(row["n"]), *(loading.figure(row.get(field)) for field in fields)]
-             for (kind, case, epoch), row in found.items()]  # fmt: skip
-    notes = []
-    for case, what in (("load", "Loads into the cache"), ("copy", "Copies from the source by one reader")):
-        if members := [row for row in rows if row["case"] == case]:
-            seconds, speed, rate = (loading.figure(statistics.median(row[field] for row in members)) for field in ("seconds", "mb_s", "files_s"))
-            notes.append(f"{what}: {seconds} s, {speed} MB/s, {rate} files/s (median of {len(members)})")
-    return Series(title, plots, loading.TITLES, table, notes)
+    return Series(title, plots, loading.TITLES, loading.lines_of(found), loading.notes(rows))
 
 
 def said(moment: datetime.datetime) -> str:

@@ -21,12 +21,13 @@ def mib(count: float) -> str:
 
 def ready(pods: Iterable[Any], role: str) -> list[dict[str, Any]]:
     """Return name, node and readiness of the pods of a role."""
-    found = []
-    for pod in pods:
-        if pod.metadata.labels.get("role") == f"alluxio-{role}":
-            restarts = sum(status.restart_count for status in pod.status.container_statuses or [])
-            found.append({"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole(pod), "restarts": restarts})
-    return found
+    return [described(pod) for pod in pods if pod.metadata.labels.get("role") == f"alluxio-{role}"]
+
+
+def described(pod: Any) -> dict[str, Any]:
+    """Return name, node, readiness and restarts of a pod."""
+    restarts = sum(status.restart_count for status in pod.status.container_statuses or [])
+    return {"pod": pod.metadata.name, "node": pod.spec.node_name, "ready": whole(pod), "restarts": restarts}
 
 
 def whole(pod: Any) -> bool:
@@ -37,16 +38,7 @@ def whole(pod: Any) -> bool:
 
 def operator(pods: Iterable[Any]) -> list[dict[str, Any]]:
     """Return name, node and readiness of the operator's pods."""
-    return [
-        {
-            "pod": pod.metadata.name,
-            "node": pod.spec.node_name,
-            "ready": whole(pod),
-            "restarts": sum(item.restart_count for item in pod.status.container_statuses or []),
-        }
-        for pod in pods
-        if (pod.metadata.labels or {}).get("app.kubernetes.io/name") == "alnair-operator"
-    ]
+    return [described(pod) for pod in pods if (pod.metadata.labels or {}).get("app.kubernetes.io/name") == "alnair-operator"]
 
 
 def held(pods: Iterable[Any]) -> list[str]:

@@ -35,7 +35,7 @@ def read(args: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     """Return what the script's lines say.
 
     Returns:
-        host_keys, public_key, whole, allowed, pinned and reached; see the module's documentation.
+        host_keys, public_key, exact, allowed, pinned and reached; see the module's documentation.
     """
     found: dict[str, list[str]] = {}
     for line in lines:

@@ -29,10 +29,10 @@ _value:
 """
 
 
-def free_id(hosts: Iterable[list[int]], start: int = 1000) -> int:
-    """Return the lowest number from start on that no host has given away."""
+def free_id(hosts: Iterable[list[int]]) -> int:
+    """Return the lowest number from 1000 on, where those of people begin, that no host has given away."""
     used = {number for numbers in hosts for number in numbers}
-    return next(number for number in range(start, 60000) if number not in used)
+    return next(number for number in range(1000, 60000) if number not in used)
 
 
 class FilterModule:

@@ -100,6 +100,22 @@ def columns(lines: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(line).rstrip() for line in aligned]
 
 
+def lines_of(found: dict[tuple[str, str, str], Row]) -> list[tuple[str, ...]]:
+    """Return the lines of the table, under TITLES, of what :func:`summary` returned."""
+    fields = (*FIELDS, "x_source", "x_disk")
+    return [(KINDS[kind], CASES[case], epoch, str(row["n"]), *(figure(row.get(field)) for field in fields)) for (kind, case, epoch), row in found.items()]
+
+
+def notes(rows: list[Row]) -> list[str]:
+    """Return a sentence on loads, and one on copies, where there were any."""
+    found = []
+    for case, what in (("load", "Loads into the cache"), ("copy", "Copies from the source by one reader")):
+        if members := [row for row in rows if row["case"] == case]:
+            seconds, speed, rate = (figure(statistics.median(row[field] for row in members)) for field in ("seconds", "mb_s", "files_s"))
+            found.append(f"{what}: {seconds} s, {speed} MB/s, {rate} files/s (median of {len(members)})")
+    return found
+
+
 def loading_table(rows: list[Row]) -> str:
     """Return the figures of the bench as a table, what loads and copies took, and bars of files/s or MB/s.
 
@@ -107,15 +123,9 @@ def loading_table(rows: list[Row]) -> str:
         rows: The figures.
     """
     found = summary(rows)
-    lines: list[tuple[str, ...]] = [TITLES]
-    for (kind, case, epoch), row in found.items():
-        figures = (figure(row.get(field)) for field in (*FIELDS, "x_source", "x_disk"))
-        lines.append((KINDS[kind], CASES[case], epoch, str(row["n"]), *figures))
-    text = columns(lines) if found else []
-    for case, what in (("load", "Loads into the cache"), ("copy", "Copies from the source by one reader")):
-        if members := [row for row in rows if row["case"] == case]:
-            seconds, speed, rate = (figure(statistics.median(row[field] for row in members)) for field in ("seconds", "mb_s", "files_s"))
-            text += ["", f"{what}: {seconds} s, {speed} MB/s, {rate} files/s (median of {len(members)})"]
+    text = columns([TITLES, *lines_of(found)]) if found else []
+    for note in notes(rows):
+        text += ["", note]
     for kind, name in KINDS.items():
         field, unit = ("files_s", "files/s") if kind == "small" else ("mb_s", "MB/s")
         if mine := {key: row for key, row in found.items() if key[0] == kind}:

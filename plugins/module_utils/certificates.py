@@ -116,5 +116,5 @@ def fault(certificate: bytes, key: bytes, authorities: bytes, names: list[str], 
 
 
 def trusted(authority: bytes, before: bytes) -> bytes:
-    """Return a bundle of a new authority and those of before that are still valid, so that a server that still shows its old certificate is trusted, too."""
+    """Return a bundle of a new authority and the one before it while that is valid, so that a server that still shows its old certificate is trusted, too."""
     return authority + b"".join(pem(item) for item in bundle(before)[:1] if ends(item) > now())
