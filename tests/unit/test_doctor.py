@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,65 +16,14 @@ from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, 
 from ansible_collections.alnair.alluxio.plugins.filter.capacity import shortfalls
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, oci
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
-from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts, controller_facts, unpullable, writable
+from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts
 
 from alnair import Alnair, Check, Result
+from tests.unit.doctor_tools import CONTROL_PLANE, GIB, NODES, WANTED, fit, node, tiers, wrong
 from tests.unit.runner_tools import call
 from tests.unit.small_api import Api, serve
 
 HOME = Path(__file__).parents[2]
-GIB = 2**30
-FACTS: dict[str, Any] = {
-    "node": "node-1", "root": True, "system": "Debian GNU/Linux 12", "family": ["debian"], "kernel": "6.1", "python": "3.11.2", "device": True, "module": "loaded",
-    "propagation": "shared", "free_mib": 4000, "free_inodes": 100000, "memory": 8 * GIB, "available": 6 * GIB, "shm": 4 * GIB, "ports": {"22": "sshd"}, "users": [], "groups": [],
-}  # fmt: skip
-WANTED: dict[str, Any] = {
-    "namespace": "alluxio", "masters": ["m"], "workers": ["w"], "user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000, "root": "/mnt/fuse",
-    "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "values": {}, "images": ["alluxio/alluxio:2.9.4"],
-    "image": "alluxio/alluxio", "image_tag": "2.9.4", "storage_class": "standard", "repository": "", "chart": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
-    "helm_lacks": "",
-}  # fmt: skip
-
-
-def node(name: str, *, images: tuple[str, ...] = ("docker.io/alluxio/alluxio:2.9.4",), ready: str = "True", **spec: Any) -> dict[str, Any]:
-    return {
-        "metadata": {"name": name},
-        "spec": spec,
-        "status": {
-            "allocatable": {"memory": "64Gi", "cpu": "16", "ephemeral-storage": "100Gi"},
-            "conditions": [{"type": "Ready", "status": ready, "message": "because"}],
-            "images": [{"names": list(images)}],
-        },
-    }
-
-
-CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
-NODES = {name: node(name) for name in ("m", "w", "x")}
-CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": NODES, "dns": {"coredns": 2}, "storage_class": None, "namespace": None, "unpullable": {}}
-CONTROLLER = {
-    "ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "helm_writable": True, "helm_elsewhere": "", "unread": [], "repository": "",
-}  # fmt: skip
-
-
-def tiers(quota: str, medium: str = "MEM", kind: str = "hostPath", path: str = "/dev/shm") -> dict[str, Any]:
-    return {"tieredstore": {"levels": [{"mediumtype": medium, "type": kind, "path": path, "quota": quota}]}}
-
-
-def fit(name: str, **other: Any) -> dict[str, Any]:
-    return {"facts": {**FACTS, "node": name, **other}}
-
-
-def wrong(
-    hosts: dict[str, Any] | None = None, cluster: dict[str, Any] | None = None, controller: dict[str, Any] | None = None, **wanted: Any
-) -> list[tuple[str, ...]]:
-    """Return subject, check, verdict and text of all lines that are not ok, of a site that is fit but for what is given."""
-    hosts = {"m": fit("m"), "w": fit("w"), **(hosts or {})}
-    params = {**WANTED, **wanted}
-    params["values"] = merged([doctor.defaults(params), params["values"]])
-    found = doctor.checks(hosts, {**CLUSTER, **(cluster or {})}, {**CONTROLLER, **(controller or {})}, params)
-    for check in found:
-        assert bool(check.remedy) is (check.verdict != "ok"), check
-    return [check[:4] for check in found if check.verdict != "ok"]
 
 
 def test_a_site_that_is_fit_has_nothing_to_mend() -> None:
@@ -329,133 +275,6 @@ def test_a_node_may_have_another_name_than_its_host() -> None:
     assert wrong({"w": fit("node-w")}, {"nodes": {"m": NODES["m"], "node-w": node("node-w")}}) == []
 
 
-@pytest.mark.parametrize(
-    ("controller", "wanted", "found"),
-    [
-        ({"helm": ""}, {}, [("controller", "helm", "warn", "there is none at /usr/local/bin/helm")]),
-        ({"helm": "", "helm_broken": "why"}, {}, [("controller", "helm", "warn", "/usr/local/bin/helm does not run: why")]),
-        ({"helm": "3.9.0"}, {}, [("controller", "helm", "warn", "3.9.0")]),
-        ({"helm": "4.0.0", "helm_writable": False}, {"helm_lacks": "x"}, []),
-        (
-            {"helm": "", "helm_writable": False},
-            {},
-            [("controller", "helm", "fail", "there is none at /usr/local/bin/helm, and /usr/local/bin cannot be written")],
-        ),
-        (
-            {"helm": "3.9.0"},
-            {"helm_lacks": "helm_install_sha256"},
-            [("controller", "helm", "fail", "3.9.0, and deploy cannot install one without helm_install_sha256")],
-        ),
-        ({"ansible": "2.19.0"}, {}, []),
-        ({"ansible": "2.18.12"}, {}, [("controller", "versions", "fail", "ansible-core 2.18.12, Python 3.13.0")]),
-        ({"ansible": "2.22.0.dev0"}, {}, [("controller", "versions", "warn", "ansible-core 2.22.0.dev0, Python 3.13.0")]),
-        ({}, {"repository": "https://x"}, []),
-        ({}, {"chart": "oci://x/alluxio"}, []),
-        ({}, {"chart": "/charts/alluxio"}, []),
-        ({"repository": "gone"}, {"chart": "oci://x/alluxio"}, [("controller", "chart repository", "fail", "oci://x/alluxio: gone")]),
-        ({}, {"repository": "oci://x"}, [("controller", "chart repository", "fail", "oci://x is a registry, which helm takes for no repository")]),
-        ({}, {"repository": "s3://x"}, [("controller", "chart repository", "warn", "s3://x was not asked, for it is neither http(s):// nor oci://")]),
-        ({"repository": "404"}, {"repository": "https://x"}, [("controller", "chart repository", "fail", "https://x: 404")]),
-    ],
-)
-def test_what_is_wrong_with_the_controller_is_said(controller: dict[str, Any], wanted: dict[str, Any], found: list[tuple[str, ...]]) -> None:
-    assert wrong(controller=controller, **wanted) == found
-
-
-def test_a_helm_elsewhere_is_named_with_the_variable_that_takes_it() -> None:
-    found = {**CONTROLLER, "helm": "", "helm_elsewhere": "/opt/bin"}
-    for more in ({}, {"helm_writable": False}):
-        assert "set helm_install_directory to /opt/bin" in doctor.of_helm({**found, **more}, WANTED).remedy
-
-
-def test_where_helm_is_missing_its_folder_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "helm").write_text("#!/bin/sh\necho v3.19.5\n", encoding="utf-8")
-    (tmp_path / "bin" / "helm").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    params = {"helm": str(tmp_path / "bin" / "helm"), "repository": "", "chart": "", "timeout": 5, "ansible": "2.21.5"}
-    assert controller_facts(params)["helm_elsewhere"] == ""
-    found = controller_facts({**params, "helm": str(tmp_path / "new" / "bin" / "helm")})
-    assert (found["helm"], found["helm_writable"], found["helm_elsewhere"]) == ("", True, str(tmp_path / "bin"))
-    assert not writable(str(tmp_path / "bin" / "helm" / "below-a-file"))
-    assert not writable("/proc/sys/nowhere")
-
-
-def test_the_versions_of_ansible_are_those_that_the_tests_run_with() -> None:
-    cores = re.findall(r'^SUPPORTED = (.*)', (HOME / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE)[0]
-    known = re.findall(r'"(2\.\d+)"', cores)
-    assert (known[0], known[-1]) == (doctor.OLDEST_ANSIBLE, doctor.NEWEST_ANSIBLE)
-    assert f">={doctor.OLDEST_ANSIBLE}." in (HOME / "meta" / "runtime.yml").read_text(encoding="utf-8")
-
-
-class Registry(http.server.BaseHTTPRequestHandler):
-    """Wants a token at /v2/, as registries do, and for its images, which it gives for public ones; has nothing else."""
-
-    def do_GET(self) -> None:
-        name, where = self.path.split("/")[2:3], f"127.0.0.1:{self.connection.getsockname()[1]}"
-        if self.path == "/token?service=me&scope=public":
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"token": "t"}')
-        elif self.path == "/v2/" or (name in (["public"], ["private"]) and self.headers["Authorization"] != "Bearer t"):
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", f'Bearer realm="http://{where}/token",service="me",scope="{"".join(name)}"')
-            self.end_headers()
-        elif self.path == "/v2/public/manifests/1" and "application/vnd.oci.image.index.v1+json" in self.headers["Accept"]:
-            self.send_response(200)
-            self.end_headers()
-        else:
-            self.send_error(404)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_words: Any) -> None:
-        pass
-
-
-def test_an_images_registry_is_asked_as_somebody_without_a_login() -> None:
-    with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        public, missing, private = (f"127.0.0.1:{server.server_port}/{name}" for name in ("public:1", "public:2", "private:1"))
-        found = unpullable([public, missing, private, "127.0.0.1:9/gone:1", "127.0.0.1:9/a blank:1"], 5)
-        server.shutdown()
-    assert public not in found
-    assert "404" in found[missing]
-    assert "401" in found[private]
-    assert "refused" in found["127.0.0.1:9/gone:1"]
-    assert "control characters" in found["127.0.0.1:9/a blank:1"]
-
-
-@pytest.mark.parametrize(("repository", "chart", "reason"), [("", "oci://{}/charts/alluxio", ""), ("http://{}", "alluxio", "404"), ("", "http://{}/a.tgz", "404"),
-                                                             ("", "oci://127.0.0.1:9/alluxio", "refused"), ("http://127.0.0.1:9", "", "refused")])  # fmt: skip
-def test_a_repository_and_a_registry_are_asked(tmp_path: Path, repository: str, chart: str, reason: str) -> None:
-    with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        where = f"127.0.0.1:{server.server_port}"
-        params = {"helm": str(tmp_path / "helm"), "timeout": 5, "ansible": "2.21.5", "repository": repository.format(where), "chart": chart.format(where)}
-        found = controller_facts(params)
-        server.shutdown()
-    assert found["helm"] == ""
-    assert reason in found["repository"] and bool(reason) is bool(found["repository"])
-
-
-@pytest.mark.parametrize(
-    ("text", "broken"),
-    [
-        ("\x7fELF", "Exec format error"),
-        ("#!/bin/sh\nexec sleep 60\n", "it did not answer within 1 s"),
-        ("#!/bin/sh\necho no such library >&2\nexit 127\n", "no such library"),
-        ("#!/bin/sh\nexit 1\n", "it tells no version, but ends with 1"),
-        ("#!/bin/sh\necho v3.19.5\n", ""),
-    ],
-)
-def test_a_helm_that_does_not_run_ends_no_report(tmp_path: Path, text: str, broken: str) -> None:
-    (tmp_path / "helm").write_text(text, encoding="utf-8")
-    (tmp_path / "helm").chmod(0o755)
-    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "chart": "", "timeout": 1, "ansible": "2.21.5"})
-    assert (found["helm"], found["helm_broken"]) == ("" if broken else "3.19.5", broken)
-
-
 def test_the_script_reads_this_very_machine() -> None:
     args = {
         "node": "n",
@@ -530,7 +349,9 @@ def test_the_playbook_looks_for_the_images_that_values_and_operator_name(tmp_pat
         "alluxio/alluxio:2.9.3 is on all nodes",
         f"{name} is not on m, and its registry, asked from the controller, answers: [Errno 111] Connection refused",
     ]
-    assert [check.text for check in result.checks if check.check == "nodes"] == [f"m has the taint {CONTROL_PLANE['key']}=:NoSchedule, which master do not tolerate"]
+    assert [check.text for check in result.checks if check.check == "nodes"] == [
+        f"m has the taint {CONTROL_PLANE['key']}=:NoSchedule, which master do not tolerate"
+    ]
     assert [check.verdict for check in result.checks if check.check == "helm"] == ["warn"]
 
 
@@ -541,5 +362,10 @@ def test_a_host_that_hangs_refuses_or_is_away_is_a_line_beside_the_others(tmp_pa
     words = ["ansible-playbook", "-i", str(tmp_path / "hosts.ini"), "playbooks/doctor.yml", "-e", "alluxio_user_timeout=2", "-e", "alluxio_kubeconfig=/none"]
     done = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    for line in ("fail  refuses: root shell: ", "fail  hangs: root shell: Task failed: Timed out after 2 second", "fail  away: ssh: ", "fail  cluster: API server: "):
+    for line in (
+        "fail  refuses: root shell: ",
+        "fail  hangs: root shell: Task failed: Timed out after 2 second",
+        "fail  away: ssh: ",
+        "fail  cluster: API server: ",
+    ):
         assert line in done.stdout, done.stdout
