@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from ansible_collections.alnair.alluxio.plugins.module_utils.capacity import PARTS, Wanted, takes_no_pods
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, no_majority, quantity
 
 DOCUMENTATION = r"""
@@ -31,89 +31,6 @@ _value:
   description: A sentence for each thing that falls short.
   type: raw
 """
-
-# Which parts run on which nodes, and those that do so only when they are turned on.
-PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse", "proxy")}
-OPTIONAL = ("fuse", "proxy")
-HEAP = re.compile(r"-Xmx(\d+[kmgtKMGT]?)")
-DIRECT = re.compile(r"-XX:MaxDirectMemorySize=(\d+[kmgtKMGT]?)")
-
-
-def folders(level: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return medium, type, path and quota of each folder of a tier: commas separate them, and where a list is too short its last word stands for the rest."""
-    without = {"mediumtype": "", "type": "", "path": "", "quota": "0"}
-    lists = {key: [word.strip() for word in str(level.get(key, text)).split(",")] for key, text in without.items()}
-    return [{key: words[min(index, len(words) - 1)] for key, words in lists.items()} for index in range(len(lists["path"]))]
-
-
-class Wanted:
-    """What the merged values of a chart ask for."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
-        self.levels: list[Mapping[str, Any]] = (values.get("tieredstore") or {}).get("levels") or []
-
-    def part(self, name: str) -> Mapping[str, Any]:
-        """Return the values of a part."""
-        return self.values.get(name) or {}
-
-    def parts(self, kind: str) -> list[str]:
-        """Return the parts that run on the nodes of masters or of workers."""
-        return [name for name in PARTS[kind] if name not in OPTIONAL or self.part(name).get("enabled")]
-
-    def resource(self, part: str, which: str, resource: str) -> Decimal | None:
-        """Return a part's request or limit, if it has one."""
-        text = ((self.part(part).get("resources") or {}).get(which) or {}).get(resource)
-        return None if text is None else quantity(text, f"{part}.resources.{which}.{resource}")
-
-    def request(self, part: str, resource: str) -> Decimal:
-        """Return what a part asks for; the limit stands for a request that is not there, as Kubernetes has it."""
-        found = self.resource(part, "requests", resource)
-        return (self.resource(part, "limits", resource) if found is None else found) or Decimal(0)
-
-    def tier(self, memory: bool, kind: str = "") -> Decimal:
-        """Return the bytes of the tiers in memory or on disk, of one type of volume or of all."""
-        total = Decimal(0)
-        for index, level in enumerate(self.levels):
-            for folder in folders(level):
-                if (folder["mediumtype"] == "MEM") == memory and kind in ("", folder["type"]):
-                    total += quantity(folder["quota"], f"tieredstore.levels[{index}].quota")
-        return total
-
-    def java(self, part: str) -> Decimal:
-        """Return the bytes of heap and direct memory that a part's options of Java name."""
-        options: list[str] = []
-        for given in (self.values.get("jvmOptions"), self.part(part).get("jvmOptions")):
-            options += given.split() if isinstance(given, str) else given or []
-        total = Decimal(0)
-        for pattern in (HEAP, DIRECT):
-            found = [match[1] for option in options if (match := pattern.fullmatch(str(option)))]
-            # The JVM counts in powers of two; of several the last one holds.
-            total += quantity(re.sub(r"[a-zA-Z]$", lambda letter: f"{letter[0].upper()}i", found[-1])) if found else 0
-        return total
-
-    def memory(self, part: str) -> Decimal:
-        """Return the memory that a part takes: what it asks for, or more where its heap and its tier come to more."""
-        return max(self.request(part, "memory"), self.java(part) + (self.tier(memory=True) if part == "worker" else 0))
-
-    def surges(self, part: str) -> bool:
-        """Tell whether a pod of a part serves on while the next one begins beside it."""
-        return part == "fuse" and not self.part(part).get("hostNetwork") and bool(self.part(part).get("maxSurge"))
-
-    def takes(self, part: str, resource: str) -> Decimal:
-        """Return what a pod of a part takes of cpu or memory."""
-        return self.memory(part) if resource == "memory" else self.request(part, resource)
-
-    def tolerated(self, part: str, taint: Mapping[str, Any]) -> bool:
-        """Tell whether a part's pods may be where a taint is."""
-        tolerations = [*(self.values.get("tolerations") or []), *(self.part(part).get("tolerations") or [])]
-        return any(
-            item.get("effect") in (None, "", taint["effect"])
-            and (not item.get("key") or item["key"] == taint["key"])
-            and (item.get("operator") == "Exists" or item.get("value", "") == taint.get("value", ""))
-            for item in tolerations
-        )
-
 
 def mib(size: Decimal) -> str:
     """Return bytes in words."""
@@ -152,29 +69,6 @@ def limits_too_small(wanted: Wanted) -> list[str]:
                 refused = f"{part}.resources asks for more {resource} than its limit, which Kubernetes refuses"
                 sentences.append(f"{refused}: lower requests.{resource} or raise limits")
     return sentences
-
-
-def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> list[str]:
-    """Return why a node does not take the pods that shall run there."""
-    name, reasons = node["metadata"]["name"], []
-    if not node["status"].get("allocatable"):
-        reasons.append(f"has not told yet what it has, as one whose kubelet has not started: see kubectl describe node {name}")
-    conditions = {item["type"]: item for item in node["status"].get("conditions") or []}
-    ready = conditions.get("Ready", {"status": "True"})
-    if ready["status"] != "True":
-        reasons.append(f"is not Ready ({ready.get('message') or ready.get('reason') or 'no reason given'}): see kubectl describe node {name}")
-    reasons += [f"reports {kind} ({conditions[kind].get('message', '')}): free some of it first"
-                for kind in ("MemoryPressure", "DiskPressure", "PIDPressure") if conditions.get(kind, {}).get("status") == "True"]
-    # Workers and FUSE are DaemonSets, which Kubernetes puts on cordoned nodes too.
-    if node.get("spec", {}).get("unschedulable") and "master" in kinds:
-        reasons.append(f"is cordoned, so no master can start there: kubectl uncordon {name}")
-    for taint in node.get("spec", {}).get("taints") or []:
-        own = taint["key"].startswith("node.kubernetes.io/")
-        parts = [part for kind in kinds for part in wanted.parts(kind) if part in ("master", "worker", *OPTIONAL) and not wanted.tolerated(part, taint)]
-        if parts and not own and taint["effect"] in ("NoSchedule", "NoExecute"):
-            mark = f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"
-            reasons.append(f"has the taint {mark}, which {' and '.join(parts)} do not tolerate: add it to tolerations in alluxio_chart_values, or take it off")
-    return reasons
 
 
 def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others: list[Mapping[str, Any]], shm: Mapping[str, Any]) -> list[str]:
@@ -234,7 +128,7 @@ def shortfalls(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str,
     for node in nodes:
         name = node["metadata"]["name"]
         mine = [kind for kind in PARTS if name in kinds[kind]]
-        reasons = [*takes_no_pods(node, wanted, mine), *too_little(node, wanted, mine, others.get(name, []), shm or {})] if mine else []
+        reasons = [*map(": ".join, takes_no_pods(node, wanted, mine)), *too_little(node, wanted, mine, others.get(name, []), shm or {})] if mine else []
         if reasons:
             lines.append(f"node {name} {'; it '.join(reasons)}")
     return lines
@@ -263,8 +157,7 @@ def overcommitted(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[s
 
 def host_memory_tier(layers: Iterable[Mapping[str, Any]]) -> bool:
     """Tell whether the memory tier lies in the hosts' own /dev/shm."""
-    return any(folder["mediumtype"] == "MEM" and folder["type"] == "hostPath" and folder["path"].startswith("/dev/shm")
-               for level in Wanted(merged(layers)).levels for folder in folders(level))  # fmt: skip
+    return Wanted(merged(layers)).in_host_memory()
 
 
 class FilterModule:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.alnair.alluxio.plugins.module_utils.capacity import Wanted, takes_no_pods
 from ansible_collections.alnair.alluxio.plugins.module_utils.oci import canonical
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
+# Of ansible-core: what meta/runtime.yml asks for, and the newest that the tests run with.
+OLDEST_ANSIBLE, NEWEST_ANSIBLE = "2.19", "2.21"
 # Where a chart may come from that can be asked.
 ASKED = ("http://", "https://", "oci://")
 # Systems that the tests run on, and their kin.
@@ -51,6 +54,13 @@ def gib(count: float) -> str:
     return f"{count / 2**30:.1f} GiB"
 
 
+def defaults(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what chart and role say in the chart's values, of that which is looked at here; the user's files and values win over it."""
+    level = {"mediumtype": "MEM", "type": "emptyDir", "path": "/dev/shm", "quota": params["quota"]}
+    said = {"image": params["image"], "imageTag": params["image_tag"], "fuse": {"enabled": params["fuse"]}, "tieredstore": {"levels": [level]}}
+    return merged([{part: {"ports": ports} for part, ports in PORTS.items()}, said])
+
+
 def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], controller: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Check]:
     """Return the report: host by host, then the cluster, then the controller.
 
@@ -58,7 +68,7 @@ def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], c
         hosts: By name what action host_facts answered: ``facts``, or ``unreachable`` or ``failed`` with ``msg``.
         cluster: What module doctor read; ``error`` where it could not. ``unpullable`` says of images that nodes lack why their registries do not give them.
         controller: Versions, and what the chart's repository answered.
-        wanted: Parameters of module doctor.
+        wanted: Parameters of module doctor; ``values`` are those that will hold, of :func:`defaults` and of what the user says.
     """
     found = [check for name, answer in hosts.items() if answer for check in of_host(name, answer, wanted)]
     return [*found, *of_cluster(hosts, cluster, wanted), *of_controller(controller, wanted)]
@@ -81,7 +91,8 @@ def of_host(name: str, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
         return
     worker = name in wanted["workers"]
     yield from of_system(name, facts)
-    if worker and wanted["fuse"]:
+    asked = Wanted(wanted["values"])
+    if worker and (asked.part("fuse").get("enabled") or asked.part("worker").get("fuseEnabled")):
         yield from of_fuse(name, facts, wanted)
     yield from of_storage(name, facts, wanted)
     yield from of_memory(name, facts, wanted) if worker else ()
@@ -152,34 +163,35 @@ def of_storage(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -
 
 def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield lines on the memory that the cache takes."""
-    quota = float(quantity(wanted["quota"]))
+    asked = Wanted(wanted["values"])
+    quota = asked.tier(memory=True)
     text = f"{gib(facts['available'])} of {gib(facts['memory'])} available"
+    remedy = f"The cache shall have {gib(quota)}: lower alluxio_chart_quota, or what tieredstore.levels of the values says in its place"
     if facts["memory"] < quota:
-        yield Check(name, "memory", FAIL, text, f"The cache shall have {wanted['quota']}: lower alluxio_chart_quota.")
+        yield Check(name, "memory", FAIL, text, f"{remedy}.")
     elif facts["available"] < quota:
-        yield Check(name, "memory", WARN, text, f"The cache shall have {wanted['quota']}: lower alluxio_chart_quota, or see what takes the rest.")
+        yield Check(name, "memory", WARN, text, f"{remedy}; or see what takes the rest.")
     else:
         yield Check(name, "memory", OK, text)
     size = "is no mount" if facts["shm"] is None else gib(facts["shm"])
-    levels = (wanted["values"].get("tieredstore") or {}).get("levels") or []
-    if any(level.get("type") == "hostPath" and "/dev/shm" in str(level.get("path", "")) for level in levels) and (facts["shm"] or 0) < quota:
-        yield Check(
-            name, "/dev/shm", FAIL, size, f"A tier of {wanted['quota']} shall lie there. Try: mount -o remount,size={wanted['quota'].rstrip('iB')} /dev/shm"
-        )
+    there = asked.tier(memory=True, kind="hostPath")
+    if asked.in_host_memory() and (facts["shm"] or 0) < there:
+        remedy = f"A tier of {gib(there)} shall lie there. Try: mount -o remount,size={there / 2**20:.0f}m /dev/shm"
+        yield Check(name, "/dev/shm", FAIL, size, remedy)
     else:
         yield Check(name, "/dev/shm", OK, size)
 
 
 def host_ports(name: str, wanted: Mapping[str, Any]) -> list[int]:
     """Return the ports of a host that pods take, which they do only on the host's network."""
-    values: dict[str, Any] = merged([{part: {"ports": ports} for part, ports in PORTS.items()}, wanted["values"]])
+    values = wanted["values"]
     worker = name in wanted["workers"]
     pods = {
         "master": (name in wanted["masters"], ("master", "jobMaster")),
         "worker": (worker, ("worker", "jobWorker")),
         "proxy": (worker and values.get("proxy", {}).get("enabled"), ("proxy",)),
         # Its page is switched on for its metrics.
-        "fuse": (worker and wanted["fuse"] and values.get("metrics", {}).get("enabled"), ("fuse",)),
+        "fuse": (worker and values.get("fuse", {}).get("enabled") and values.get("metrics", {}).get("enabled"), ("fuse",)),
     }
     parts = [part for pod, (runs, members) in pods.items() if runs and values.get(pod, {}).get("hostNetwork") for part in members]
     return [int(port) for part in parts for port in values.get(part, {}).get("ports", {}).values()]
@@ -230,7 +242,7 @@ def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any
         yield Check("cluster", "API server", FAIL, f"Kubernetes {cluster['version']}", f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.")
     else:
         yield Check("cluster", "API server", OK, f"Kubernetes {cluster['version']}")
-    yield from of_nodes(hosts, cluster["nodes"])
+    yield from of_nodes(hosts, cluster["nodes"], wanted)
     yield of_dns(cluster["dns"])
     yield of_storage_class(cluster["storage_class"], wanted)
     yield of_pod_security(cluster["namespace"], wanted)
@@ -242,20 +254,16 @@ def node_of(name: str, answer: Mapping[str, Any]) -> str:
     return str((answer.get("facts") or {}).get("node") or name)
 
 
-def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[Check]:
-    """Yield lines on hosts that are no nodes, or take no pods; one line where all do."""
-    wrong = False
+def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on hosts that are no nodes, or do not take what shall run there; one line where all do."""
+    asked, wrong = Wanted(wanted["values"]), False
     for name, answer in hosts.items():
         node = nodes.get(node_of(name, answer))
-        reason = "is no node of the cluster" if node is None else "is not Ready" if not node["ready"] else "is cordoned" if node["cordoned"] else ""
-        if reason:
+        kinds = [kind for kind in ("master", "worker") if name in wanted[f"{kind}s"]]
+        no_node = f"its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "it has none yet: join this host."
+        for reason, remedy in [("is no node of the cluster", no_node)] if node is None else takes_no_pods(node, asked, kinds):
             wrong = True
-            remedy = {
-                "is cordoned": f"Try: kubectl uncordon {node_of(name, answer)}",
-                "is not Ready": f"Try: kubectl describe node {node_of(name, answer)}",
-                "is no node of the cluster": f"Its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "It has none yet: join this host.",
-            }
-            yield Check("cluster", "nodes", FAIL, f"{name} {reason}", remedy[reason])
+            yield Check("cluster", "nodes", FAIL, f"{name} {reason}", f"{remedy[0].upper()}{remedy[1:]}")
     if not wrong:
         yield Check("cluster", "nodes", OK, f"{len(hosts)} hosts are nodes that take pods")
 
@@ -294,9 +302,14 @@ def of_pod_security(labels: Mapping[str, str] | None, wanted: Mapping[str, Any])
     return Check("cluster", "Pod Security", OK, f"namespace {name} lets FUSE be privileged")
 
 
+def held(node: Mapping[str, Any]) -> list[str]:
+    """Return the images that a node tells of, which are its largest 50, by their whole names."""
+    return [canonical(name) for image in (node.get("status") or {}).get("images") or [] for name in image.get("names") or []]
+
+
 def lacking(image: str, hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the hosts that do not tell of an image; nodes tell only of their largest 50."""
-    return [name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in map(canonical, node["images"])]
+    """Return the hosts that do not tell of an image."""
+    return [name for name, answer in hosts.items() if (node := nodes.get(node_of(name, answer))) and canonical(image) not in held(node)]
 
 
 def of_images(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], images: Iterable[str]) -> Iterator[Check]:
@@ -336,18 +349,42 @@ def of_chart(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Ch
         yield Check("controller", "chart repository", verdict, text, remedy)
 
 
+def of_helm(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
+    """Return the line on helm: the one that is there, or whether deploy can put one there."""
+    folder, text = wanted["helm"].rpartition("/")[0], found["helm"]
+    remedy = "deploy installs it; helm_install_method says how."
+    if found["helm_broken"]:
+        text = f"{wanted['helm']} does not run: {found['helm_broken']}"
+        remedy = f"See what lies there: file {wanted['helm']}. Remove it, and deploy installs one; helm_install_method says how."
+    elif not text:
+        text = f"there is none at {wanted['helm']}"
+    elif version(text) < version(wanted["helm_minimum"]):
+        remedy = f"deploy installs a newer one: it must be {wanted['helm_minimum']} at least."
+    else:
+        return Check("controller", "helm", OK, text)
+    elsewhere = found["helm_elsewhere"]
+    other = f" Or set helm_install_directory to {elsewhere}, where one lies: it is kept if it is new enough." if elsewhere else ""
+    if not found["helm_writable"]:
+        text += f", and {folder} cannot be written"
+        return Check("controller", "helm", FAIL, text, f"Set helm_install_directory to a folder of yours, such as ~/.local/bin.{other}")
+    if wanted["helm_lacks"]:
+        text += f", and deploy cannot install one without {wanted['helm_lacks']}"
+        return Check("controller", "helm", FAIL, text, f"Set it, or another helm_install_method.{other}")
+    return Check("controller", "helm", WARN, text, f"{remedy}{other}")
+
+
 def of_controller(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of the machine that Ansible runs on."""
-    yield Check("controller", "versions", OK, f"ansible-core {found['ansible']}, Python {found['python']}")
+    text = f"ansible-core {found['ansible']}, Python {found['python']}"
+    if version(found["ansible"])[:2] < version(OLDEST_ANSIBLE):
+        remedy = f"Alnair needs ansible-core {OLDEST_ANSIBLE}: make setup in a checkout, or pip install --upgrade ansible-core."
+        yield Check("controller", "versions", FAIL, text, remedy)
+    elif version(found["ansible"])[:2] > version(NEWEST_ANSIBLE):
+        remedy = f"The tests run with ansible-core {OLDEST_ANSIBLE} to {NEWEST_ANSIBLE}: look at --check --diff first, or install one of these."
+        yield Check("controller", "versions", WARN, text, remedy)
+    else:
+        yield Check("controller", "versions", OK, text)
     for text in found["unread"]:
         yield Check("controller", "values", FAIL, f"no values can be read from {text}", "Correct the file, or alluxio_chart_values_files.")
-    if found["helm_broken"]:
-        remedy = f"See what lies there: file {wanted['helm']}. Remove it, and deploy installs one; helm_install_method says how."
-        yield Check("controller", "helm", WARN, f"{wanted['helm']} does not run: {found['helm_broken']}", remedy)
-    elif not found["helm"]:
-        yield Check("controller", "helm", WARN, f"there is none at {wanted['helm']}", "deploy installs it; helm_install_method says how.")
-    elif version(found["helm"]) < version(wanted["helm_minimum"]):
-        yield Check("controller", "helm", WARN, found["helm"], f"deploy installs a newer one: it must be {wanted['helm_minimum']} at least.")
-    else:
-        yield Check("controller", "helm", OK, found["helm"])
+    yield of_helm(found, wanted)
     yield from of_chart(found, wanted)

@@ -23,19 +23,25 @@ options:
   gid: {description: Number of its group., type: int, required: true}
   root: {description: Directory for journal and domain socket., type: path, required: true}
   mount: {description: Where FUSE mounts the cache., type: path, required: true}
-  fuse: {description: Whether FUSE is wanted., type: bool, default: true}
+  fuse: {description: Whether FUSE is wanted where O(values) do not say., type: bool, default: true}
   free_mib: {description: Space that each host must have below the directory., type: int, required: true}
   free_inodes: {description: Inodes that each host must have there., type: int, required: true}
   journal_size: {description: Space that masters must have beyond that., type: str, required: true}
-  quota: {description: Memory of each worker's cache., type: str, required: true}
+  quota: {description: Memory of each worker's cache where O(values) name no tiers., type: str, required: true}
   values_files: {description: Values files of the chart in order; later ones win., type: list, elements: path, default: []}
-  values: {description: "Values that win over those; of all, ports, hostNetwork and tiers count.", type: dict, default: {}}
-  images: {description: Images that nodes need., type: list, elements: str, required: true}
+  values:
+    description: Values that win over those; of all, image, FUSE, tolerations, tiers, ports and hostNetwork count.
+    type: dict
+    default: {}
+  image: {description: Alluxio's image where O(values) name none., type: str, required: true}
+  image_tag: {description: Its tag where O(values) say none., type: str, required: true}
+  images: {description: Further images that nodes need., type: list, elements: str, default: []}
   storage_class: {description: The journal's storage class., type: str, required: true}
   repository: {description: The chart's repository; empty for none., type: str, default: ""}
   chart: {description: "The chart's name there, or its folder, tarball or oci:// reference.", type: str, default: ""}
   helm: {description: The helm that is used., type: path, required: true}
   helm_minimum: {description: Oldest version of it., type: str, required: true}
+  helm_lacks: {description: Variable that is missing for helm's installation; empty where none is., type: str, default: ""}
   ansible: {description: Version of ansible-core., type: str, required: true}
   timeout: {description: Seconds that the cluster and the repository have to answer., type: int, default: 10}
 attributes:
@@ -62,7 +68,8 @@ EXAMPLES = r"""
     free_inodes: 1000
     journal_size: 1Gi
     quota: 1Gi
-    images: ["alluxio/alluxio:2.9.4"]
+    image: alluxio/alluxio
+    image_tag: 2.9.4
     storage_class: standard
     helm: /usr/local/bin/helm
     helm_minimum: 3.12.0
@@ -90,6 +97,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 from http.client import HTTPException
 from typing import Any
@@ -132,7 +140,7 @@ def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"What {params['kubeconfig']} names as the API server answers otherwise than one: {text}. Is something else in front of it?"}
     return {
         "version": version,
-        "nodes": {item.metadata.name: node_facts(item) for item in nodes},
+        "nodes": {item.metadata.name: api.sanitize_for_serialization(item) for item in nodes},
         "dns": {item.metadata.name: item.status.available_replicas or 0 for item in dns},
         "storage_class": found.provisioner if found else None,
         "namespace": (namespace.metadata.labels or {}) if namespace else None,
@@ -151,17 +159,8 @@ def told_version(api: Any) -> str:
     return str(found.get("gitVersion") or "").removeprefix("v") if isinstance(found, dict) else ""
 
 
-def node_facts(item: Any) -> dict[str, Any]:
-    """Return whether a node takes pods, and the images that it tells of."""
-    return {
-        "ready": any(condition.type == "Ready" and condition.status == "True" for condition in item.status.conditions or []),
-        "cordoned": bool(item.spec.unschedulable),
-        "images": [name for image in item.status.images or [] for name in image.names or []],
-    }
-
-
-def controller_facts(params: dict[str, Any]) -> dict[str, str]:
-    """Return versions, why helm does not run, and why the repository does not answer; empty where it does or there is none."""
+def controller_facts(params: dict[str, Any]) -> dict[str, Any]:
+    """Return versions, why helm does not run and whether one can be put there, and why the repository does not answer; empty where it does or there is none."""
     helm, broken = "", ""
     if os.access(params["helm"], os.X_OK):
         words, limit = [params["helm"], "version", "--template", "{{.Version}}"], params["timeout"]
@@ -174,7 +173,23 @@ def controller_facts(params: dict[str, Any]) -> dict[str, str]:
             broken = f"it did not answer within {limit} s"
         except OSError as error:
             broken = str(error.strerror)
-    return {"ansible": params["ansible"], "python": platform.python_version(), "helm": helm, "helm_broken": broken, "repository": silence(params)}
+    folder = os.path.dirname(params["helm"])
+    return {
+        "ansible": params["ansible"],
+        "python": platform.python_version(),
+        "helm": helm,
+        "helm_broken": broken,
+        "helm_writable": writable(folder),
+        "helm_elsewhere": next((os.path.dirname(found) for found in [shutil.which("helm")] if found and os.path.dirname(found) != folder), ""),
+        "repository": silence(params),
+    }
+
+
+def writable(folder: str) -> bool:
+    """Return whether files can be put into a folder, or it be made where there is none."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder) or "."
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def silence(params: dict[str, Any]) -> str:
@@ -209,7 +224,7 @@ def unpullable(images: list[str], timeout: int) -> dict[str, str]:
 
 def chart_values(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the chart's values as helm will merge them, and why files of them cannot be read."""
-    layers, unread = [], []
+    layers, unread = [doctor.defaults(params)], []
     for path in params["values_files"]:
         try:
             with open(path, encoding="utf-8") as file:
@@ -227,7 +242,7 @@ def line(check: doctor.Check) -> str:
 
 def main() -> None:
     """Run the module."""
-    texts = ("namespace", "user", "group", "journal_size", "quota", "storage_class", "helm_minimum", "ansible")
+    texts = ("namespace", "user", "group", "journal_size", "quota", "storage_class", "image", "image_tag", "helm_minimum", "ansible")
     numbers = ("uid", "gid", "free_mib", "free_inodes")
     module = AnsibleModule(
         argument_spec={
@@ -235,13 +250,15 @@ def main() -> None:
             **{name: {"type": "str", "required": True} for name in texts},
             **{name: {"type": "int", "required": True} for name in numbers},
             **{name: {"type": "path", "required": True} for name in ("root", "mount", "helm")},
-            **{name: {"type": "list", "elements": "str", "required": True} for name in ("masters", "workers", "images")},
+            **{name: {"type": "list", "elements": "str", "required": True} for name in ("masters", "workers")},
+            "images": {"type": "list", "elements": "str", "default": []},
             "hosts": {"type": "dict", "required": True},
             "fuse": {"type": "bool", "default": True},
             "values_files": {"type": "list", "elements": "path", "default": []},
             "values": {"type": "dict", "default": {}},
             "repository": {"type": "str", "default": ""},
             "chart": {"type": "str", "default": ""},
+            "helm_lacks": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
@@ -252,10 +269,11 @@ def main() -> None:
     values, unread = chart_values(params)
     hosts = {name: answer for name, answer in params["hosts"].items() if answer}
     cluster = cluster_facts(params)
-    missing = [image for image in params["images"] if doctor.lacking(image, hosts, cluster.get("nodes", {})) and not image.startswith("localhost/")]
+    images = [f"{values.get('image')}:{values.get('imageTag')}", *params["images"]]
+    missing = [image for image in images if doctor.lacking(image, hosts, cluster.get("nodes", {})) and not image.startswith("localhost/")]
     cluster["unpullable"] = unpullable(missing, params["timeout"])
     try:
-        found = doctor.checks(hosts, cluster, {**controller_facts(params), "unread": unread}, {**params, "values": values})
+        found = doctor.checks(hosts, cluster, {**controller_facts(params), "unread": unread}, {**params, "values": values, "images": images})
     except ValueError as error:
         module.fail_json(msg=str(error))
     ordered = sorted(found, key=lambda check: ORDER.index(check.verdict))

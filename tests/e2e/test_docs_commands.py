@@ -44,9 +44,18 @@ trap 'echo "This failed: $BASH_COMMAND" >&2' ERR
 python() { local code=0; command python "$@" || code=$?; [[ $2 == plan && $code -eq 10 ]] || return "$code"; }
 """
 PASSWORD = "as long as a sentence"
+PYTHON = {page: [item.text for item in blocks("python", [HOME / page])] for page in sorted({item.page for item in blocks("python")})}
+# Runs blocks of Python one after the other, as a reader types them; one that awaits gets a loop of its own.
+TYPES = """import ast, asyncio, inspect, json, sys
+names = {}
+for text in json.load(sys.stdin):
+    made = eval(compile(text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    if inspect.iscoroutine(made):
+        asyncio.run(made)
+"""
 # What is typed at commands that wait, each after the terminal has shown something.
 TYPED = {
-    "ansible-vault encrypt_string": [("New Vault password", f"{PASSWORD}\n"), ("Confirm New Vault password", f"{PASSWORD}\n"), ("from stdin", "key\x04\x04")],
+    "ansible-vault encrypt_string": [("from stdin", "key\x04\x04")],
     "status --watch": [(r"until \^C", "\x03")],
 }
 # What pages with such commands take for given beside a shell in a checkout: the names of fixtures.
@@ -66,7 +75,7 @@ def checkout(folder: Path, page: str) -> Path:
     """The reader's checkout. Their own inventory is the lab's; a page that makes it itself finds none."""
     made = folder / "checkout"
     shutil.copytree(HOME, made, symlinks=True, ignore=shutil.ignore_patterns(".git", ".*_cache", "build", "mine"))
-    if "init inventory/mine" not in SCRIPTS[page]:
+    if "init inventory/mine" not in SCRIPTS.get(page, ""):
         shutil.copytree(made / "inventory" / "lab", made / "inventory" / "mine")
     return made
 
@@ -212,7 +221,7 @@ def test_the_commands_of_a_page_run_as_they_stand(
     shell = pexpect.spawn("bash", words, timeout=2700, cwd=str(checkout), env=environment, encoding="utf-8", codec_errors="replace", dimensions=(50, 160),
                           preexec_fn=heeds)  # fmt: skip
     shell.logfile_read = io.StringIO()
-    for shown, typed in [line for command, lines in TYPED.items() if command in SCRIPTS[page] for line in lines]:
+    for shown, typed in [line for command, lines in TYPED.items() for line in lines * SCRIPTS[page].count(command)]:
         if shell.expect([shown, pexpect.EOF, pexpect.TIMEOUT]) == 0:
             shell.send(typed)
     shell.expect([pexpect.EOF, pexpect.TIMEOUT])
@@ -224,6 +233,21 @@ def test_the_commands_of_a_page_run_as_they_stand(
         # What its pod has read, twice, and from where.
         assert re.findall("^40000000$", said, re.MULTILINE) == ["40000000"] * 2
         assert re.search(r"^\S+ /data fuse\S* ", said, re.MULTILINE), said[-6000:]
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("page", PYTHON)
+def test_the_python_of_a_page_runs_with_a_host_and_a_quota_of_the_lab(page: str, cluster: Alnair, checkout: Path, environment: dict[str, str]) -> None:
+    if not cluster.status()["release"]:
+        result = cluster.deploy()
+        assert result.status == "successful", result.failures
+    names = {"node-2": cluster.matched("alluxio_workers")[0], "32Gi": str(knob("alluxio_chart_quota"))}
+    texts = [re.sub("|".join(names), lambda found: names[found[0]], text) for text in PYTHON[page]]
+    done = subprocess.run([sys.executable, "-c", TYPES], cwd=checkout, env=environment, capture_output=True, text=True,
+                          input=json.dumps([*texts, "print('At last', result.status, state['release']['status'])"]), check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert re.search(r"^successful \d+ \[\] ", done.stdout, re.MULTILINE), done.stdout[-6000:]
+    assert "At last successful deployed" in done.stdout, done.stdout[-6000:]
 
 
 def test_the_pictures_of_the_readme_are_there() -> None:

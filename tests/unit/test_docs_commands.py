@@ -46,7 +46,7 @@ SHARED = {name for cell in SHARED for name in re.findall(r"`(\w+)`", cell)}
 ANSIBLE = {"ansible_user", "ansible_become_password", "ansible_host"}
 PLACEHOLDERS = {"FILE": __file__, "N": "1", "TIME": "1h"}
 # What any shell has; nothing but the words around them is Alnair's.
-PLAIN = {".", "[", "cat", "export", "grep", "head", "sed", "tail", "$EDITOR"}
+PLAIN = {".", "[", "cat", "export", "grep", "head", "mkdir", "sed", "tail", "$EDITOR"}
 
 
 def known(names: Iterator[str] | set[str]) -> None:
@@ -85,6 +85,8 @@ def of_ansible(program: type, words: list[str]) -> None:
     parser.init_parser()
     given = parser.parser.parse_args(words)
     known(set(extra_variables(tuple(item for items in [getattr(given, "extra_vars", None) or []] for item in items))))
+    # What is typed gets its name by --stdin-name; --name is for values on the command line.
+    assert getattr(given, "args", None) or not getattr(given, "encrypt_string_names", None), given.encrypt_string_names
     if program is PlaybookCLI:
         assert all((HOME / name).is_file() for name in given.args), given.args
     for name in getattr(given, "inventory", None) or []:
@@ -320,7 +322,7 @@ def test_values_that_nothing_takes_are_found(document: dict[str, Any]) -> None:
         "python alnair_runner.py deplyo", "python alnair_runner.py deploy --chekc", "python alnair_runner.py restore",
         "python alnair_runner.py deploy -e alluxio_chart_qouta=1Gi", "make dmeo", "ansible-playbook -i inventory/mine playbooks/sight.yml",
         "ansible-playbook -i inventory/mine site.yml --dfif", "helm install --valeus a", "kubectl get nodes --otput wide", "ssh-keygen -0",
-        "ansible-vault encrypt_strings", "pip download --dset wheels",
+        "ansible-vault encrypt_strings", "ansible-vault encrypt_string --name a", "pip download --dset wheels",
     ],
 )  # fmt: skip
 def test_commands_that_no_program_takes_are_found(line: str) -> None:

@@ -105,7 +105,8 @@ def test_every_variable_that_is_written_or_proposed_is_one_that_a_role_knows(con
     ]
     specs = [yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"] for path in Path(__file__).parents[2].glob("roles/*/meta/argument_specs.yml")]
     known = {name for spec in specs for entry in spec.values() for name in entry.get("options", {})} | set(inventory.KNOBS) | {"ansible_user"}
-    assert "alluxio_chart_quota" in proposed
+    assert {"alluxio_chart_quota", "helm_install_directory"} <= set(proposed)
+    assert '#   alluxio.underfs.allow.set.owner.failure: "true"' in text.splitlines()
     assert set(proposed) <= known
 
 
