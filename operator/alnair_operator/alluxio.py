@@ -212,13 +212,14 @@ class Alluxio:
         builder = self.alluxio.grpc.GetStatusPOptions.newBuilder().setCommonOptions(self.common(interval))
         return builder.setLoadMetadataType(kind.NEVER if interval < 0 else kind.ALWAYS).build()
 
-    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         """Hand over each file below a path, one after the other; the whole list is never held.
 
         Args:
             path: A folder or a file in Alluxio.
             take: Gets the file.
             replicas: Copies of each block without which a file does not count as whole.
+            empty: Gets the path of a folder in which Alluxio knows nothing.
         """
         import jpype
 
@@ -226,9 +227,12 @@ class Alluxio:
 
         def accept(status: Any) -> None:
             # An exception must not cross the JVM: it would come back as another one.
-            if not wrong and not status.isFolder():
+            if not wrong:
                 try:
-                    take(self.file(status, replicas))
+                    if not status.isFolder():
+                        take(self.file(status, replicas))
+                    elif not status.getLength():
+                        empty(str(status.getPath()))
                 except Exception as error:  # noqa: BLE001
                     wrong.append(error)
 

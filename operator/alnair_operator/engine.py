@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alnair_operator import datasets, planning
+from alnair_operator import datasets, looking, planning
 from alnair_operator.datasets import Dataset, DatasetError, size
 from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.loading import STALL_SECONDS, Load
@@ -196,7 +196,7 @@ class Engine:
         if not before.get("evicted"):
             for path in dataset.loaded_paths:
                 self.alluxio.sync(path)
-        survey = self.look(dataset)
+        survey = self.look(dataset, closely=True)
         after = {key: value for key, value in before.items() if key != "waitingSince"} | {**survey.figures(dataset.replicas), "jobs": []}
         if not survey.files:
             raise DatasetError(
@@ -209,16 +209,16 @@ class Engine:
             after["pinned"] = self.mounts.pin(dataset)
         if dataset.preload == "metadata":
             how = "They are pinned, so Alluxio loads them" if dataset.pin else "None is loaded before it is read"
-            return self.settle(dataset, after, "Complete", f"{survey.files} files with {size(survey.bytes)} are known. {how} (preload: metadata).")
+            known = f"{survey.files} files with {size(survey.bytes)} are known. {how} (preload: metadata)."
+            return self.settle(dataset, after, "Complete", f"{known}{survey.hollow}")
         if not survey.lacking:
-            return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached.")
+            return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached.{survey.hollow}")
         return self.admit(dataset, after, survey, others)
 
-    def look(self, dataset: Dataset) -> Survey:
-        """Return what Alluxio knows of the data set's files."""
-        survey, begun = Survey(), self.now()
-        for path in dataset.loaded_paths:
-            self.alluxio.each(path, survey.add, dataset.replicas)
+    def look(self, dataset: Dataset, closely: bool = False) -> Survey:
+        """Return what Alluxio knows of the data set's files; closely, folders that seem to be empty are listed once more."""
+        begun = self.now()
+        survey = (looking.look_closely if closely else looking.look)(self.alluxio, dataset)
         self.looked[dataset.key] = begun
         return survey
 
@@ -283,7 +283,7 @@ class Engine:
         """Read back what a load has brought, against a fresh look at the source."""
         for path in dataset.loaded_paths:
             self.alluxio.sync(path)
-        survey, tried = self.look(dataset), int(before.get("verifications") or 0) + 1
+        survey, tried = self.look(dataset, closely=True), int(before.get("verifications") or 0) + 1
         after = {**before, **survey.figures(dataset.replicas), "verifications": tried, "jobs": []}
         # As in syncing.
         shrunk = survey.files < load.survey.files
@@ -291,7 +291,8 @@ class Engine:
             raise DatasetError(f"No file is found any more in {', '.join(dataset.loaded_paths)}, which is {dataset.source}: is it gone?")
         if not survey.lacking and not (shrunk and tried < VERIFICATIONS):
             after.update(failedCount=0, failedFiles=[], loadedAt=text_of(self.now()))
-            return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached, read back file by file.")
+            message = f"All {survey.files} files with {size(survey.bytes)} are cached, read back file by file.{survey.hollow}"
+            return self.settle(dataset, after, "Complete", message)
         if (shrunk or survey.lacking > len(load.failures)) and tried < VERIFICATIONS:
             # New at the source, changed there, or lost with a worker: another load, for which there must be room again.
             self.loads.pop(dataset.key, None)

@@ -12,6 +12,8 @@ BATCH_FILES, BATCH_BYTES = 64, 256 << 20
 SINGLES = 1000
 MARGIN = 0.10
 SHOWN_FAILURES = 20
+# Folders without an entry that are kept of a pass, and that a sentence names.
+KEPT_FOLDERS, NAMED_FOLDERS = 100, 3
 # Why a source lacks a file that Alluxio has.
 WRITING, HELD, COMING = "it is still being written", "only workers hold it", "it is on its way there"
 # More copies of a block than any cluster has workers: where all that are held count.
@@ -73,7 +75,7 @@ class Batch(NamedTuple):
 
 
 class Survey:
-    """What a pass over all files of a load found; holds no file.
+    """What a pass over all files of a load found; holds no file, and of the folders without an entry the first ones.
 
     Attributes:
         files: Their number.
@@ -82,10 +84,13 @@ class Survey:
         held: The bytes of all copies that count.
         lacking: Number of files that are not wholly cached.
         largest: Bytes of the largest file that is not wholly cached.
+        empty: Number of folders in which Alluxio knows nothing.
+        folders: The first of them.
     """
 
     def __init__(self) -> None:
-        self.files = self.bytes = self.cached = self.held = self.lacking = self.largest = 0
+        self.files = self.bytes = self.cached = self.held = self.lacking = self.largest = self.empty = 0
+        self.folders: list[str] = []
 
     def add(self, file: File) -> None:
         """Count a file."""
@@ -96,6 +101,21 @@ class Survey:
         if not file.whole:
             self.lacking += 1
             self.largest = max(self.largest, file.length)
+
+    def add_empty(self, path: str) -> None:
+        """Count a folder in which Alluxio knows nothing."""
+        self.empty += 1
+        if len(self.folders) < KEPT_FOLDERS:
+            self.folders.append(path)
+
+    @property
+    def hollow(self) -> str:
+        """Return a sentence on such folders, to be put behind another one: Alluxio takes a folder that it cannot list for an empty one."""
+        if not self.empty:
+            return ""
+        folders = f"{self.empty} folders are" if self.empty > 1 else "1 folder is"
+        named = ", ".join(self.folders[:NAMED_FOLDERS])
+        return f" {folders} empty as far as Alluxio can list them, such as {named}; dataset check tells whether the source has files there."
 
     def needed(self, replicas: int) -> int:
         """Return the bytes that a load of so many copies adds."""

@@ -42,6 +42,8 @@ class Fake:
         self.pinned: set[str] = set()
         self.unsaved: dict[str, str] = {}
         self.stuck: set[str] = set()
+        # Folders whose listing fails so many times more, which nobody is told.
+        self.unlisted: dict[str, int] = {}
 
     def up(self) -> None:
         if self.away:
@@ -76,13 +78,21 @@ class Fake:
         self.on_sync()
         for root in self.table:
             if path == root or path.startswith(f"{root}/"):
+                mute = [folder for folder, times in self.unlisted.items() if times > 0]
+                self.unlisted |= {folder: self.unlisted[folder] - 1 for folder in mute if within(folder, path)}
                 now = {f"{root}/{name}": length for name, length in self.source.items()}
+                now = {name: length for name, length in now.items() if not any(within(name, folder) for folder in mute)}
                 gone = {name for name, length in self.known.items() if name.startswith(f"{root}/") and now.get(name) != length} - {*self.unsaved}
                 self.cached -= gone
                 self.known = {name: length for name, length in self.known.items() if name not in gone} | now
 
-    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         self.up()
+        blank = [folder for folder in self.unlisted if within(folder, path) and not any(within(name, folder) for name in self.known)]
+        for folder in blank:
+            # What lies below one that was not listed is not known.
+            if not any(folder != above and within(folder, above) for above in blank):
+                empty(folder)
         for name, length in sorted(self.known.items()):
             if name == path or name.startswith(f"{path}/"):
                 copies = self.copies.get(name, 1) if name in self.cached else 0
@@ -94,7 +104,8 @@ class Fake:
         if interval == 0 and any(within(f"{root}/{name}", path) for root in self.table for name in self.source):
             self.folders.add(path)
         there = path in self.table or path in self.folders or any(within(name, path) for name in self.known)
-        return File(path, self.known.get(path, 0), 0, False) if there else None
+        entries = len([name for name in self.known if within(name, path)])
+        return File(path, self.known.get(path, entries), 0, False) if there else None
 
     def pin(self, path: str, pinned: bool) -> None:
         if self.status(path) is None:

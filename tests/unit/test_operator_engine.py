@@ -12,6 +12,7 @@ from alnair_operator import engine as engines
 from alnair_operator import loading
 from alnair_operator.alluxio import Job
 from alnair_operator.engine import SETTLED
+from alnair_operator.jvm import AlluxioError
 
 from tests.unit.operator_tools import Clock, Fake, declared, engine, settled
 
@@ -141,6 +142,45 @@ def test_alluxio_that_is_away_is_waited_for() -> None:
 def test_a_source_without_a_file_is_not_complete() -> None:
     status = settled(engine(Fake({})), declared())
     assert status["phase"] == "Failed" and "No file was found" in status["message"]
+
+
+@pytest.mark.parametrize("preload", ["all", "metadata"])
+def test_a_folder_that_could_not_be_listed_is_listed_once_more_and_then_named(preload: str) -> None:
+    source = {"a/1": 10, "a/2": 10, "b/1": 10, "b/c/1": 10}
+    fake = Fake(dict(source))
+    # Alluxio keeps such failures to itself.
+    fake.unlisted = {"/datasets/x/b": 1, "/datasets/x/b/c": 2 + (preload == "all")}
+    status = settled(engine(fake), declared(preload=preload))
+    assert (status["phase"], status["files"], "empty" in status["message"]) == ("Complete", 4, False), status["message"]
+    fake = Fake(dict(source))
+    fake.unlisted = {"/datasets/x/b": 1000, "/datasets/x/honest": 0}
+    status = settled(engine(fake), declared(preload=preload))
+    said = " 2 folders are empty as far as Alluxio can list them, such as /datasets/x/b, /datasets/x/honest; dataset check tells whether"
+    assert status["phase"] == "Complete" and status["files"] == 2 and said in status["message"]
+
+
+def test_of_very_many_empty_folders_some_are_listed_again_and_few_are_named() -> None:
+    fake = Fake({"a": 10})
+    fake.unlisted, listings = {f"/datasets/x/{index:03}": 0 for index in range(500)}, list[int]()
+    fake.on_sync = lambda: listings.append(1)
+    status = settled(engine(fake), declared())
+    assert status["phase"] == "Complete" and "500 folders are empty" in status["message"] and len(status["message"]) < 300
+    assert len(listings) <= 210
+
+
+def test_a_folder_that_goes_while_it_is_listed_again_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake({"a": 10})
+    fake.unlisted, sync = {"/datasets/x/b": 0}, fake.sync
+
+    def gone(path: str) -> None:
+        if path == "/datasets/x/b":
+            fake.unlisted.clear()
+            raise AlluxioError("/datasets/x/b does not exist")
+        sync(path)
+
+    monkeypatch.setattr(fake, "sync", gone)
+    status = settled(engine(fake), declared())
+    assert status["phase"] == "Complete" and "empty" not in status["message"]
 
 
 def test_what_is_lost_after_the_load_is_seen() -> None:

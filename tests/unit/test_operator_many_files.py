@@ -48,7 +48,7 @@ class Many:
         for index in range(self.count):
             yield name(index), Entry(7, f"etag-{index:032}")
 
-    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         for index in range(self.count):
             take(self.file(index))
 
