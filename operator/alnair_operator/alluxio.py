@@ -261,16 +261,17 @@ class Alluxio:
         changed, fingerprint = int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or "")
         return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held, unsaved(str(status.getPersistenceState()), completed, percent))
 
-    def status(self, path: str, interval: int = -1) -> File | None:
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File | None:
         """Return a file, or None where Alluxio has none of that path.
 
         Args:
             path: Its path.
             interval: How old what Alluxio knows may be, in milliseconds; -1 for any age.
+            replicas: As for each.
         """
         try:
             with java_errors(f"{path} cannot be looked at"):
-                return self.file(self.files.getStatus(self.uri(path), self.status_options(interval)))
+                return self.file(self.files.getStatus(self.uri(path), self.status_options(interval)), replicas)
         except AlluxioAway:
             raise
         except AlluxioError as error:

@@ -68,10 +68,17 @@ class Worker(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Files that are loaded by one job."""
+    """Files that are loaded by one job.
+
+    Attributes:
+        paths: Their paths in Alluxio.
+        bytes: Their bytes.
+        held: The bytes of their copies that counted when this was last looked at.
+    """
 
     paths: tuple[str, ...]
     bytes: int
+    held: int = 0
 
 
 class Survey:
@@ -149,15 +156,16 @@ def batches(files: Iterable[File], singly: bool = False, count: int = BATCH_FILE
         limit: Bytes in a portion at most, unless one file alone has more.
     """
     paths: list[str] = []
-    held = 0
+    whole = held = 0
     for file in files:
-        if paths and (singly or len(paths) >= count or held + file.length > limit):
-            yield Batch(tuple(paths), held)
-            paths, held = [], 0
+        if paths and (singly or len(paths) >= count or whole + file.length > limit):
+            yield Batch(tuple(paths), whole, held)
+            paths, whole, held = [], 0, 0
         paths.append(file.path)
-        held += file.length
+        whole += file.length
+        held += file.held
     if paths:
-        yield Batch(tuple(paths), held)
+        yield Batch(tuple(paths), whole, held)
 
 
 def share(limit: int, loading: int) -> int:

@@ -44,6 +44,8 @@ class Fake:
         self.stuck: set[str] = set()
         # Folders whose listing fails so many times more, which nobody is told.
         self.unlisted: dict[str, int] = {}
+        # What is cached of files that are under way.
+        self.parts: dict[str, int] = {}
 
     def up(self) -> None:
         if self.away:
@@ -99,13 +101,13 @@ class Fake:
                 held = min(copies, replicas) * length
                 take(File(name, length, length if copies else 0, copies >= replicas, held=held, unsaved=self.unsaved.get(name, "")))
 
-    def status(self, path: str, interval: int = -1) -> File | None:
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File | None:
         self.up()
         if interval == 0 and any(within(f"{root}/{name}", path) for root in self.table for name in self.source):
             self.folders.add(path)
         there = path in self.table or path in self.folders or any(within(name, path) for name in self.known)
         entries = len([name for name in self.known if within(name, path)])
-        return File(path, self.known.get(path, entries), 0, False) if there else None
+        return File(path, self.known.get(path, entries), 0, False, held=self.parts.get(path, 0)) if there else None
 
     def pin(self, path: str, pinned: bool) -> None:
         if self.status(path) is None:

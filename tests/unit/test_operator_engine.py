@@ -221,6 +221,28 @@ def test_a_job_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load.over and "did not end" in load.failures["/datasets/x/a"] and fake.sent == ["/datasets/x/a"] * 2
 
 
+def test_a_job_that_brings_something_is_not_given_up() -> None:
+    fake, clock = Fake({"a": 100}), Clock()
+    fake.mount("/datasets/x", "/srv/x", True, {})
+    fake.sync("/datasets/x")
+    load = loading.Load(declared(), clock=clock)
+    ends, fake.job = fake.job, lambda number: Job("RUNNING", {})  # type: ignore[method-assign]
+    for part in range(6):
+        load.step(fake, 8)
+        fake.parts["/datasets/x/a"] = 10 * (part + 1)
+        clock.pause(loading.STALL_SECONDS + 1)
+    assert fake.sent == ["/datasets/x/a"] and load.tries == {"/datasets/x/a": 1} and not load.reasons
+    # From here on nothing more comes.
+    load.step(fake, 8)
+    clock.pause(loading.STALL_SECONDS + 1)
+    load.step(fake, 8)
+    assert "brought nothing" in load.reasons["/datasets/x/a"] and fake.sent == ["/datasets/x/a"] * 2
+    fake.job = ends  # type: ignore[method-assign]
+    load.step(fake, 8)
+    load.step(fake, 8)
+    assert load.over and not load.failures
+
+
 def test_a_large_data_set_goes_by_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "ROUND_FILES", 30)
     fake = Fake()
