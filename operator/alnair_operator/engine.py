@@ -83,7 +83,7 @@ class Engine:
             else:
                 step = getattr(self, phase.lower())(dataset, before, others)
         except AlluxioAway as error:
-            step = Step({**before, "message": f"{error}. It is tried again every {AWAY_SECONDS} s."}, AWAY_SECONDS)
+            step = Step({**before, "message": f"{error}. It is tried again every {AWAY_SECONDS} s."}, AWAY_SECONDS, firm=True)
         except (AlluxioError, DatasetError) as error:
             step = self.settle(dataset, {**before, "observedCancel": dataset.cancel}, "Failed", f"{str(error).rstrip('.')}.")
         self.wanted.discard(dataset.key)
