@@ -14,7 +14,7 @@ from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.loading import STALL_SECONDS, Load
 from alnair_operator.mounting import Mounting, MountJob
 from alnair_operator.planning import Survey
-from alnair_operator.room import Room, evictable
+from alnair_operator.room import Room, evictable, free
 from alnair_operator.steps import Status, Step, conditions, kept, lasting, moment_of, text_of
 from alnair_operator.unmounted import Unmounted
 
@@ -131,10 +131,11 @@ class Engine:
 
     def freed(self, dataset: Dataset, before: Status, message: str) -> Step:
         """Take a data set out of the cache; the source keeps it."""
-        self.alluxio.free(dataset.path)
-        after = {key: value for key, value in before.items() if key != "loadedAt"} | {"cachedBytes": 0, "cachedPercent": 0, "freedAt": text_of(self.now())}
+        kept = free(self.alluxio, dataset)
+        after = {key: value for key, value in before.items() if key != "loadedAt"} | kept.figures(before.get("bytes") or 0) | {"freedAt": text_of(self.now())}
         if dataset.preload == "all":
-            return self.settle(dataset, after, "Incomplete", message)
+            return self.settle(dataset, after, "Incomplete", message + kept.sentence)
+        after["message"] = kept.sentence.strip() or before.get("message", "")
         return Step(after, 0 if after["phase"] in UNDER_WAY else VERIFY_SECONDS)
 
     def freeing(self, status: Status) -> bool:
@@ -375,8 +376,13 @@ class Engine:
         survey = self.look(dataset)
         return self.admit(dataset, {**before, **survey.figures(dataset.replicas)}, survey, others)
 
-    def remove(self, dataset: Dataset, status: Mapping[str, Any]) -> None:
+    def remove(self, dataset: Dataset, status: Mapping[str, Any], others: Sequence[Dataset] = ()) -> None:
         """Unmount a data set that is deleted; the source keeps all that it has.
+
+        Args:
+            dataset: The data set.
+            status: Its status.
+            others: Those of the others that are mounted; one may have its path from another declaration of it.
 
         Raises:
             AlluxioAway: a Job that mounts it has not ended yet.
@@ -388,7 +394,7 @@ class Engine:
         self.stop(dataset, status)
         self.room.release(dataset.key)
         self.looked.pop(dataset.key, None)
-        self.mounts.forget_interval(status.get("interval") or "")
+        self.mounts.forget_interval(status.get("interval") or "", others)
         # That the mount has begun may not have been written down yet.
         if status.get("mounted") or status.get("phase") == "Mounting":
-            self.mounts.unmount(dataset, status.get("mounted") or {})
+            self.mounts.unmount(dataset, status.get("mounted") or {}, others)

@@ -88,9 +88,10 @@ class Work:
     def remove(self, item: dict[str, Any]) -> None:
         """Unmount a data set that is deleted."""
         dataset, before = Dataset.of(item), item.get("status") or {}
+        others = [(Dataset.of(other), (other.get("status") or {}).get("mounted") or {}) for key, other in self.store.all().items() if key != dataset.key]
         with self.lock(dataset.key):
             try:
-                self.engine.remove(dataset, before)
+                self.engine.remove(dataset, before, [other for other, mounted in others if mounted.get("path") == other.path])
             except AlluxioError as error:
                 # Whoever waits for its end looks there, and names it where the time is over.
                 with contextlib.suppress(*ERRORS):

@@ -44,6 +44,8 @@ class Fake:
         self.stuck: set[str] = set()
         # Folders whose listing fails so many times more, which nobody is told.
         self.unlisted: dict[str, int] = {}
+        # Files of which workers have lost a part that the source does not have.
+        self.half: set[str] = set()
         # What is cached of files that are under way.
         self.parts: dict[str, int] = {}
 
@@ -116,8 +118,13 @@ class Fake:
         self.pinned = {one for one in self.pinned if not within(one, path)} | ({path} if pinned else set())
 
     def free(self, path: str) -> None:
+        self.up()
         self.calls.append(f"free {path}")
-        self.cached = {name for name in self.cached if not name.startswith(f"{path}/")}
+        # As Alluxio does, one after the other up to the first that its source does not have.
+        for name in sorted(name for name in self.cached if within(name, path)):
+            if name in self.unsaved or name in self.half:
+                raise AlluxioError(f"{path} cannot be freed: {name} is not persisted")
+            self.cached.discard(name)
         self.size = [Worker(worker.name, worker.capacity, 0) for worker in self.size]
 
     def workers(self) -> list[Worker]:

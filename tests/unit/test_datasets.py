@@ -45,6 +45,8 @@ def test_what_is_right_is_silent() -> None:
 @pytest.mark.parametrize(("more", "sentence"), [
     ({"name": "Bilder für alle"}, 'name "Bilder für alle" must be at most 63 small letters.*path: "/datasets/Bilder für alle"'),
     ({"source": "bucket"}, 'source "bucket" must be s3://'),
+    ({"source": "s3://bucket//images"}, r"has an empty part \(//\).*name a prefix without one"),
+    ({"source": "hdfs://host:9000/a//"}, r"has an empty part \(//\)"),
     ({"source": "hdfs://me:word@host/x"}, "source holds a user or a password"),
     ({"path": "/"}, 'path "/" must be absolute, below /'),
     ({"path": "/a/../b"}, "without empty parts, . or .. in it"),
@@ -100,6 +102,7 @@ def test_the_role_takes_what_the_kind_takes() -> None:
 def test_role_and_kind_refuse_the_same() -> None:
     rules = {name: [rule["rule"] for rule in schema.get("x-kubernetes-validations", [])] for name, schema in SPEC.items()}
     assert f"'^({filters.SOURCE.pattern})$'" in rules["source"][0]
+    assert f"'^{filters.EMPTY.pattern}'" in rules["source"][2]
     assert f"'(?i)({filters.SECRET.pattern})'" in rules["options"][0]
     assert f"'^({filters.DURATION.pattern})$'" in rules["ttl"][0]
 

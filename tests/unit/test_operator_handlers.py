@@ -175,6 +175,26 @@ def test_what_takes_the_place_of_one_that_is_removed_waits_until_that_is_unmount
     assert settled(one, "heir")["phase"] == "Complete" and fake.calls.count("mount /datasets/x False") == 2
 
 
+def test_a_mount_that_another_data_set_has_by_now_stays_when_the_one_of_before_goes() -> None:
+    fake, clock = Fake(), Clock()
+    cluster = Small(item("x", syncInterval="10m"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "x")["phase"] == "Complete"
+    # It leaves its path for one that is refused, and so has not let go of it.
+    cluster.items["n/x"]["spec"]["path"] = "/datasets/wrong/"
+    cluster.items["n/x"]["metadata"]["generation"] = 2
+    assert settled(one, "x")["phase"] == "Failed"
+    # One that is declared there and not mounted has nothing to lose.
+    cluster.items["n/waits"] = item("waits", source="/srv/x", path="/datasets/x")
+    cluster.items["n/heir"] = {**item("heir"), "spec": {"source": "/srv/x", "path": "/datasets/x", "syncInterval": "10m"}}
+    assert settled(one, "heir")["phase"] == "Complete"
+    old = cluster.items.pop("n/x")
+    one.remove(old)
+    assert list(fake.table) == ["/datasets/x"] and fake.intervals["/datasets/x"] == "10m"
+    one.remove(cluster.items.pop("n/heir"))
+    assert fake.table == {} and fake.intervals["/datasets/x"] == "-1"
+
+
 def test_the_first_pod_waits_for_a_fresh_look() -> None:
     fake, clock = Fake(), Clock()
     cluster = Small(item("x"))
