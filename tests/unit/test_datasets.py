@@ -184,8 +184,9 @@ def test_operators_that_watch_the_same_are_rivals() -> None:
     assert len(filters.operator_rivals([operator("other", "a")], "own", [])) == 1
 
 
-def stands(phase: str, generation: int = 1, seen: int = 1, **status: Any) -> Item:
-    return {"metadata": {"generation": generation}, "spec": {}, "status": {"phase": phase, "observedGeneration": seen, **status}}
+def stands(phase: str, generation: int = 1, seen: int = 1, reload: str = "t", **status: Any) -> Item:
+    meta = {"generation": generation, "annotations": {"alnair.io/reload": reload}}
+    return {"metadata": meta, "spec": {}, "status": {"phase": phase, "observedGeneration": seen, **status}}
 
 
 @pytest.mark.parametrize(("item", "begun", "verdict"), [
@@ -204,6 +205,10 @@ def stands(phase: str, generation: int = 1, seen: int = 1, **status: Any) -> Ite
     (stands("Loading", observedReload="t"), {"asked": "t"}, "going"),
     (stands("Complete", observedReload="t"), {"asked": "t"}, "done"),
     (stands("Failed", observedReload="t"), {"asked": "t"}, "failed"),
+    # Somebody else asked meanwhile, or took the wish back: the answer to that is the one that comes.
+    (stands("Complete", reload="u", observedReload="t"), {"asked": "t"}, "going"),
+    (stands("Complete", reload="u", observedReload="u"), {"asked": "t"}, "done"),
+    (stands("Complete", reload="", observedReload=""), {"asked": "t"}, "done"),
 ])  # fmt: skip
 def test_an_answer_counts_only_for_what_was_asked(item: Item | None, begun: Item, verdict: str) -> None:
     assert datasets.verdict(item, begun) == verdict
