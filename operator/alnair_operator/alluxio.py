@@ -212,13 +212,14 @@ class Alluxio:
         builder = self.alluxio.grpc.GetStatusPOptions.newBuilder().setCommonOptions(self.common(interval))
         return builder.setLoadMetadataType(kind.NEVER if interval < 0 else kind.ALWAYS).build()
 
-    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         """Hand over each file below a path, one after the other; the whole list is never held.
 
         Args:
             path: A folder or a file in Alluxio.
             take: Gets the file.
             replicas: Copies of each block without which a file does not count as whole.
+            empty: Gets the path of a folder in which Alluxio knows nothing.
         """
         import jpype
 
@@ -226,9 +227,12 @@ class Alluxio:
 
         def accept(status: Any) -> None:
             # An exception must not cross the JVM: it would come back as another one.
-            if not wrong and not status.isFolder():
+            if not wrong:
                 try:
-                    take(self.file(status, replicas))
+                    if not status.isFolder():
+                        take(self.file(status, replicas))
+                    elif not status.getLength():
+                        empty(str(status.getPath()))
                 except Exception as error:  # noqa: BLE001
                     wrong.append(error)
 
@@ -257,16 +261,17 @@ class Alluxio:
         changed, fingerprint = int(status.getLastModificationTimeMs()), str(status.getUfsFingerprint() or "")
         return File(str(status.getPath()), length, cached, whole, changed, fingerprint, held, unsaved(str(status.getPersistenceState()), completed, percent))
 
-    def status(self, path: str, interval: int = -1) -> File | None:
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File | None:
         """Return a file, or None where Alluxio has none of that path.
 
         Args:
             path: Its path.
             interval: How old what Alluxio knows may be, in milliseconds; -1 for any age.
+            replicas: As for each.
         """
         try:
             with java_errors(f"{path} cannot be looked at"):
-                return self.file(self.files.getStatus(self.uri(path), self.status_options(interval)))
+                return self.file(self.files.getStatus(self.uri(path), self.status_options(interval)), replicas)
         except AlluxioAway:
             raise
         except AlluxioError as error:

@@ -15,7 +15,8 @@ from typing import Any
 from alnair_operator import planning
 from alnair_operator.datasets import Dataset, size
 from alnair_operator.jvm import AlluxioError
-from alnair_operator.planning import File
+from alnair_operator.loading import held
+from alnair_operator.planning import Batch, File
 from alnair_operator.sources import Entry, Source
 
 THREADS = 8
@@ -39,11 +40,13 @@ class Difference:
         kind: unknown (Alluxio does not know it), gone (at the source), length, changed, content, unreadable, uncached (though all is to be loaded),
             unsaved (written through Alluxio, and not at the source yet).
         reason: A sentence.
+        kept: Whether the source itself cannot be looked at, so that what is cached is left as it is.
     """
 
     path: str
     kind: str
     reason: str
+    kept: bool = False
 
 
 @dataclass
@@ -123,8 +126,15 @@ def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = Fals
     chosen = None if only is None else set(only)
     # What Alluxio knows, too, goes from here: of a million files none is held twice.
     there: dict[str, Entry] = {}
-    for below in dataset.sub_paths or ("",):
-        there.update((path, entry) for path, entry in source.entries(below) if chosen is None or path in chosen)
+    # What of the source cannot be looked at, and so cannot be told from what is gone; of a folder all that lies below it.
+    closed: dict[str, str] = {}
+    for top in dataset.loaded_paths:
+        below = relative(top, dataset)
+        for path, entry in source.entries("" if below == "." else below):
+            if entry.length < 0:
+                closed[path] = entry.mark
+            elif chosen is None or path in chosen:
+                there[path] = entry
     report.files, report.bytes = len(there), sum(entry.length for entry in there.values())
     copies: list[str] = []
 
@@ -133,7 +143,7 @@ def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = Fals
         if chosen is not None and path not in chosen:
             return
         report.cached += file.whole
-        wrong = metadata(path, file, there.pop(path, None))
+        wrong = metadata(path, file, there.pop(path, None), behind(path, closed))
         if wrong or (wrong := uncached(path, file, dataset)):
             report.differences.append(wrong)
         if content and (not wrong or wrong.kind == UNCACHED):
@@ -145,6 +155,8 @@ def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = Fals
     for path in dataset.loaded_paths:
         alluxio.each(path, take, dataset.replicas)
     report.differences += [Difference(path, UNKNOWN, "it is at the source, and Alluxio does not know it") for path in there]
+    told = {item.path for item in report.differences} if closed else set()
+    report.differences += [Difference(path, UNREADABLE, why, True) for path, why in closed.items() if path not in told and (chosen is None or path in chosen)]
     there.clear()
     if content:
         compare_content(dataset, alluxio, source, random.sample(copies, min(sample, len(copies))) if sample else copies, report)
@@ -153,10 +165,21 @@ def compare(dataset: Dataset, alluxio: Any, source: Source, content: bool = Fals
     return report
 
 
-def metadata(path: str, file: File, entry: Entry | None) -> Difference | None:
-    """Return how what Alluxio knows of a file differs from what the source says."""
+def behind(path: str, closed: dict[str, str]) -> str:
+    """Return why a path, or a folder above it, cannot be looked at; nothing where that is not so."""
+    while closed and path:
+        if path in closed:
+            return closed[path]
+        path = posixpath.dirname(path)
+    return ""
+
+
+def metadata(path: str, file: File, entry: Entry | None, closed: str = "") -> Difference | None:
+    """Return how what Alluxio knows of a file differs from what the source says, or why the source cannot be asked."""
     if file.unsaved:
         return Difference(path, UNSAVED, f"the source does not have it yet: {file.unsaved}")
+    if entry is None and closed:
+        return Difference(path, UNREADABLE, closed, True)
     if entry is None:
         return Difference(path, GONE, "Alluxio knows it, and it is gone at the source")
     if file.length != entry.length:
@@ -187,9 +210,12 @@ def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[
     def look(path: str) -> Difference | None:
         try:
             cached = digest(lambda name, take: alluxio.read(f"{dataset.path}/{name}", take, cache=False), path)
-            real = digest(source.read, path)
         except errors as error:
             return Difference(path, UNREADABLE, str(error))
+        try:
+            real = digest(source.read, path)
+        except errors as error:
+            return Difference(path, UNREADABLE, f"the source cannot be read: {error}", True)
         return None if cached == real else Difference(path, CONTENT, f"MD5 {cached} in the cache, {real} at the source")
 
     for found in several(look, paths):
@@ -201,7 +227,7 @@ def compare_content(dataset: Dataset, alluxio: Any, source: Source, paths: list[
 def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False, sample: int = 0) -> Report:
     """Put right what differs, and compare once more; the source is only read.
 
-    What is not at the source yet stays as it is, and still differs: Alluxio may have the only copy of it.
+    What is not at the source yet stays as it is, and still differs: Alluxio may have the only copy of it. So does what the source does not hand out.
 
     Args:
         dataset: The data set.
@@ -214,6 +240,8 @@ def repair(dataset: Dataset, alluxio: Any, source: Source, content: bool = False
     again: list[File] = []
     for item in before.differences:
         path = f"{dataset.path}/{item.path}"
+        if item.kept:
+            continue
         # Nor is the source looked at for it, which may have something else by its name: Alluxio would take that instead.
         if item.kind not in (UNKNOWN, UNCACHED) and not forgotten(alluxio, path):
             continue
@@ -249,19 +277,22 @@ def load(alluxio: Any, files: list[File], replicas: int) -> None:
     """Load files by some jobs at a time, and wait until they are over.
 
     Raises:
-        AlluxioError: none of them has ended for a long while.
+        AlluxioError: none of them has ended, or brought anything, for a long while.
     """
-    waiting, active = planning.batches(files), list[int]()
+    waiting, active = planning.batches(files), dict[int, Batch]()
     end = time.monotonic() + LOAD_SECONDS
     while True:
-        going = [number for number in active if not alluxio.job(number).over]
+        going = {number: batch for number, batch in active.items() if not alluxio.job(number).over}
         if len(going) < len(active):
             end = time.monotonic() + LOAD_SECONDS
-        active = going + [alluxio.load(batch.paths, replicas) for batch in itertools.islice(waiting, ACTIVE_JOBS - len(going))]
+        active = going | {alluxio.load(batch.paths, replicas): batch for batch in itertools.islice(waiting, ACTIVE_JOBS - len(going))}
         if not active:
             return
         if time.monotonic() > end:
-            raise AlluxioError(f"Of the jobs that load {len(files)} files again none has ended for {LOAD_SECONDS} s")
+            now = {number: batch._replace(held=held(alluxio, batch.paths, replicas)) for number, batch in active.items()}
+            if all(now[number].held <= batch.held for number, batch in active.items()):
+                raise AlluxioError(f"Of the jobs that load {len(files)} files again none has ended or brought anything for {LOAD_SECONDS} s")
+            active, end = now, time.monotonic() + LOAD_SECONDS
         time.sleep(PAUSE)
 
 

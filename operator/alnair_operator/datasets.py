@@ -158,7 +158,7 @@ def overlap(one: Dataset, other: Dataset) -> bool:
 def folder_of(dataset: Dataset) -> str:
     """Return the folder of the hosts in which a data set lies; nothing where it lies in none, or in that of a claim."""
     local = dataset.options.get(LOCAL_PATH) or "" if dataset.source.startswith(("nfs://", "pvc://")) else dataset.source
-    return local.rstrip("/") if local.startswith("/") else ""
+    return plain_path(local).rstrip("/") if local.startswith("/") else ""
 
 
 def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:
@@ -177,17 +177,19 @@ def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:
             raise DatasetError(f"Source {source!r} cannot be used: it must be a path without empty parts and without . or .. in it.")
         return source.rstrip("/")
     if re.fullmatch(r"(s3|hdfs)://[^/@]+(/.*)?", source):
+        if "//" in source.split("://", 1)[1]:
+            raise DatasetError(f"Source {source!r} cannot be used: it has an empty part (//), which no path of Alluxio has. Name a prefix without one.")
         return source
-    local = dataset.options.get(LOCAL_PATH)
+    local = plain_path(dataset.options.get(LOCAL_PATH) or "")
     if re.fullmatch(r"nfs://[^/@]+/.+", source):
         if not local:
             raise DatasetError(
                 f"Source {source} needs the option {LOCAL_PATH}: the path at which all pods of Alluxio see this export (mounts in the chart's values)."
             )
-        return local.rstrip("/")
+        return local
     if claim := re.fullmatch(r"pvc://([a-z0-9]([-a-z0-9.]*[a-z0-9])?)", source):
         if local or claims.get(claim[1]):
-            return (local or claims[claim[1]]).rstrip("/")
+            return local or plain_path(claims[claim[1]])
         raise DatasetError(
             f"Claim {claim[1]} in namespace {dataset.namespace} is not bound to a volume with a path on the hosts. Name the path at which all pods of "
             "Alluxio see it "
@@ -196,6 +198,11 @@ def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:
     raise DatasetError(
         f"Source {source!r} cannot be used: it must be s3://bucket/prefix, hdfs://host:port/path, nfs://server/export, pvc://claim or an absolute path."
     )
+
+
+def plain_path(path: str) -> str:
+    """Return a path of the hosts as Alluxio writes it, without empty parts and without . and .. in it; an empty one is none."""
+    return posixpath.normpath(re.sub("/+", "/", path)) if path else ""
 
 
 def mount_options(dataset: Dataset) -> dict[str, str]:

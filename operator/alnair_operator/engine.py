@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alnair_operator import datasets, planning
+from alnair_operator import datasets, looking, planning
 from alnair_operator.datasets import Dataset, DatasetError, size
 from alnair_operator.jvm import AlluxioAway, AlluxioError
 from alnair_operator.loading import STALL_SECONDS, Load
 from alnair_operator.mounting import Mounting, MountJob
 from alnair_operator.planning import Survey
-from alnair_operator.room import Room, evictable
+from alnair_operator.room import Room, evictable, free
 from alnair_operator.steps import Status, Step, conditions, kept, lasting, moment_of, text_of
 from alnair_operator.unmounted import Unmounted
 
@@ -83,7 +83,7 @@ class Engine:
             else:
                 step = getattr(self, phase.lower())(dataset, before, others)
         except AlluxioAway as error:
-            step = Step({**before, "message": f"{error}. It is tried again every {AWAY_SECONDS} s."}, AWAY_SECONDS)
+            step = Step({**before, "message": f"{error}. It is tried again every {AWAY_SECONDS} s."}, AWAY_SECONDS, firm=True)
         except (AlluxioError, DatasetError) as error:
             step = self.settle(dataset, {**before, "observedCancel": dataset.cancel}, "Failed", f"{str(error).rstrip('.')}.")
         self.wanted.discard(dataset.key)
@@ -131,10 +131,11 @@ class Engine:
 
     def freed(self, dataset: Dataset, before: Status, message: str) -> Step:
         """Take a data set out of the cache; the source keeps it."""
-        self.alluxio.free(dataset.path)
-        after = {key: value for key, value in before.items() if key != "loadedAt"} | {"cachedBytes": 0, "cachedPercent": 0, "freedAt": text_of(self.now())}
+        kept = free(self.alluxio, dataset)
+        after = {key: value for key, value in before.items() if key != "loadedAt"} | kept.figures(before.get("bytes") or 0) | {"freedAt": text_of(self.now())}
         if dataset.preload == "all":
-            return self.settle(dataset, after, "Incomplete", message)
+            return self.settle(dataset, after, "Incomplete", message + kept.sentence)
+        after["message"] = kept.sentence.strip() or before.get("message", "")
         return Step(after, 0 if after["phase"] in UNDER_WAY else VERIFY_SECONDS)
 
     def freeing(self, status: Status) -> bool:
@@ -196,7 +197,7 @@ class Engine:
         if not before.get("evicted"):
             for path in dataset.loaded_paths:
                 self.alluxio.sync(path)
-        survey = self.look(dataset)
+        survey = self.look(dataset, closely=True)
         after = {key: value for key, value in before.items() if key != "waitingSince"} | {**survey.figures(dataset.replicas), "jobs": []}
         if not survey.files:
             raise DatasetError(
@@ -209,16 +210,16 @@ class Engine:
             after["pinned"] = self.mounts.pin(dataset)
         if dataset.preload == "metadata":
             how = "They are pinned, so Alluxio loads them" if dataset.pin else "None is loaded before it is read"
-            return self.settle(dataset, after, "Complete", f"{survey.files} files with {size(survey.bytes)} are known. {how} (preload: metadata).")
+            known = f"{survey.files} files with {size(survey.bytes)} are known. {how} (preload: metadata)."
+            return self.settle(dataset, after, "Complete", f"{known}{survey.hollow}")
         if not survey.lacking:
-            return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached.")
+            return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached.{survey.hollow}")
         return self.admit(dataset, after, survey, others)
 
-    def look(self, dataset: Dataset) -> Survey:
-        """Return what Alluxio knows of the data set's files."""
-        survey, begun = Survey(), self.now()
-        for path in dataset.loaded_paths:
-            self.alluxio.each(path, survey.add, dataset.replicas)
+    def look(self, dataset: Dataset, closely: bool = False) -> Survey:
+        """Return what Alluxio knows of the data set's files; closely, folders that seem to be empty are listed once more."""
+        begun = self.now()
+        survey = (looking.look_closely if closely else looking.look)(self.alluxio, dataset)
         self.looked[dataset.key] = begun
         return survey
 
@@ -283,7 +284,7 @@ class Engine:
         """Read back what a load has brought, against a fresh look at the source."""
         for path in dataset.loaded_paths:
             self.alluxio.sync(path)
-        survey, tried = self.look(dataset), int(before.get("verifications") or 0) + 1
+        survey, tried = self.look(dataset, closely=True), int(before.get("verifications") or 0) + 1
         after = {**before, **survey.figures(dataset.replicas), "verifications": tried, "jobs": []}
         # As in syncing.
         shrunk = survey.files < load.survey.files
@@ -291,7 +292,8 @@ class Engine:
             raise DatasetError(f"No file is found any more in {', '.join(dataset.loaded_paths)}, which is {dataset.source}: is it gone?")
         if not survey.lacking and not (shrunk and tried < VERIFICATIONS):
             after.update(failedCount=0, failedFiles=[], loadedAt=text_of(self.now()))
-            return self.settle(dataset, after, "Complete", f"All {survey.files} files with {size(survey.bytes)} are cached, read back file by file.")
+            message = f"All {survey.files} files with {size(survey.bytes)} are cached, read back file by file.{survey.hollow}"
+            return self.settle(dataset, after, "Complete", message)
         if (shrunk or survey.lacking > len(load.failures)) and tried < VERIFICATIONS:
             # New at the source, changed there, or lost with a worker: another load, for which there must be room again.
             self.loads.pop(dataset.key, None)
@@ -374,8 +376,13 @@ class Engine:
         survey = self.look(dataset)
         return self.admit(dataset, {**before, **survey.figures(dataset.replicas)}, survey, others)
 
-    def remove(self, dataset: Dataset, status: Mapping[str, Any]) -> None:
+    def remove(self, dataset: Dataset, status: Mapping[str, Any], others: Sequence[Dataset] = ()) -> None:
         """Unmount a data set that is deleted; the source keeps all that it has.
+
+        Args:
+            dataset: The data set.
+            status: Its status.
+            others: Those of the others that are mounted; one may have its path from another declaration of it.
 
         Raises:
             AlluxioAway: a Job that mounts it has not ended yet.
@@ -387,7 +394,7 @@ class Engine:
         self.stop(dataset, status)
         self.room.release(dataset.key)
         self.looked.pop(dataset.key, None)
-        self.mounts.forget_interval(status.get("interval") or "")
+        self.mounts.forget_interval(status.get("interval") or "", others)
         # That the mount has begun may not have been written down yet.
         if status.get("mounted") or status.get("phase") == "Mounting":
-            self.mounts.unmount(dataset, status.get("mounted") or {})
+            self.mounts.unmount(dataset, status.get("mounted") or {}, others)

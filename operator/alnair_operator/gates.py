@@ -97,6 +97,12 @@ def on_failure_of(pod: Mapping[str, Any], settings: Settings) -> str:
     return said if said in ("source", "hold") else settings.on_failure
 
 
+def over(pod: Mapping[str, Any]) -> bool:
+    """Tell whether the container that held a pod has ended, so that the pod waits no more."""
+    found = (pod.get("status") or {}).get("initContainerStatuses") or []
+    return any(item["name"] == webhook.HOLD and "terminated" in (item.get("state") or {}) for item in found)
+
+
 def release(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the JSON patch that lifts a pod's gate; it fails where somebody else has changed the gates meanwhile."""
     patch: list[dict[str, Any]] = []

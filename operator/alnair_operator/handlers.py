@@ -9,7 +9,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import kopf
@@ -39,6 +39,8 @@ class Work:
         self.cluster, self.store, self.engine, self.settings = cluster, store, engine, settings
         self.locks: dict[str, threading.Lock] = {}
         self.removed: set[str] = set()
+        # Data sets whose last step is not to be followed by another one before its delay is over.
+        self.firm: set[str] = set()
         self.reloaded: dict[str, float] = {}
         self.unserved: set[str] = set()
 
@@ -64,25 +66,32 @@ class Work:
             before = item.get("status") or {}
             others = [Dataset.of(other) for other_key, other in self.store.all().items() if other_key != key]
             step = self.engine.step(dataset, before, others)
+            (self.firm.add if step.firm else self.firm.discard)(key)
+            # Before the status says that it is done, for whoever comes after a crash goes by that. Of what is asked twice nothing is freed twice.
+            self.evict(namespace, name, step.victims)
             if written := self.cluster.write_status(dataset, before, step.status):
                 self.store.put(written)
             measure(dataset, step.status)
             for kind, reason, message in step.events:
                 self.cluster.tell(item, kind, reason, message)
-        for other in step.victims:
+        return step.delay
+
+    def evict(self, namespace: str, name: str, victims: Sequence[str]) -> None:
+        """Ask for data sets to be freed that make room for another one."""
+        for other in victims:
             try:
                 self.cluster.annotate(f"{namespace}/{other}", CANCEL, f"{text_of(time.time())} {FREE} to make room for {name}")
             except ERRORS as error:
                 # It may just have been removed, which makes room, too.
                 LOG.warning("Data set %s/%s cannot be freed for %s: %s", namespace, other, name, error)
-        return step.delay
 
     def remove(self, item: dict[str, Any]) -> None:
         """Unmount a data set that is deleted."""
         dataset, before = Dataset.of(item), item.get("status") or {}
+        others = [(Dataset.of(other), (other.get("status") or {}).get("mounted") or {}) for key, other in self.store.all().items() if key != dataset.key]
         with self.lock(dataset.key):
             try:
-                self.engine.remove(dataset, before)
+                self.engine.remove(dataset, before, [other for other, mounted in others if mounted.get("path") == other.path])
             except AlluxioError as error:
                 # Whoever waits for its end looks there, and names it where the time is over.
                 with contextlib.suppress(*ERRORS):
@@ -134,6 +143,11 @@ class Work:
             if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
                 self.reloaded[key] = moment_of(statuses[key].get("settledAt") or "")
                 self.cluster.ask_again(key, f"{AGAIN}{pod['metadata']['uid']}")
+        if verdict.word in ("wait", "hold") and gates.over(pod):
+            # It was not to be held for ever (dataset_operator_hold_seconds), and runs.
+            if released := self.cluster.patch_pod(pod, gates.release(pod)):
+                metrics.RELEASED.labels("source").inc()
+            return not released
         if verdict.word == "wait":
             self.cluster.tell(pod, "Normal", "WaitsForDataset", verdict.message.split(":")[0])
             return True
@@ -239,19 +253,20 @@ def register(registry: kopf.OperatorRegistry, work: Work) -> None:
         while not stopped:
             try:
                 delay = await threaded(steps, work.step, namespace, name)
+                firm = f"{namespace}/{name}" in work.firm
             except Exception:
                 LOG.exception("Data set %s/%s", namespace, name)
                 metrics.STEP_ERRORS.labels(namespace, name).inc()
-                delay = ERROR_SECONDS
-            await idle(stopped, f"{namespace}/{name}", delay)
+                delay, firm = ERROR_SECONDS, True
+            await idle(stopped, f"{namespace}/{name}", delay, firm)
 
-    async def idle(stopped: Any, key: str, delay: float) -> None:
-        """Wait, but not when the declaration changes, another load is asked for, or pods wait for a look."""
+    async def idle(stopped: Any, key: str, delay: float, firm: bool) -> None:
+        """Wait; where that is not firm, not when the declaration changes, another load is asked for, or pods wait for a look."""
         end = time.monotonic() + delay
         while not stopped and time.monotonic() < end:
             item = work.store.get(key)
             status = (item or {}).get("status") or {}
-            if item and (key in work.engine.wanted or not Dataset.of(item).answered(status)):
+            if item and not firm and (key in work.engine.wanted or not Dataset.of(item).answered(status)):
                 return
             await stopped.wait(min(0.5, max(0.0, end - time.monotonic())))
 

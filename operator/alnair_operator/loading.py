@@ -16,7 +16,7 @@ ROUND_FILES = 50_000
 TRIES = 2
 # With so many failures the source is gone, and the rest is not tried.
 MAX_FAILURES = 5000
-# A job of which nothing is heard for so long is given up.
+# A job that ends and brings nothing for so long is given up.
 STALL_SECONDS = 900
 RATE_SECONDS = 30
 
@@ -27,6 +27,9 @@ class Cache(Protocol):
     def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
         """Hand over each file below a path."""
 
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File | None:
+        """Return a file."""
+
     def load(self, paths: tuple[str, ...], replicas: int = 1) -> int:
         """Send a job that loads files."""
 
@@ -35,6 +38,11 @@ class Cache(Protocol):
 
     def cancel(self, number: int) -> None:
         """Cancel a job."""
+
+
+def held(cache: Cache, paths: Iterable[str], replicas: int) -> int:
+    """Return the bytes of all copies of files that count."""
+    return sum(file.held for path in paths if (file := cache.status(path, replicas=replicas)))
 
 
 class Load:
@@ -103,8 +111,13 @@ class Load:
         if not job.over:
             if self.clock() - self.since[number] < STALL_SECONDS:
                 return
+            batch = self.active[number]
+            if (now := held(cache, batch.paths, self.dataset.replicas)) > batch.held:
+                # Slowly, but it goes on: a large file takes its time.
+                self.active[number], self.since[number] = batch._replace(held=now), self.clock()
+                return
             cache.cancel(number)
-            self.reasons.update({path: f"Load job {number} did not end within {STALL_SECONDS} s." for path in self.active[number].paths})
+            self.reasons.update({path: f"Load job {number} did not end and brought nothing within {STALL_SECONDS} s." for path in batch.paths})
         batch = self.active.pop(number)
         del self.since[number]
         if job.status == "COMPLETED":

@@ -155,17 +155,16 @@ class Mounting:
         """
         interval, _space, path = told.partition(" ")
         if interval and path and path != dataset.path:
-            if not any(other.path == path for other in others):
-                self.forget_interval(told)
+            self.forget_interval(told, others)
             interval = ""
         if dataset.sync_interval != (interval or "-1"):
             self.alluxio.sync_interval(dataset.path, dataset.sync_interval)
         return f"{dataset.sync_interval} {dataset.path}"
 
-    def forget_interval(self, told: str) -> None:
-        """Take back what was said of a path, so that whatever comes there next does not inherit it."""
+    def forget_interval(self, told: str, others: Sequence[Dataset]) -> None:
+        """Take back what was said of a path, so that whatever comes there next does not inherit it, unless it is there already."""
         interval, _space, path = told.partition(" ")
-        if path and interval != "-1":
+        if path and interval != "-1" and not any(other.path == path for other in others):
             self.alluxio.sync_interval(path, "-1")
 
     def pin(self, dataset: Dataset) -> list[str]:
@@ -198,18 +197,19 @@ class Mounting:
                 self.alluxio.pin(path, False)
         return kept
 
-    def unmount(self, dataset: Dataset, before: Mapping[str, str]) -> None:
+    def unmount(self, dataset: Dataset, before: Mapping[str, str], others: Sequence[Dataset] = ()) -> None:
         """Take a data set's mount away, if there is one; the source keeps all that it has.
 
         Args:
             dataset: The data set.
             before: What it has mounted, as ``mounted`` returns it; empty where its mount may have begun without being written down.
+            others: Those of the others that are mounted, whose mounts stay.
         """
         path, mounts = before.get("path") or "", self.alluxio.mounts()
         # Or somebody else was faster.
         if not path and self.holds(dataset, mounts):
             path = dataset.path
-        if path in mounts:
+        if path in mounts and not any(other.path == path for other in others):
             self.take_away(path, mounts[path], before)
 
     def take_away(self, path: str, mount: Any, before: Mapping[str, str], waited: float = 0) -> None:

@@ -12,6 +12,8 @@ BATCH_FILES, BATCH_BYTES = 64, 256 << 20
 SINGLES = 1000
 MARGIN = 0.10
 SHOWN_FAILURES = 20
+# Folders without an entry that are kept of a pass, and that a sentence names.
+KEPT_FOLDERS, NAMED_FOLDERS = 100, 3
 # Why a source lacks a file that Alluxio has.
 WRITING, HELD, COMING = "it is still being written", "only workers hold it", "it is on its way there"
 # More copies of a block than any cluster has workers: where all that are held count.
@@ -66,14 +68,21 @@ class Worker(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Files that are loaded by one job."""
+    """Files that are loaded by one job.
+
+    Attributes:
+        paths: Their paths in Alluxio.
+        bytes: Their bytes.
+        held: The bytes of their copies that counted when this was last looked at.
+    """
 
     paths: tuple[str, ...]
     bytes: int
+    held: int = 0
 
 
 class Survey:
-    """What a pass over all files of a load found; holds no file.
+    """What a pass over all files of a load found; holds no file, and of the folders without an entry the first ones.
 
     Attributes:
         files: Their number.
@@ -82,10 +91,13 @@ class Survey:
         held: The bytes of all copies that count.
         lacking: Number of files that are not wholly cached.
         largest: Bytes of the largest file that is not wholly cached.
+        empty: Number of folders in which Alluxio knows nothing.
+        folders: The first of them.
     """
 
     def __init__(self) -> None:
-        self.files = self.bytes = self.cached = self.held = self.lacking = self.largest = 0
+        self.files = self.bytes = self.cached = self.held = self.lacking = self.largest = self.empty = 0
+        self.folders: list[str] = []
 
     def add(self, file: File) -> None:
         """Count a file."""
@@ -96,6 +108,21 @@ class Survey:
         if not file.whole:
             self.lacking += 1
             self.largest = max(self.largest, file.length)
+
+    def add_empty(self, path: str) -> None:
+        """Count a folder in which Alluxio knows nothing."""
+        self.empty += 1
+        if len(self.folders) < KEPT_FOLDERS:
+            self.folders.append(path)
+
+    @property
+    def hollow(self) -> str:
+        """Return a sentence on such folders, to be put behind another one: Alluxio takes a folder that it cannot list for an empty one."""
+        if not self.empty:
+            return ""
+        folders = f"{self.empty} folders are" if self.empty > 1 else "1 folder is"
+        named = ", ".join(self.folders[:NAMED_FOLDERS])
+        return f" {folders} empty as far as Alluxio can list them, such as {named}; dataset check tells whether the source has files there."
 
     def needed(self, replicas: int) -> int:
         """Return the bytes that a load of so many copies adds."""
@@ -129,15 +156,16 @@ def batches(files: Iterable[File], singly: bool = False, count: int = BATCH_FILE
         limit: Bytes in a portion at most, unless one file alone has more.
     """
     paths: list[str] = []
-    held = 0
+    whole = held = 0
     for file in files:
-        if paths and (singly or len(paths) >= count or held + file.length > limit):
-            yield Batch(tuple(paths), held)
-            paths, held = [], 0
+        if paths and (singly or len(paths) >= count or whole + file.length > limit):
+            yield Batch(tuple(paths), whole, held)
+            paths, whole, held = [], 0, 0
         paths.append(file.path)
-        held += file.length
+        whole += file.length
+        held += file.held
     if paths:
-        yield Batch(tuple(paths), held)
+        yield Batch(tuple(paths), whole, held)
 
 
 def share(limit: int, loading: int) -> int:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from alnair_operator import planning
 from alnair_operator.datasets import Dataset
-from alnair_operator.planning import Survey, Worker
+from alnair_operator.jvm import AlluxioAway, AlluxioError
+from alnair_operator.planning import HELD, File, Survey, Worker
 
+LOG = logging.getLogger(__name__)
+# Files that a sentence names.
+NAMED_FILES = 3
 # The word of a wish for a load that names data sets which may be freed for it, such as evict=texts,sounds.
 EVICT = "evict="
 
@@ -18,6 +23,64 @@ def evictable(dataset: Dataset) -> list[str]:
     """Return the names of data sets that may be freed for a load: those of the declaration, and those of the wish for this load alone."""
     words = [word.removeprefix(EVICT) for word in dataset.reload.split() if word.startswith(EVICT)]
     return [*dataset.evict, *(name for word in words for name in word.split(",") if name)]
+
+
+class Kept(NamedTuple):
+    """What of a data set stays in the cache though it was freed: its bytes, and a sentence to be put behind another one; empty for nothing."""
+
+    bytes: int = 0
+    sentence: str = ""
+
+    def figures(self, whole: int) -> dict[str, int]:
+        """Return the share that is cached as a data set's status holds it, for so many bytes of all files."""
+        return {"cachedBytes": self.bytes, "cachedPercent": min(99, self.bytes * 100 // whole) if whole else 0}
+
+
+def free(alluxio: Any, dataset: Dataset) -> Kept:
+    """Take a data set out of the cache, but for what its source does not have."""
+    try:
+        alluxio.free(dataset.path)
+        return Kept()
+    except AlluxioAway:
+        raise
+    except AlluxioError as error:
+        # At the first file that its source does not have Alluxio stops.
+        LOG.info("%s; it is freed file by file", error)
+    files, kept, lost, held = list[tuple[str, int]](), list[str](), list[str](), 0
+
+    def take(file: File) -> None:
+        nonlocal held
+        if file.unsaved:
+            kept.append(file.path)
+            held += file.cached
+            if file.unsaved == HELD:
+                lost.append(file.path)
+        elif file.cached:
+            files.append((file.path, file.cached))
+
+    alluxio.each(dataset.path, take)
+    for path, cached in files:
+        if not tried(alluxio.free, path):
+            kept.append(path)
+            held += cached
+    for path in lost:
+        tried(alluxio.persist, path)
+    if not kept:
+        return Kept()
+    count = f"{len(kept)} files stay" if len(kept) > 1 else "1 file stays"
+    return Kept(held, f" {count}, for the source does not have what was written there, such as {', '.join(kept[:NAMED_FILES])}.")
+
+
+def tried(call: Callable[[str], None], path: str) -> bool:
+    """Do something with a file; tell whether Alluxio did it."""
+    try:
+        call(path)
+    except AlluxioAway:
+        raise
+    except AlluxioError as error:
+        LOG.warning("%s", error)
+        return False
+    return True
 
 
 class Room:

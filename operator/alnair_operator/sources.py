@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from alnair_operator.datasets import DatasetError
+from alnair_operator.datasets import DatasetError, within
 
 CHUNK = 1 << 20
 ENDPOINT, REGION, OLD_REGION = "alluxio.underfs.s3.endpoint", "alluxio.underfs.s3.endpoint.region", "alluxio.underfs.s3.region"
@@ -15,7 +17,10 @@ KEY, SECRET = "s3a.accessKeyId", "s3a.secretKey"
 
 
 class Entry(NamedTuple):
-    """A file of a source: its bytes, and what Alluxio notes of it to see that it was changed."""
+    """A file of a source: its bytes, and what Alluxio notes of it to see that it was changed.
+
+    Of what cannot be looked at, which may be a folder, the bytes are -1, and the mark says why.
+    """
 
     length: int
     mark: str
@@ -53,26 +58,42 @@ class Folder:
             raise DatasetError(f"{root} is not there: the Job that compares needs the source's folder as a volume at the same path")
 
     def entries(self, below: str = "") -> Iterator[tuple[str, Entry]]:
-        """Return the files, without those whose path cannot be a path of Alluxio's."""
+        """Return the files, and what cannot be looked at."""
         top = os.path.join(self.root, below) if below else self.root
         if os.path.isfile(top):
             yield below, self.entry(top)
+            return
         for folder, _folders, names in os.walk(top, onerror=fail, followlinks=True):
             for name in names:
                 path = os.path.join(folder, name)
-                if os.path.isfile(path):
-                    yield os.path.relpath(path, self.root), self.entry(path)
+                if found := self.seen(path):
+                    yield os.path.relpath(path, self.root), found
+
+    def seen(self, path: str) -> Entry | None:
+        """Return what is compared of a file, or why it cannot be looked at; None where there is no file, as where a link leads to nothing."""
+        try:
+            found = os.stat(path)
+            return of_stat(found) if stat.S_ISREG(found.st_mode) else None
+        except OSError as error:
+            # Of the hosts the Job that compares sees the source's folder alone: what lies elsewhere may be there.
+            if not within(os.path.realpath(path), os.path.realpath(self.root)):
+                return Entry(-1, "it cannot be compared: it is a link out of the source's folder, and where it leads to is not seen here")
+            return None if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR) else Entry(-1, f"it cannot be compared: {error.strerror}")
 
     def entry(self, path: str) -> Entry:
         """Return what is compared of a file."""
-        found = os.stat(path)
-        return Entry(found.st_size, f"_modtime:{found.st_mtime_ns // 1_000_000}")
+        return of_stat(os.stat(path))
 
     def read(self, path: str, take: Callable[[bytes], None]) -> None:
         """Hand over the bytes of a file."""
         with open(os.path.join(self.root, path), "rb") as file:
             while chunk := file.read(CHUNK):
                 take(chunk)
+
+
+def of_stat(found: os.stat_result) -> Entry:
+    """Return what is compared of a file that was looked at."""
+    return Entry(found.st_size, f"_modtime:{found.st_mtime_ns // 1_000_000}")
 
 
 def fail(error: OSError) -> None:

@@ -49,12 +49,14 @@ class Step:
         delay: Seconds until the next step.
         events: Events to tell: kind (Normal or Warning), reason, sentence.
         victims: Names of data sets that are to be freed to make room, in the same namespace.
+        firm: Whether the delay holds whatever is asked for meanwhile, for the next step would end as this one did.
     """
 
     status: Status
     delay: float = 0.0
     events: list[tuple[str, str, str]] = field(default_factory=list)
     victims: list[str] = field(default_factory=list)
+    firm: bool = False
 
 
 def conditions(status: Mapping[str, Any], generation: int, before: Sequence[Mapping[str, Any]], now: str) -> list[Status]:

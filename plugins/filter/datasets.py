@@ -39,6 +39,7 @@ GATE = "alnair.io/dataset"
 HOLD = "alnair-hold"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 SOURCE = re.compile(r"s3://[^/]+(/.*)?|hdfs://[^/]+(/.*)?|nfs://[^/]+/.+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?|/.+", re.DOTALL)
+EMPTY = re.compile(r"(s3|hdfs)://.*//", re.DOTALL)
 # The same words as in the kind's own rule.
 SECRET = re.compile(r"secret|passw|token|credential|access.?key|account.?key|private.?key", re.IGNORECASE)
 DURATION = re.compile(r"0|[0-9]+(ms|s|m|h|d)")
@@ -142,6 +143,8 @@ def item_faults(item: Object, namespaces: list[str], known: set[str]) -> Iterato
     if not SOURCE.fullmatch(source):
         kinds = "s3://bucket/prefix, hdfs://host:port/path, nfs://server/export, pvc://claim"
         yield f'source "{source}" must be {kinds} or an absolute path that all pods of Alluxio see'
+    if EMPTY.match(source):
+        yield f'source "{source}" has an empty part (//), which no path of Alluxio has; name a prefix without one, or copy what lies there'
     if re.match(r"[a-z0-9]+://[^/]*@", source):
         yield "source holds a user or a password; put what is secret into a Secret (dataset_operator_credentials) and name it in credentials"
     if not re.match(r"/[^/]", path) or path.endswith("/") or "//" in path or DOTS.search(path):

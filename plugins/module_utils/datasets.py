@@ -55,16 +55,16 @@ def verdict(item: Mapping[str, Any] | None, begun: Mapping[str, Any]) -> str:
 
     Args:
         item: The object; None where it is gone.
-        begun: Its status when the wait began; under ``asked`` the text by which another load was asked for, if it was.
+        begun: Its status when the wait began; under ``asked`` the text by which another load was asked for, if it was, as an annotation.
     """
     if item is None:
         return "failed"
     status = item.get("status") or {}
     if (status.get("observedGeneration") or 0) < item["metadata"].get("generation", 0):
         return "going"
-    # What it said before it saw that another load is asked for is no answer.
-    asked = begun.get("asked")
-    if asked and status.get("observedReload") != asked:
+    # What it said before it saw that another load is asked for is no answer. Somebody else may have asked since; then what he asked for is the one to come.
+    asked = (item["metadata"].get("annotations") or {}).get(RELOAD) or ""
+    if begun.get("asked") and (status.get("observedReload") or "") != asked:
         return "going"
     return "failed" if status.get("phase") in FAILED else "done" if status.get("phase") in DONE else "going"
 

@@ -77,7 +77,7 @@ def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> d
         # What was declared a moment ago is loaded without being asked for, and a load that is under way is joined.
         seen = (status.get("observedGeneration") or 0) >= there[name]["metadata"].get("generation", 0)
         settled = seen and status.get("phase") in datasets.DONE + datasets.FAILED
-        if params["reload"] and (settled or params["evict"]) and not check and there[name]["spec"].get("preload") != "none":
+        if params["reload"] and (settled or params["evict"]) and not check:
             found[name]["asked"] = " ".join([uuid.uuid4().hex, *([f"evict={','.join(params['evict'])}"] if params["evict"] else [])])
             cluster.patch(reference(params, name), {"metadata": {"annotations": {datasets.RELOAD: found[name]["asked"]}}})
     return found

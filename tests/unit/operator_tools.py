@@ -42,6 +42,12 @@ class Fake:
         self.pinned: set[str] = set()
         self.unsaved: dict[str, str] = {}
         self.stuck: set[str] = set()
+        # Folders whose listing fails so many times more, which nobody is told.
+        self.unlisted: dict[str, int] = {}
+        # Files of which workers have lost a part that the source does not have.
+        self.half: set[str] = set()
+        # What is cached of files that are under way.
+        self.parts: dict[str, int] = {}
 
     def up(self) -> None:
         if self.away:
@@ -76,25 +82,34 @@ class Fake:
         self.on_sync()
         for root in self.table:
             if path == root or path.startswith(f"{root}/"):
+                mute = [folder for folder, times in self.unlisted.items() if times > 0]
+                self.unlisted |= {folder: self.unlisted[folder] - 1 for folder in mute if within(folder, path)}
                 now = {f"{root}/{name}": length for name, length in self.source.items()}
+                now = {name: length for name, length in now.items() if not any(within(name, folder) for folder in mute)}
                 gone = {name for name, length in self.known.items() if name.startswith(f"{root}/") and now.get(name) != length} - {*self.unsaved}
                 self.cached -= gone
                 self.known = {name: length for name, length in self.known.items() if name not in gone} | now
 
-    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         self.up()
+        blank = [folder for folder in self.unlisted if within(folder, path) and not any(within(name, folder) for name in self.known)]
+        for folder in blank:
+            # What lies below one that was not listed is not known.
+            if not any(folder != above and within(folder, above) for above in blank):
+                empty(folder)
         for name, length in sorted(self.known.items()):
             if name == path or name.startswith(f"{path}/"):
                 copies = self.copies.get(name, 1) if name in self.cached else 0
                 held = min(copies, replicas) * length
                 take(File(name, length, length if copies else 0, copies >= replicas, held=held, unsaved=self.unsaved.get(name, "")))
 
-    def status(self, path: str, interval: int = -1) -> File | None:
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File | None:
         self.up()
         if interval == 0 and any(within(f"{root}/{name}", path) for root in self.table for name in self.source):
             self.folders.add(path)
         there = path in self.table or path in self.folders or any(within(name, path) for name in self.known)
-        return File(path, self.known.get(path, 0), 0, False) if there else None
+        entries = len([name for name in self.known if within(name, path)])
+        return File(path, self.known.get(path, entries), 0, False, held=self.parts.get(path, 0)) if there else None
 
     def pin(self, path: str, pinned: bool) -> None:
         if self.status(path) is None:
@@ -103,8 +118,13 @@ class Fake:
         self.pinned = {one for one in self.pinned if not within(one, path)} | ({path} if pinned else set())
 
     def free(self, path: str) -> None:
+        self.up()
         self.calls.append(f"free {path}")
-        self.cached = {name for name in self.cached if not name.startswith(f"{path}/")}
+        # As Alluxio does, one after the other up to the first that its source does not have.
+        for name in sorted(name for name in self.cached if within(name, path)):
+            if name in self.unsaved or name in self.half:
+                raise AlluxioError(f"{path} cannot be freed: {name} is not persisted")
+            self.cached.discard(name)
         self.size = [Worker(worker.name, worker.capacity, 0) for worker in self.size]
 
     def workers(self) -> list[Worker]:

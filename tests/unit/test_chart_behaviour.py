@@ -117,6 +117,12 @@ def test_ports_move_with_properties() -> None:
     assert not re.search(r"\b(1999[89]|1920\d|2000\d|2999\d|3000\d|39999)\b", json.dumps([pod for _, pod in pod_specs(manifests)]))
 
 
+def test_a_link_that_leads_nowhere_does_not_hide_its_folder_unless_somebody_wants_that() -> None:
+    name = "alluxio.underfs.local.skip.broken.symlinks"
+    assert options(render(), "ALLUXIO_JAVA_OPTS")[name] == "true"
+    assert options(render({"properties": {name: False}}), "ALLUXIO_JAVA_OPTS")[name] == "false"
+
+
 def test_the_ramdisk_has_the_size_of_the_tier_in_memory() -> None:
     quota = {"tieredstore": {"levels": [{**TIERS[0], "quota": "768Mi"}]}, "worker": {"resources": {"requests": {"memory": "2Gi"}}}}
     worker = options(render(quota), "ALLUXIO_WORKER_JAVA_OPTS")

@@ -45,6 +45,8 @@ def test_what_is_right_is_silent() -> None:
 @pytest.mark.parametrize(("more", "sentence"), [
     ({"name": "Bilder für alle"}, 'name "Bilder für alle" must be at most 63 small letters.*path: "/datasets/Bilder für alle"'),
     ({"source": "bucket"}, 'source "bucket" must be s3://'),
+    ({"source": "s3://bucket//images"}, r"has an empty part \(//\).*name a prefix without one"),
+    ({"source": "hdfs://host:9000/a//"}, r"has an empty part \(//\)"),
     ({"source": "hdfs://me:word@host/x"}, "source holds a user or a password"),
     ({"path": "/"}, 'path "/" must be absolute, below /'),
     ({"path": "/a/../b"}, "without empty parts, . or .. in it"),
@@ -100,6 +102,7 @@ def test_the_role_takes_what_the_kind_takes() -> None:
 def test_role_and_kind_refuse_the_same() -> None:
     rules = {name: [rule["rule"] for rule in schema.get("x-kubernetes-validations", [])] for name, schema in SPEC.items()}
     assert f"'^({filters.SOURCE.pattern})$'" in rules["source"][0]
+    assert f"'^{filters.EMPTY.pattern}'" in rules["source"][2]
     assert f"'(?i)({filters.SECRET.pattern})'" in rules["options"][0]
     assert f"'^({filters.DURATION.pattern})$'" in rules["ttl"][0]
 
@@ -181,8 +184,9 @@ def test_operators_that_watch_the_same_are_rivals() -> None:
     assert len(filters.operator_rivals([operator("other", "a")], "own", [])) == 1
 
 
-def stands(phase: str, generation: int = 1, seen: int = 1, **status: Any) -> Item:
-    return {"metadata": {"generation": generation}, "spec": {}, "status": {"phase": phase, "observedGeneration": seen, **status}}
+def stands(phase: str, generation: int = 1, seen: int = 1, reload: str = "t", **status: Any) -> Item:
+    meta = {"generation": generation, "annotations": {"alnair.io/reload": reload}}
+    return {"metadata": meta, "spec": {}, "status": {"phase": phase, "observedGeneration": seen, **status}}
 
 
 @pytest.mark.parametrize(("item", "begun", "verdict"), [
@@ -201,6 +205,10 @@ def stands(phase: str, generation: int = 1, seen: int = 1, **status: Any) -> Ite
     (stands("Loading", observedReload="t"), {"asked": "t"}, "going"),
     (stands("Complete", observedReload="t"), {"asked": "t"}, "done"),
     (stands("Failed", observedReload="t"), {"asked": "t"}, "failed"),
+    # Somebody else asked meanwhile, or took the wish back: the answer to that is the one that comes.
+    (stands("Complete", reload="u", observedReload="t"), {"asked": "t"}, "going"),
+    (stands("Complete", reload="u", observedReload="u"), {"asked": "t"}, "done"),
+    (stands("Complete", reload="", observedReload=""), {"asked": "t"}, "done"),
 ])  # fmt: skip
 def test_an_answer_counts_only_for_what_was_asked(item: Item | None, begun: Item, verdict: str) -> None:
     assert datasets.verdict(item, begun) == verdict

@@ -229,6 +229,22 @@ def test_data_sets_are_declared_loaded_and_left_alone(cluster: Cluster) -> None:
     assert "still so after 1 s, datasets_timeout; the load goes on" in cluster.said("datasets", tasks="load", datasets_only=["images"], datasets_timeout=1)
 
 
+def test_a_load_of_nothing_is_told(cluster: Cluster) -> None:
+    said = cluster.said("datasets", tasks="load")
+    assert "The cluster does not know the kind AlnairDatacache: no operator was deployed, which would load." in said
+    cluster.deploy()
+    assert "No data set is declared in namespace alluxio. List it in alluxio_datasets" in cluster.said("datasets", tasks="load")
+
+
+def test_what_is_only_mounted_is_tried_again_too(cluster: Cluster) -> None:
+    cluster.answers["texts"] = {"phase": "Failed", "message": "It could not be mounted."}
+    cluster.deploy({**SETS[1], "preload": "none"})
+    assert "It could not be mounted." in cluster.said("datasets", tasks="load")
+    assert cluster.annotation("texts", "reload")
+    cluster.answers.clear()
+    assert cluster.run("datasets", tasks="load")[0] == 0
+
+
 def test_what_was_declared_a_moment_ago_is_loaded_once(cluster: Cluster) -> None:
     cluster.answering = False
     cluster.deploy(*SETS)

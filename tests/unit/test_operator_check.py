@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -58,7 +59,7 @@ class Cache:
             raise AlluxioError(f"{path} cannot be read")
         take(self.copies[path[3:]])
 
-    def status(self, path: str, interval: int = -1) -> File | None:
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File | None:
         name = path[3:]
         assert interval < 0 or name not in self.unsaved, "what the source has by that name takes its place"
         if interval == 0 and (self.folder / name).exists():
@@ -168,6 +169,74 @@ def test_what_is_written_while_a_repair_is_under_way_is_not_dropped(folder: Path
     monkeypatch.setattr(check, "compare", compared)
     report = check.repair(DATASET, cache, source)
     assert cache.copies["c"] == b"precious" and report.repaired == 0 and [(item.path, item.kind) for item in report.differences] == [("c", "unsaved")]
+
+
+def test_what_the_source_does_not_hand_out_is_told_and_what_is_cached_of_it_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, source = Cache(folder), Folder(str(folder))
+    monkeypatch.setattr(cache, "forget", lambda path: pytest.fail(f"{path} was dropped"))
+    read = source.read
+
+    def denied(path: str, take: Callable[[bytes], None]) -> None:
+        if path == "a":
+            raise PermissionError("permission denied")
+        read(path, take)
+
+    monkeypatch.setattr(source, "read", denied)
+    for call in (check.compare, check.repair):
+        report = call(DATASET, cache, source, content=True)
+        (found,) = report.differences
+        assert (found.path, found.kind, found.reason) == ("a", "unreadable", "the source cannot be read: permission denied")
+    assert report.repaired == 0 and cache.loaded == [] and not report.json()["consistent"]
+
+
+def test_links_out_of_the_source_are_told_and_what_is_cached_of_them_stays(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "deep").mkdir()
+    for name in ("one", "deep/two"):
+        (elsewhere / name).write_bytes(b"precious")
+    (folder / "one").symlink_to(elsewhere / "one")
+    (folder / "more").symlink_to(elsewhere / "deep")
+    cache, source = Cache(folder), Folder(str(folder))
+    assert check.compare(DATASET, cache, source, content=True).differences == [], "whoever sees them compares them"
+    # As the Job does, in which only the source's folder is mounted.
+    elsewhere.rename(elsewhere.with_name("unseen"))
+    # What is broken for everybody is none of the source's files.
+    (folder / "broken").symlink_to("none")
+    (folder / "loop").symlink_to("loop")
+    monkeypatch.setattr(cache, "forget", lambda path: pytest.fail(f"{path} was dropped"))
+    for call in (check.compare, check.repair):
+        report = call(DATASET, cache, source, content=True)
+        assert {item.path: item.kind for item in report.differences} == {name: "unreadable" for name in ("one", "more", "more/two")}
+        assert "a link out of the source's folder" in report.table() and (report.files, report.cached) == (4, 6)
+
+
+def test_a_file_that_may_not_be_looked_at_is_not_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, look = Cache(folder), os.stat
+
+    def denied(path: Any, *words: Any, **more: Any) -> Any:
+        if "sub dir/" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(path, *words, **more)
+
+    monkeypatch.setattr(os, "stat", denied)
+    report = check.compare(DATASET, cache, Folder(str(folder)))
+    assert [(item.kind, item.reason) for item in report.differences] == [("unreadable", "it cannot be compared: Permission denied")] * 2
+
+
+def test_a_part_may_be_a_file_or_written_with_empty_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, source, asked = Cache(folder), Folder(str(folder)), list[str]()
+    entries = source.entries
+
+    def listed(below: str = "") -> Iterator[tuple[str, Entry]]:
+        asked.append(below)
+        yield from entries(below)
+
+    monkeypatch.setattr(source, "entries", listed)
+    for parts, files in ((("a",), 1), (("sub dir//b", "./a"), 2), (("sub dir/", "sub dir/b"), 2), ((".",), 4)):
+        report = check.compare(replace(DATASET, sub_paths=parts), cache, source, content=True)
+        assert (report.files, report.compared, report.differences) == (files, files, []), parts
+    # As a bucket writes them, of which a dot would be a part of the key.
+    assert asked == ["a", "a", "sub dir/b", "sub dir", ""]
 
 
 def test_a_sample_and_a_file_that_cannot_be_read(folder: Path) -> None:

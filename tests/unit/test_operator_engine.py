@@ -12,6 +12,7 @@ from alnair_operator import engine as engines
 from alnair_operator import loading
 from alnair_operator.alluxio import Job
 from alnair_operator.engine import SETTLED
+from alnair_operator.jvm import AlluxioError
 
 from tests.unit.operator_tools import Clock, Fake, declared, engine, settled
 
@@ -143,6 +144,45 @@ def test_a_source_without_a_file_is_not_complete() -> None:
     assert status["phase"] == "Failed" and "No file was found" in status["message"]
 
 
+@pytest.mark.parametrize("preload", ["all", "metadata"])
+def test_a_folder_that_could_not_be_listed_is_listed_once_more_and_then_named(preload: str) -> None:
+    source = {"a/1": 10, "a/2": 10, "b/1": 10, "b/c/1": 10}
+    fake = Fake(dict(source))
+    # Alluxio keeps such failures to itself.
+    fake.unlisted = {"/datasets/x/b": 1, "/datasets/x/b/c": 2 + (preload == "all")}
+    status = settled(engine(fake), declared(preload=preload))
+    assert (status["phase"], status["files"], "empty" in status["message"]) == ("Complete", 4, False), status["message"]
+    fake = Fake(dict(source))
+    fake.unlisted = {"/datasets/x/b": 1000, "/datasets/x/honest": 0}
+    status = settled(engine(fake), declared(preload=preload))
+    said = " 2 folders are empty as far as Alluxio can list them, such as /datasets/x/b, /datasets/x/honest; dataset check tells whether"
+    assert status["phase"] == "Complete" and status["files"] == 2 and said in status["message"]
+
+
+def test_of_very_many_empty_folders_some_are_listed_again_and_few_are_named() -> None:
+    fake = Fake({"a": 10})
+    fake.unlisted, listings = {f"/datasets/x/{index:03}": 0 for index in range(500)}, list[int]()
+    fake.on_sync = lambda: listings.append(1)
+    status = settled(engine(fake), declared())
+    assert status["phase"] == "Complete" and "500 folders are empty" in status["message"] and len(status["message"]) < 300
+    assert len(listings) <= 210
+
+
+def test_a_folder_that_goes_while_it_is_listed_again_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake({"a": 10})
+    fake.unlisted, sync = {"/datasets/x/b": 0}, fake.sync
+
+    def gone(path: str) -> None:
+        if path == "/datasets/x/b":
+            fake.unlisted.clear()
+            raise AlluxioError("/datasets/x/b does not exist")
+        sync(path)
+
+    monkeypatch.setattr(fake, "sync", gone)
+    status = settled(engine(fake), declared())
+    assert status["phase"] == "Complete" and "empty" not in status["message"]
+
+
 def test_what_is_lost_after_the_load_is_seen() -> None:
     fake = Fake()
     one = engine(fake)
@@ -179,6 +219,28 @@ def test_a_job_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         load.step(fake, 8)
         clock.pause(loading.STALL_SECONDS + 1)
     assert load.over and "did not end" in load.failures["/datasets/x/a"] and fake.sent == ["/datasets/x/a"] * 2
+
+
+def test_a_job_that_brings_something_is_not_given_up() -> None:
+    fake, clock = Fake({"a": 100}), Clock()
+    fake.mount("/datasets/x", "/srv/x", True, {})
+    fake.sync("/datasets/x")
+    load = loading.Load(declared(), clock=clock)
+    ends, fake.job = fake.job, lambda number: Job("RUNNING", {})  # type: ignore[method-assign]
+    for part in range(6):
+        load.step(fake, 8)
+        fake.parts["/datasets/x/a"] = 10 * (part + 1)
+        clock.pause(loading.STALL_SECONDS + 1)
+    assert fake.sent == ["/datasets/x/a"] and load.tries == {"/datasets/x/a": 1} and not load.reasons
+    # From here on nothing more comes.
+    load.step(fake, 8)
+    clock.pause(loading.STALL_SECONDS + 1)
+    load.step(fake, 8)
+    assert "brought nothing" in load.reasons["/datasets/x/a"] and fake.sent == ["/datasets/x/a"] * 2
+    fake.job = ends  # type: ignore[method-assign]
+    load.step(fake, 8)
+    load.step(fake, 8)
+    assert load.over and not load.failures
 
 
 def test_a_large_data_set_goes_by_rounds(monkeypatch: pytest.MonkeyPatch) -> None:

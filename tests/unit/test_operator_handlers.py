@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import kopf
 import kubernetes
 import pytest
-from alnair_operator import handlers
+from alnair_operator import handlers, metrics
 from alnair_operator.alluxio import Mount
 from alnair_operator.cluster import Cluster, Store
 from alnair_operator.datasets import Dataset
@@ -103,6 +104,30 @@ def test_what_is_evicted_is_freed_by_its_own_step_and_says_so() -> None:
     assert old["phase"] == "Incomplete" and "freed to make room for x" in old["message"] and ("old", "Incomplete") in cluster.told
 
 
+def test_an_eviction_is_asked_for_before_the_status_says_that_it_was() -> None:
+    fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
+    fake.size = [Worker("w0", 5000, 0)]
+    cluster = Small(item("old"))
+    assert settled(work(cluster, fake, clock), "old")["phase"] == "Complete"
+    fake.size = [Worker("w0", 3000, 2000)]
+    cluster.items["n/x"] = item("x", evict=["old"])
+    write, killed = cluster.write_status, list[str]()
+
+    def kill(dataset: Dataset, before: Item, after: Item) -> Item:
+        if "evicted" in after and not killed:
+            killed.append(dataset.key)
+            raise SystemExit
+        return write(dataset, before, after)
+
+    cluster.write_status = kill  # type: ignore[method-assign]
+    one = work(cluster, fake, clock)
+    with pytest.raises(SystemExit):
+        settled(one, "x")
+    assert killed == ["n/x"] and " free to make room for x" in cluster.items["n/old"]["metadata"]["annotations"]["alnair.io/cancel"]
+    assert settled(work(cluster, fake, clock), "x")["phase"] == "Complete" and cluster.items["n/old"]["status"]["phase"] == "Incomplete"
+    assert fake.calls.count("free /datasets/old") == 1
+
+
 def test_a_data_set_that_goes_before_it_can_be_evicted_does_not_stop_the_load() -> None:
     fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
     cluster = Small(item("old"))
@@ -148,6 +173,26 @@ def test_what_takes_the_place_of_one_that_is_removed_waits_until_that_is_unmount
     one.remove(old)
     del cluster.items["n/x"]
     assert settled(one, "heir")["phase"] == "Complete" and fake.calls.count("mount /datasets/x False") == 2
+
+
+def test_a_mount_that_another_data_set_has_by_now_stays_when_the_one_of_before_goes() -> None:
+    fake, clock = Fake(), Clock()
+    cluster = Small(item("x", syncInterval="10m"))
+    one = work(cluster, fake, clock)
+    assert settled(one, "x")["phase"] == "Complete"
+    # It leaves its path for one that is refused, and so has not let go of it.
+    cluster.items["n/x"]["spec"]["path"] = "/datasets/wrong/"
+    cluster.items["n/x"]["metadata"]["generation"] = 2
+    assert settled(one, "x")["phase"] == "Failed"
+    # One that is declared there and not mounted has nothing to lose.
+    cluster.items["n/waits"] = item("waits", source="/srv/x", path="/datasets/x")
+    cluster.items["n/heir"] = {**item("heir"), "spec": {"source": "/srv/x", "path": "/datasets/x", "syncInterval": "10m"}}
+    assert settled(one, "heir")["phase"] == "Complete"
+    old = cluster.items.pop("n/x")
+    one.remove(old)
+    assert list(fake.table) == ["/datasets/x"] and fake.intervals["/datasets/x"] == "10m"
+    one.remove(cluster.items.pop("n/heir"))
+    assert fake.table == {} and fake.intervals["/datasets/x"] == "-1"
 
 
 def test_the_first_pod_waits_for_a_fresh_look() -> None:
@@ -234,6 +279,74 @@ def test_pods_are_looked_at_while_all_data_sets_wait_for_their_sources(monkeypat
         return seen
 
     assert asyncio.run(both()), "the pods are not looked at"
+
+
+@pytest.mark.parametrize("how", ["fails", "away", "asked"])
+def test_what_cannot_be_done_is_not_tried_again_at_once(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(kopf, "daemon", lambda *_words, **_more: lambda call: found.setdefault("daemon", call))
+    fake, clock, cluster = Fake(), Clock(), Small(item("x"))
+    assert settled(work(cluster, fake, clock), "x")["phase"] == "Complete"
+    steps: list[float] = []
+
+    class Counting(Work):
+        def step(self, namespace: str, name: str) -> float:
+            steps.append(0)
+            if len(steps) == 1 and how == "asked":
+                # Somebody asks while the step is taken.
+                done = super().step(namespace, name)
+                cluster.annotate("n/x", "alnair.io/reload", "1")
+                return done
+            return super().step(namespace, name)
+
+    def refused(*_words: Any) -> Item:
+        raise OSError("the API server refuses")
+
+    if how != "asked":
+        cluster.annotate("n/x", "alnair.io/cancel", "now free")
+    if how == "fails":
+        monkeypatch.setattr(cluster, "write_status", refused)
+    fake.away = how == "away"
+    any_cluster: Any = cluster
+    handlers.register(kopf.OperatorRegistry(), Counting(any_cluster, any_cluster, engine(fake, clock), Settings("n")))
+
+    async def run() -> None:
+        task = asyncio.create_task(found["daemon"](stopped=Flag(), name="x", namespace="n"))
+        await asyncio.sleep(1)
+        task.cancel()
+
+    asyncio.run(run())
+    assert (len(steps) == 1) is (how != "asked"), len(steps)
+
+
+def test_a_pod_whose_time_to_wait_was_over_is_held_no_more() -> None:
+    cluster = Small({**item("x"), "status": {"phase": "Loading", "observedGeneration": 1}})
+    one = work(cluster, Fake(), Clock())
+
+    def bound(name: str, **state: Any) -> Item:
+        meta = {"name": name, "namespace": "n", "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {"alnair.io/datasets": "n/x"},
+                "labels": {"alnair.io/held": "true"}}  # fmt: skip
+        status = {"phase": "Running", "initContainerStatuses": [{"name": "alnair-hold", "state": state}]}
+        return {"metadata": meta, "spec": {"nodeName": "n1"}, "status": status}
+
+    cluster.held = [bound("waits", running={}), bound("runs", terminated={"exitCode": 0})]
+    one.pods()
+    assert cluster.let_go == ["runs"] and cluster.told == [("waits", "WaitsForDataset")]
+    assert metrics.HELD._value.get() == 1
+
+
+def test_pods_are_read_page_by_page() -> None:
+    cluster, asked = Cluster.__new__(Cluster), list[Any]()
+
+    def listed(**options: Any) -> Any:
+        asked.append((options["label_selector"], options["_continue"]))
+        assert not options["_preload_content"]
+        number = len(asked)
+        page = {"metadata": {"continue": "more"} if number == 1 else {}, "items": [{"metadata": {"name": f"p{number}"}}]}
+        return SimpleNamespace(data=json.dumps(page).encode())
+
+    cluster.settings, cluster.core = Settings("n"), SimpleNamespace(list_pod_for_all_namespaces=listed)
+    assert [pod["metadata"]["name"] for pod in cluster.pods("a=b")] == ["p1", "p2"] and asked == [("a=b", None), ("a=b", "more")]
 
 
 def test_an_unmount_that_the_api_server_keeps_from_being_noted_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

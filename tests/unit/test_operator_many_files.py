@@ -48,14 +48,14 @@ class Many:
         for index in range(self.count):
             yield name(index), Entry(7, f"etag-{index:032}")
 
-    def each(self, path: str, take: Callable[[File], None], replicas: int = 1) -> None:
+    def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         for index in range(self.count):
             take(self.file(index))
 
     def file(self, index: int) -> File:
         return File(f"/d/{name(index)}", 7, 7 if self.cached else 0, self.cached, 0, f"(etag-{index:032})")
 
-    def status(self, path: str, interval: int = -1) -> File:
+    def status(self, path: str, interval: int = -1, replicas: int = 1) -> File:
         return self.file(int(path[-12:-4]))
 
     def load(self, paths: tuple[str, ...], replicas: int = 1) -> int:
@@ -89,6 +89,20 @@ def test_jobs_of_which_none_ends_are_given_up(quick: None, monkeypatch: pytest.M
     monkeypatch.setattr(alluxio, "job", lambda number: Job("RUNNING", {}))
     with pytest.raises(AlluxioError, match="none has ended"):
         check.load(alluxio, [alluxio.file(0)], 1)
+
+
+def test_a_job_that_brings_something_is_waited_for(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    alluxio, asked = Many(1, cached=False), list[int]()
+    monkeypatch.setattr(check, "LOAD_SECONDS", 0.02)
+
+    def status(path: str, interval: int = -1, replicas: int = 1) -> File:
+        asked.append(replicas)
+        return alluxio.file(0)._replace(held=len(asked))
+
+    monkeypatch.setattr(alluxio, "status", status)
+    monkeypatch.setattr(alluxio, "job", lambda number: Job("RUNNING" if len(asked) < 5 else "COMPLETED", {}))
+    check.load(alluxio, [alluxio.file(0)], 2)
+    assert asked == [2] * 5
 
 
 def test_each_file_of_the_source_is_held_once() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import kubernetes
 import pytest
+from alnair_operator import datasets
 from alnair_operator.alluxio import Mount
 from alnair_operator.cluster import Cluster
 from alnair_operator.datasets import Dataset
@@ -118,6 +119,20 @@ def test_a_data_set_that_goes_is_unmounted_and_its_jobs_are_cancelled() -> None:
     one.remove(declared(), status)
     assert fake.table == {} and any(call.startswith("cancel") for call in fake.calls)
     one.remove(declared(), status)
+
+
+@pytest.mark.parametrize("source", ["s3://b//p", "s3://b/p//", "hdfs://h:1/a//b"])
+def test_a_source_with_an_empty_part_is_refused_and_never_mounted_anew(source: str) -> None:
+    fake = Fake()
+    status = settled(engine(fake), declared(source=source))
+    assert status["phase"] == "Failed" and "has an empty part (//)" in status["message"] and fake.calls == []
+
+
+def test_paths_at_which_alluxio_sees_a_source_are_written_as_alluxio_does() -> None:
+    for local in ("/srv//nfs/", "//srv/./nfs", "/srv/x/../nfs"):
+        assert datasets.ufs(declared(source="nfs://s/x", options={"alnair.localPath": local}), {}) == "/srv/nfs"
+        assert datasets.ufs(declared(source="pvc://c"), {"c": local}) == "/srv/nfs"
+        assert datasets.folder_of(declared(source="nfs://s/x", options={"alnair.localPath": local})) == "/srv/nfs"
 
 
 def test_a_path_that_changes_takes_its_sync_interval_along() -> None:

@@ -122,11 +122,66 @@ def test_what_was_never_written_to_is_not_looked_through(monkeypatch: pytest.Mon
     assert fake.table == {}
 
 
+@pytest.mark.parametrize("how", ["ttl", "asked"])
+def test_what_is_freed_leaves_what_the_source_does_not_have(how: str) -> None:
+    fake, clock = Fake(), Clock()
+    one, dataset = engine(fake, clock), declared(readOnly=False, ttl="1h")
+    status = settled(one, dataset)
+    written(fake)
+    written(fake, COMING, "/datasets/x/coming")
+    # What was lost with a worker can be neither saved nor freed.
+    fake.known["/datasets/x/half"] = 10
+    fake.cached.add("/datasets/x/half")
+    fake.half = {"/datasets/x/half"}
+    clock.pause(3600)
+    asked = dataset if how == "ttl" else replace(dataset, cancel="now free")
+    status = one.step(asked, status).status
+    assert status["phase"] == "Incomplete" and fake.cached == {NEW, "/datasets/x/coming", "/datasets/x/half"}
+    said = " 3 files stay, for the source does not have what was written there, such as /datasets/x/coming, /datasets/x/new, /datasets/x/half."
+    assert status["message"].endswith(said) and (status["cachedBytes"], status["cachedPercent"]) == (30, 1)
+    assert [call for call in fake.calls if call.startswith("persist")] == [f"persist {NEW}"], "what is on its way would begin anew"
+    # It has its time, too, and by then the source has it.
+    clock.pause(3601)
+    fake.unsaved.clear()
+    fake.half.clear()
+    status = one.step(asked, status).status
+    assert not fake.cached and "stay" not in status["message"]
+
+
+def test_what_is_freed_while_alluxio_goes_away_is_freed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, clock = Fake(), Clock()
+    one, dataset = engine(fake, clock), declared(readOnly=False)
+    status = settled(one, dataset)
+    written(fake, name="/datasets/x/a")
+    free = fake.free
+
+    def gone(path: str) -> None:
+        fake.away = path != dataset.path
+        free(path)
+
+    monkeypatch.setattr(fake, "free", gone)
+    step = one.step(replace(dataset, cancel="now free"), status)
+    assert step.status["phase"] == "Complete" and step.delay == AWAY_SECONDS and not step.status.get("observedCancel")
+
+
+@pytest.mark.parametrize(("preload", "said"), [("metadata", "1 file stays, for the source does not have what was written there, such as /datasets/x/new.")])
+def test_what_is_known_alone_tells_what_stays_too(preload: str, said: str) -> None:
+    fake = Fake()
+    one, dataset = engine(fake), declared(readOnly=False, preload=preload)
+    status = settled(one, dataset)
+    written(fake)
+    status = one.step(replace(dataset, cancel="now free"), status).status
+    assert (status["phase"], status["message"]) == ("Complete", said)
+
+
 class Cluster:
     """The data set in the API, as far as its end is concerned."""
 
     def __init__(self, item: dict[str, Any]) -> None:
         self.item, self.away = item, False
+
+    def all(self) -> dict[str, Any]:
+        return {"n/x": self.item}
 
     def write_status(self, dataset: Dataset, before: dict[str, Any], after: dict[str, Any]) -> None:
         if self.away:

@@ -1,7 +1,10 @@
 {{/* Java options of one part as one line. Argument: [the user's properties, the chart's properties, jvmOptions]. */}}
 {{- define "alluxio.options" -}}
 {{- $words := list -}}
-{{- range $key, $value := merge (dict) (index . 0 | default dict) (index . 1) -}}
+{{- $all := deepCopy (index . 1) -}}
+{{- /* Not by merge, which takes a user's false or 0 for nothing. */ -}}
+{{- range $key, $value := index . 0 -}}{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $all $key $value -}}{{- end -}}{{- end -}}
+{{- range $key, $value := $all -}}
 {{- /* Numbers of a values file are floats, and a million would be 1e+06, which Alluxio takes for no number. */ -}}
 {{- if kindIs "float64" $value -}}{{- $value = ternary (printf "%.0f" $value) (toString $value) (eq $value (floor $value)) -}}{{- end -}}
 {{- if not (kindIs "invalid" $value) -}}{{- $words = append $words (printf "-D%s=%v" $key $value) -}}{{- end -}}
@@ -27,6 +30,8 @@
 {{- $v := .Values -}}
 {{- /* A worker that comes back has another address: until the masters forget the old one, clients wait for it in vain. */ -}}
 {{- $p := dict "alluxio.security.stale.channel.purge.interval" "365d" "alluxio.master.worker.timeout" "30s" -}}
+{{- /* One link that leads nowhere would make its whole folder look empty. All servers must say the same of it. */ -}}
+{{- $_ := set $p "alluxio.underfs.local.skip.broken.symlinks" true -}}
 {{- if eq (int $v.master.count) 1 -}}
 {{- $_ := set $p "alluxio.master.hostname" (printf "%s-master-0" (include "alluxio.name" .)) -}}
 {{- else -}}
