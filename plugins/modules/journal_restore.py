@@ -172,7 +172,9 @@ def main() -> None:
         if params["state"] == "undone":
             params.update(masters=move.get("masters", 0), aside=move.get("aside", ""))
         names = [about.claim_name(stateful_set, index) for index in range(params["masters"])]
-        changed = bool(names) and (module.check_mode or change(masters, stateful_set, params))
+        changed = bool(names)
+        if not module.check_mode:
+            changed &= change(masters, stateful_set, params)
         module.exit_json(changed=changed, claims=names, revision=move.get("revision", 0), folder=f"{journal_folder(stateful_set)}/.alnair-restore")
     except (about.MastersError, pods.PodError, kube.ClusterAway, kubernetes.client.ApiException, OSError) as error:
         module.fail_json(msg=f"The journals of release {params['release']}: {kube.reason(error)}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.alnair.alluxio.plugins.modules import journal_restore
 
 # The nth program is cut off; of several things to move, one has been moved by then.
@@ -74,3 +78,28 @@ def test_a_journal_that_is_put_back_is_whole_wherever_that_was_cut_off(journal: 
     shutil.rmtree(journal / ".alnair-undone-first")
     assert content(journal) == before
     assert undone == {"FileSystemMaster": "of the masters that failed"}
+
+
+@pytest.mark.parametrize(("options", "told", "remembered"), [
+    ({"state": "started", "revision": 7}, False, [{"aside": "a", "masters": 1, "started": 7}]),
+    ({"state": "done", "masters": 1}, True, [None]),
+    ({"state": "formatted", "masters": 1}, False, []),
+])  # fmt: skip
+def test_how_far_a_restore_is_is_remembered_whether_or_not_a_claim_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: dict[str, Any], told: bool, remembered: list[Any]
+) -> None:
+    found: list[Any] = []
+    mounts = [{"name": "alluxio-journal", "mountPath": "/journal"}]
+    template = {"spec": {"containers": [{"name": "alluxio-master", "volumeMounts": mounts}]}}
+    stateful_set = {"metadata": {"name": "m"}, "spec": {"replicas": 1, "template": template}}
+    masters = SimpleNamespace(core=None, stateful_set=lambda: stateful_set, move=lambda: {"aside": "a", "masters": 1, "started": 0}, remember_move=found.append,
+                              pod=lambda name: {"name": name})  # fmt: skip
+    monkeypatch.setattr(journal_restore.about, "Masters", lambda *_args: masters)
+    monkeypatch.setattr(journal_restore.kube, "client", lambda _params: None)
+    monkeypatch.setattr(journal_restore.pods, "execute", lambda *_args, **_options: "")
+    # What was formatted before stays as it is.
+    monkeypatch.setattr(journal_restore, "work", lambda *_args: False)
+    given = {"release": "r", "namespace": "n", "kubeconfig": "/none", **options}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        journal_restore.main()
+    assert (json.loads(capsys.readouterr().out)["changed"], found) == (told, remembered)
