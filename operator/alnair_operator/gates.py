@@ -98,9 +98,9 @@ def on_failure_of(pod: Mapping[str, Any], settings: Settings) -> str:
 
 
 def over(pod: Mapping[str, Any]) -> bool:
-    """Tell whether the container that held a pod has ended, so that the pod waits no more."""
+    """Tell whether the container that held a pod has let it go; one that was killed begins anew."""
     found = (pod.get("status") or {}).get("initContainerStatuses") or []
-    return any(item["name"] == webhook.HOLD and "terminated" in (item.get("state") or {}) for item in found)
+    return any(item["name"] == webhook.HOLD and ((item.get("state") or {}).get("terminated") or {}).get("exitCode") == 0 for item in found)
 
 
 def release(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -21,8 +21,7 @@ def look(alluxio: Any, dataset: Dataset) -> Survey:
 
 
 def look_closely(alluxio: Any, dataset: Dataset) -> Survey:
-    """Return the same, and let folders be listed once more that seem to be empty: where a folder cannot be listed, Alluxio says nothing and takes it for empty.
-    """
+    """Return the same, after folders that seem to be empty were listed once more: one that cannot be listed Alluxio takes for empty, and says nothing."""
     survey, tried = look(alluxio, dataset), set[str]()
     for _ in range(ROUNDS):
         again = [path for path in survey.folders if path not in tried]

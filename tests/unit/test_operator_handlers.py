@@ -104,13 +104,19 @@ def test_what_is_evicted_is_freed_by_its_own_step_and_says_so() -> None:
     assert old["phase"] == "Incomplete" and "freed to make room for x" in old["message"] and ("old", "Incomplete") in cluster.told
 
 
-def test_an_eviction_is_asked_for_before_the_status_says_that_it_was() -> None:
+def crowded() -> tuple[Small, Fake, Clock]:
+    """Return a cache that the data set old fills, and x, for which that may be freed."""
     fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
     fake.size = [Worker("w0", 5000, 0)]
     cluster = Small(item("old"))
     assert settled(work(cluster, fake, clock), "old")["phase"] == "Complete"
     fake.size = [Worker("w0", 3000, 2000)]
     cluster.items["n/x"] = item("x", evict=["old"])
+    return cluster, fake, clock
+
+
+def test_an_eviction_is_asked_for_before_the_status_says_that_it_was() -> None:
+    cluster, fake, clock = crowded()
     write, killed = cluster.write_status, list[str]()
 
     def kill(dataset: Dataset, before: Item, after: Item) -> Item:
@@ -142,12 +148,7 @@ def test_a_data_set_that_goes_before_it_can_be_evicted_does_not_stop_the_load() 
 
 
 def test_an_eviction_goes_on_in_whatever_process_takes_its_next_step() -> None:
-    fake, clock = Fake({f"f{index}": 10 for index in range(200)}), Clock()
-    fake.size = [Worker("w0", 5000, 0)]
-    cluster = Small(item("old"))
-    assert settled(work(cluster, fake, clock), "old")["phase"] == "Complete"
-    fake.size = [Worker("w0", 3000, 2000)]
-    cluster.items["n/x"] = item("x", evict=["old"])
+    cluster, fake, clock = crowded()
     while (cluster.items["n/x"].get("status") or {}).get("phase") not in SETTLED:
         for key in cluster.all():
             one = work(cluster, fake, clock)
@@ -329,10 +330,10 @@ def test_a_pod_whose_time_to_wait_was_over_is_held_no_more() -> None:
         status = {"phase": "Running", "initContainerStatuses": [{"name": "alnair-hold", "state": state}]}
         return {"metadata": meta, "spec": {"nodeName": "n1"}, "status": status}
 
-    cluster.held = [bound("waits", running={}), bound("runs", terminated={"exitCode": 0})]
+    cluster.held = [bound("waits", running={}), bound("runs", terminated={"exitCode": 0}), bound("killed", terminated={"exitCode": 137})]
     one.pods()
-    assert cluster.let_go == ["runs"] and cluster.told == [("waits", "WaitsForDataset")]
-    assert metrics.HELD._value.get() == 1
+    assert cluster.let_go == ["runs"] and cluster.told == [("waits", "WaitsForDataset"), ("killed", "WaitsForDataset")]
+    assert metrics.HELD._value.get() == 2
 
 
 def test_pods_are_read_page_by_page() -> None:
