@@ -16,6 +16,7 @@ import prometheus_client
 from alnair_operator import datasets, gates, metrics, webhook
 from alnair_operator.cluster import ERRORS, Cluster, Store
 from alnair_operator.datasets import Dataset
+from alnair_operator.placement import Fuse
 from alnair_operator.server import Reply, json_reply
 from alnair_operator.settings import Settings
 from alnair_operator.steps import moment_of
@@ -34,11 +35,11 @@ class Admission:
     def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
         """Begin."""
         self.cluster, self.store, self.settings = cluster, store, settings
-        self.known_fuse: webhook.Fuse | None = None
+        self.known_fuse: Fuse | None = None
         self.lock = threading.Lock()
         self.looked = 0.0
 
-    def fuse(self) -> webhook.Fuse | None:
+    def fuse(self) -> Fuse | None:
         """Return where the FUSE mount is, as known for a few seconds; None where its pods cannot be listed."""
         with self.lock:
             if time.monotonic() - self.looked > FUSE_SECONDS:

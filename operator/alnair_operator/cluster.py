@@ -17,6 +17,7 @@ import urllib3
 from alnair_operator import datasets, gates, isolation, webhook
 from alnair_operator.datasets import GROUP, PLURAL, VERSION, Dataset
 from alnair_operator.mounting import MountJob
+from alnair_operator.placement import Fuse
 from alnair_operator.settings import Settings
 from alnair_operator.steps import moment_of
 
@@ -180,7 +181,7 @@ class Cluster:
                 found[name] = str(path)
         return found
 
-    def fuse(self) -> webhook.Fuse:
+    def fuse(self) -> Fuse:
         """Return where Alluxio's FUSE mount is: by its own pods, or within the workers."""
         found: dict[str, list[Object]] = {"alluxio-fuse": [], "alluxio-worker": []}
         for pod in self.pods("role in (alluxio-fuse,alluxio-worker)", self.settings.namespace):
@@ -193,7 +194,7 @@ class Cluster:
             for pod in pods
             if any(item["type"] == "Ready" and item["status"] == "True" for item in (pod.get("status") or {}).get("conditions") or [])
         }
-        return webhook.Fuse(frozenset(ready - {None}), (pods[0]["spec"].get("nodeSelector") or {}) if pods else {})
+        return Fuse(frozenset(ready - {None}), (pods[0]["spec"].get("nodeSelector") or {}) if pods else {})
 
     def mount_job(self, dataset: Dataset, ufs: str) -> MountJob:
         """Make the Job that mounts with credentials, or say how far it is."""

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 from alnair_operator import datasets
 from alnair_operator.datasets import Dataset, within
+from alnair_operator.placement import Fuse, out_of_reach
 from alnair_operator.settings import Settings
 
 CACHE = "cacheDataset"
 GATE = "alnair.io/dataset"
 NAMES, ORIGINAL, ON_FAILURE, ON_SOURCE = "alnair.io/datasets", "alnair.io/original", "alnair.io/onFailure", "alnair.io/onSource"
+# What of a template's annotations are copies, with their values.
+COPIED = "alnair.io/copied"
 HELD = "alnair.io/held"
 HOLD = "alnair-hold"
 LISTS = ("containers", "initContainers", "ephemeralContainers")
@@ -30,18 +33,6 @@ class Known(NamedTuple):
     dataset: Dataset
     phase: str = ""
     message: str = ""
-
-
-class Fuse(NamedTuple):
-    """Where Alluxio's file system is mounted.
-
-    Attributes:
-        nodes: Nodes on which the mount is ready.
-        selector: Labels of nodes that the pods ask for that mount it; who reads from it must ask for the same.
-    """
-
-    nodes: frozenset[str]
-    selector: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -126,21 +117,39 @@ def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Setti
 
 
 def patch_template(item: Object) -> Patch:
-    """Copy the annotation of what makes pods to its template."""
+    """Copy the annotations of what makes pods to its template, and take copies away of what it says no more. What the template says itself stays."""
     path, body = "/spec/template", item.get("spec") or {}
     if item.get("kind") == "CronJob":
         path, body = "/spec/jobTemplate/spec/template", ((body.get("jobTemplate") or {}).get("spec")) or {}
     template = body.get("template") or {}
     annotations = (template.get("metadata") or {}).get("annotations")
-    own = (item["metadata"].get("annotations")) or {}
-    copied = {name: own[name] for name in (CACHE, ON_FAILURE) if name in own and name not in (annotations or {})}
-    if not copied or own.get(CACHE) != "yes" or not template:
+    there, own = annotations or {}, (item["metadata"].get("annotations")) or {}
+    # Somebody who has changed a copy since means what he wrote.
+    copies = [name for name, value in copied(there).items() if there.get(name) == value]
+    names = [name for name in (CACHE, ON_FAILURE) if name in own and (name in copies or name not in there)] if own.get(CACHE) == "yes" else []
+    wanted = {name: own[name] for name in names}
+    if wanted:
+        wanted[COPIED] = json.dumps(wanted, sort_keys=True)
+    gone = [name for name in (*copies, COPIED) if name in there and name not in wanted]
+    changed = {name: value for name, value in wanted.items() if there.get(name) != value}
+    if not template or not (changed or gone):
         return []
     if template.get("metadata") is None:
-        return [{"op": "add", "path": f"{path}/metadata", "value": {"annotations": copied}}]
+        return [{"op": "add", "path": f"{path}/metadata", "value": {"annotations": changed}}]
     if annotations is None:
-        return [{"op": "add", "path": f"{path}/metadata/annotations", "value": copied}]
-    return [{"op": "add", "path": f"{path}/metadata/annotations/{escaped(name)}", "value": value} for name, value in copied.items()]
+        return [{"op": "add", "path": f"{path}/metadata/annotations", "value": changed}]
+    where = f"{path}/metadata/annotations"
+    added: Patch = [{"op": "add", "path": f"{where}/{escaped(name)}", "value": value} for name, value in changed.items()]
+    return added + [{"op": "remove", "path": f"{where}/{escaped(name)}"} for name in gone]
+
+
+def copied(annotations: Mapping[str, str]) -> dict[str, Any]:
+    """Return the annotations of a template that were copied to it, as they were then."""
+    try:
+        found = json.loads(annotations.get(COPIED) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def escaped(name: str) -> str:
@@ -324,17 +333,6 @@ def may_be_made(volume: Object, use: Use) -> str:
     return f"its type {kind} may have something made that the data set does not have" if below else ""
 
 
-def out_of_reach(spec: Object, fuse: Fuse) -> str:
-    """Return why a pod cannot run where Alluxio's file system is mounted; nothing where it can."""
-    if node := spec.get("nodeName"):
-        return "" if node in fuse.nodes else f"Alluxio's file system is not mounted on node {node}"
-    if not fuse.nodes:
-        return "Alluxio's file system is mounted on no node"
-    own = spec.get("nodeSelector") or {}
-    others = [f"{key}={own[key]}" for key, value in fuse.selector.items() if own.get(key, value) != value]
-    return f"the pod's nodeSelector {', '.join(others)} keeps it from the nodes on which Alluxio's file system is mounted" if others else ""
-
-
 def cannot_pull(spec: Object, settings: Settings) -> str:
     """Return why the container that holds a pod would not get its image; nothing where it would, as far as can be told."""
     lacking = settings.pull_secrets and spec.get("nodeName") and not spec.get("imagePullSecrets")
@@ -358,7 +356,9 @@ def patch_mounts(spec: Object, volume: str, read_only: bool) -> Patch:
                 if mount["name"] != volume:
                     continue
                 where = f"/spec/{kind}/{index}/volumeMounts/{place}"
-                patch.append({"op": "add", "path": f"{where}/mountPropagation", "value": "HostToContainer"})
+                # Kubernetes takes no propagation beside it, and who asks for it means it.
+                if mount.get("recursiveReadOnly") in (None, "Disabled"):
+                    patch.append({"op": "add", "path": f"{where}/mountPropagation", "value": "HostToContainer"})
                 if read_only and not mount.get("readOnly"):
                     patch.append({"op": "add", "path": f"{where}/readOnly", "value": True})
     return patch

@@ -122,7 +122,9 @@ def test_who_does_not_ask_for_the_cache_never_waits_for_the_webhook() -> None:
     (configuration,) = rendered("dataset_operator", "webhook.yml.j2", **CERTIFICATE)
     for hook in configuration["webhooks"]:
         assert (hook["failurePolicy"], hook["timeoutSeconds"], hook["clientConfig"]["service"]["path"]) == ("Ignore", 5, "/mutate")
-        assert hook["matchConditions"][0]["expression"].endswith("object.metadata.annotations['cacheDataset'] == 'yes'")
+        asks = "has({0}.metadata.annotations) && 'cacheDataset' in {0}.metadata.annotations && {0}.metadata.annotations['cacheDataset'] == 'yes'"
+        # Whose annotation was taken away has copies of it.
+        assert hook["matchConditions"][0]["expression"] == f"({asks.format('object')}) || (oldObject != null && {asks.format('oldObject')})"
         assert hook["namespaceSelector"] == {"matchExpressions": [HOST_PATHS]}
     pods, _workloads = configuration["webhooks"]
     assert [(rule["resources"], rule["operations"]) for rule in pods["rules"]] == [(["pods"], ["CREATE"])]

@@ -13,8 +13,8 @@ import pytest
 from alnair_operator import admission, cluster, gates, webhook
 from alnair_operator.admission import Admission
 from alnair_operator.cluster import Cluster, Store
+from alnair_operator.placement import Fuse
 from alnair_operator.settings import Settings
-from alnair_operator.webhook import Fuse
 
 SETTINGS = Settings("alluxio", roots=("/mnt/fuse3/datasets",), image="operator:1", service="alnair-operator.alluxio.svc:8002")
 SOURCE = "/mnt/fuse3/datasets/images"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from alnair_operator import webhook
 from alnair_operator.datasets import Dataset, name_of
+from alnair_operator.placement import Fuse
 from alnair_operator.settings import Settings
-from alnair_operator.webhook import Answer, Fuse, Known
+from alnair_operator.webhook import Answer, Known
 
 ROOTS = ("/mnt/fuse3/datasets", "/mnt/fuse/alluxio-journal/datasets", "/mnt/fuse3/alluxio-journal/datasets")
 SETTINGS = Settings(
@@ -48,6 +49,8 @@ def applied(item: dict[str, Any], answer: Answer) -> dict[str, Any]:
                 where.insert(len(where) if last == "-" else int(last), step["value"])
             else:
                 where[int(last)] = step["value"]
+        elif step["op"] == "remove":
+            del where[last]
         else:
             assert step["op"] == "add" or last in where
             where[last] = step["value"]
@@ -262,6 +265,43 @@ def test_a_pod_is_scheduled_only_where_the_file_system_is_mounted() -> None:
     assert "nodeSelector" not in mutated(pod(volume, node="n1"), fuse=fuse)[0]["spec"]
 
 
+def host_term(operator: str, *values: str, key: str = "kubernetes.io/hostname", part: str = "matchExpressions") -> dict[str, Any]:
+    return {part: [{"key": key, "operator": operator, "values": [*values]}, {"key": "gpu", "operator": "Exists"}]}
+
+
+@pytest.mark.parametrize(("selector", "terms", "reaches"), [
+    ({"kubernetes.io/hostname": "n3"}, [], False),
+    ({"kubernetes.io/hostname": "n1"}, [], True),
+    ({"gpu": "a100"}, [], True),
+    ({}, [host_term("In", "n3", "n4")], False),
+    ({}, [host_term("In", "n3", "n2")], True),
+    ({}, [host_term("In", "n3"), host_term("In", "n2")], True),
+    ({}, [host_term("NotIn", "n1", "n2")], False),
+    ({}, [host_term("NotIn", "n1")], True),
+    ({}, [host_term("In", "n3", key="metadata.name", part="matchFields")], False),
+    ({}, [host_term("In", "n3", key="zone")], True),
+    ({}, [host_term("Exists")], True),
+    ({"kubernetes.io/hostname": "n1"}, [host_term("In", "n2")], False),
+])  # fmt: skip
+def test_a_pod_that_names_nodes_without_the_cache_stays_on_its_source(selector: dict[str, str], terms: list[dict[str, Any]], reaches: bool) -> None:
+    item = pod(host("/mnt/fuse3/datasets/a"))
+    item["spec"]["nodeSelector"] = selector
+    if terms:
+        item["spec"]["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    after, _ = mutated(item, fuse=Fuse(frozenset({"n1", "n2"}), {"alnair.io/alluxio-worker": "true"}))
+    assert ("schedulingGates" in after["spec"]) is reaches
+    if not reaches:
+        assert after["spec"] == item["spec"] and "mounted on none of them" in after["metadata"]["annotations"]["alnair.io/onSource"]
+
+
+def test_a_mount_that_is_read_only_to_its_depth_stays_so() -> None:
+    for value, wanted in (("Enabled", None), ("IfPossible", None), ("Disabled", "HostToContainer")):
+        item = pod(host("/mnt/fuse3/datasets/a"))
+        item["spec"]["containers"][0]["volumeMounts"][0] |= {"readOnly": True, "recursiveReadOnly": value}
+        (mount,) = mutated(item)[0]["spec"]["containers"][0]["volumeMounts"]
+        assert (mount["recursiveReadOnly"], mount.get("mountPropagation")) == (value, wanted)
+
+
 def test_templates_get_the_annotation_of_what_they_belong_to() -> None:
     meta = {"annotations": {"cacheDataset": "yes", "alnair.io/onFailure": "hold"}}
     templates: tuple[dict[str, Any], ...] = (
@@ -278,6 +318,47 @@ def test_templates_get_the_annotation_of_what_they_belong_to() -> None:
     cron = {"kind": "CronJob", "metadata": meta, "spec": {"jobTemplate": {"spec": {"template": {"spec": {}}}}}}
     made = applied(cron, webhook.mutate(cron, "default", [], SETTINGS))
     assert made["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["annotations"]["cacheDataset"] == "yes"
+
+
+def workload(own: dict[str, str] | None, template: dict[str, str] | None, kind: str = "Deployment") -> dict[str, Any]:
+    made = {"template": {"metadata": {"annotations": template} if template is not None else {}, "spec": {}}}
+    spec = {"jobTemplate": {"spec": made}} if kind == "CronJob" else made
+    return {"kind": kind, "metadata": {"annotations": own} if own is not None else {}, "spec": spec}
+
+
+def templated(item: dict[str, Any]) -> dict[str, str]:
+    """Return the annotations of a template as the webhook leaves them, with what it notes."""
+    made = applied(item, webhook.mutate(item, "default", [], SETTINGS))["spec"]
+    template = made["jobTemplate"]["spec"]["template"] if item["kind"] == "CronJob" else made["template"]
+    return dict(template["metadata"].get("annotations") or {})
+
+
+def noted(**copies: str) -> dict[str, str]:
+    """Return annotations that were copied, with the note of that."""
+    found = {"cacheDataset" if name == "cache" else "alnair.io/onFailure": value for name, value in copies.items()}
+    return {**found, webhook.COPIED: json.dumps(found, sort_keys=True)}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
+def test_a_copy_follows_what_it_is_a_copy_of(kind: str) -> None:
+    own = {"cacheDataset": "yes", "alnair.io/onFailure": "hold"}
+    there = templated(workload(own, {"x": "y"}, kind))
+    assert there == {**noted(cache="yes", on_failure="hold"), "x": "y"}
+    # The template comes back with its copies, as kubectl edit and apply send it.
+    assert webhook.mutate(workload(own, there, kind), "default", [], SETTINGS).patch == []
+    assert templated(workload({**own, "alnair.io/onFailure": "source"}, there, kind)) == {**noted(cache="yes", on_failure="source"), "x": "y"}
+    assert templated(workload({"cacheDataset": "yes"}, there, kind)) == {**noted(cache="yes"), "x": "y"}
+    for taken in (None, {}, {"cacheDataset": "no"}, {"cacheDataset": "no", "alnair.io/onFailure": "hold"}):
+        assert templated(workload(taken, there, kind)) == {"x": "y"}
+    # What somebody has written in the place of a copy is his.
+    assert templated(workload(own, {**there, "cacheDataset": "no"}, kind)) == {"cacheDataset": "no", **noted(on_failure="hold"), "x": "y"}
+    assert templated(workload({}, {**there, "alnair.io/onFailure": "source"}, kind)) == {"alnair.io/onFailure": "source", "x": "y"}
+
+
+def test_what_never_was_a_copy_is_left_alone() -> None:
+    for note in ("{", "[]", '"cacheDataset"'):
+        assert templated(workload({}, {"cacheDataset": "yes", webhook.COPIED: note})) == {"cacheDataset": "yes"}
+    assert webhook.mutate(workload({"cacheDataset": "no"}, {"cacheDataset": "yes"}), "default", [], SETTINGS).patch == []
 
 
 def test_what_a_template_says_itself_holds() -> None:
