@@ -244,6 +244,34 @@ def operator_rivals(deployments: Iterable[Object], namespace: str, watched: list
     ]
 
 
+def namespaces_left(deployments: Iterable[Object], roles: Iterable[Object], name: str, namespace: str, watched: list[str]) -> list[str]:
+    """Return the namespaces that an operator watches until now and is to watch no more; a star stands for all others of the cluster.
+
+    Args:
+        deployments: The cluster's Deployments of operators.
+        roles: The Roles of all operators, which tell it where a run was cut off between the Deployment and the rest.
+        name: Name of this one's Roles.
+        namespace: Its namespace.
+        watched: What it is to watch; nothing for the whole cluster.
+    """
+    # Seen from nowhere, the own one is one of the others.
+    own = [watch for space, watch in other_operators(deployments, "") if space == namespace]
+    before = {role["metadata"]["namespace"] for role in roles if role["metadata"]["name"] == name}
+    before |= {space for watch in own for space in watch} | ({"*"} if [] in own else set())
+    return sorted(space for space in before if not covers(watched, space))
+
+
+def objects_left(items: Iterable[Object], left: list[str], watched: list[str]) -> list[Object]:
+    """Return the objects of namespaces that an operator is to watch no more.
+
+    Args:
+        items: Pods or data sets.
+        left: What ``namespaces_left`` returns.
+        watched: What it is to watch.
+    """
+    return [item for item in items if (item["metadata"]["namespace"] in left or "*" in left) and not covers(watched, item["metadata"]["namespace"])]
+
+
 def dataset_line(entry: Object) -> str:
     """Return how far a data set is, of an entry with its name (key) and its status (value)."""
     return datasets.progress(entry["key"], entry["value"])
@@ -295,6 +323,8 @@ class FilterModule:
             "datasets_going": datasets_going,
             "gate_patches": gate_patches,
             "held_for_good": held_for_good,
+            "namespaces_left": namespaces_left,
+            "objects_left": objects_left,
             "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,
             "references": references,

@@ -184,6 +184,21 @@ def test_operators_that_watch_the_same_are_rivals() -> None:
     assert len(filters.operator_rivals([operator("other", "a")], "own", [])) == 1
 
 
+def test_what_an_operator_watches_no_more_is_found_after_a_run_that_was_cut_off_too() -> None:
+    roles = [{"metadata": {"name": name, "namespace": space}} for name, space in (("me", "own"), ("me", "a"), ("other", "c"))]
+
+    def left(watch: str | None, *watched: str, roles: list[Item] = roles) -> list[str]:
+        deployments = [operator("c", "c"), *([operator("own", watch)] if watch is not None else [])]
+        return filters.namespaces_left(deployments, roles, "me", "own", [*watched])
+
+    assert left("a,b,own", "a", "own") == ["b"] and left("a,own", "a", "b", "own") == [] and left("a,own") == []
+    assert left("", "a", "own") == ["*"] and left("") == [] and left(None, "own", roles=[]) == []
+    assert left("b,own", "b", "own") == left(None, "b", "own") == ["a"], "the Role is still there"
+    items = [pod(name, namespace=name) for name in ("own", "a", "b", "x")]
+    assert [item["metadata"]["name"] for item in filters.objects_left(items, ["b"], ["a", "own"])] == ["b"]
+    assert [item["metadata"]["name"] for item in filters.objects_left(items, ["*"], ["a", "own"])] == ["b", "x"]
+
+
 def stands(phase: str, generation: int = 1, seen: int = 1, reload: str = "t", **status: Any) -> Item:
     meta = {"generation": generation, "annotations": {"alnair.io/reload": reload}}
     return {"metadata": meta, "spec": {}, "status": {"phase": phase, "observedGeneration": seen, **status}}

@@ -162,6 +162,34 @@ def test_rights_follow_what_is_watched(cluster: Cluster) -> None:
 
 
 @pytest.mark.long
+def test_who_is_watched_no_more_is_not_left_waiting(cluster: Cluster) -> None:
+    def named(*spaces: str) -> dict[str, Any]:
+        return {"dataset_operator_namespaces": [*spaces]}
+
+    for space in ("a", "b"):
+        cluster.api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+    assert cluster.run("dataset_operator", **named("a", "b"))[0] == 0
+    (item,) = dataset_objects(SETS[1:], "b")
+    item["metadata"]["generation"] = 1
+    cluster.api.add(item)
+    for space in ("a", "b"):
+        cluster.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held", "namespace": space},
+                         "spec": {"schedulingGates": [{"name": "alnair.io/dataset"}]}, "status": {"phase": "Pending"}})  # fmt: skip
+
+    def gated() -> list[str]:
+        return [pod["metadata"]["namespace"] for pod in cluster.api.known("Pod") if pod["spec"]["schedulingGates"]]
+
+    said = cluster.said("dataset_operator", **named("a"))
+    assert "nobody would unmount them: b/texts. Remove them first (kubectl --namespace b delete adc NAME)" in said and gated() == ["a", "b"]
+    assert {role["metadata"]["namespace"] for role in cluster.api.known("Role")} == {"alluxio", "a", "b"}
+    del cluster.api.items["/apis/centaurusinfra.com/v1/namespaces/b/alnairdatacaches/texts"]
+    code, text = cluster.run("dataset_operator", **named("a"))
+    assert (code, gated()) == (0, ["a"]), text
+    assert {role["metadata"]["namespace"] for role in cluster.api.known("Role")} == {"alluxio", "a"}
+    assert cluster.changed("dataset_operator", **named("a")) == 0
+
+
+@pytest.mark.long
 def test_secrets_follow_what_is_named(cluster: Cluster) -> None:
     def secrets() -> set[str]:
         return {item["metadata"]["name"] for item in cluster.api.known("Secret")}
