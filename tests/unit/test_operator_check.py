@@ -189,7 +189,9 @@ def test_what_the_source_does_not_hand_out_is_told_and_what_is_cached_of_it_stay
     assert report.repaired == 0 and cache.loaded == [] and not report.json()["consistent"]
 
 
-def test_links_out_of_the_source_are_told_and_what_is_cached_of_them_stays(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_out_of_the_source_are_told_and_what_is_cached_of_them_stays(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "deep").mkdir()
     for name in ("one", "deep/two"):
