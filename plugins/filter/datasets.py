@@ -130,7 +130,7 @@ def overlap(one: str, other: str) -> bool:
     return second.startswith(first)
 
 
-def item_faults(item: Object, namespaces: list[str], known: set[str]) -> Iterator[str]:
+def item_faults(item: Object, namespaces: list[str] | None, known: set[str] | None) -> Iterator[str]:
     """Yield what is wrong with a data set taken by itself."""
     name, path = str(item.get("name")), path_of(item)
     if not NAME.fullmatch(name):
@@ -160,26 +160,26 @@ def item_faults(item: Object, namespaces: list[str], known: set[str]) -> Iterato
         value = str(item.get(key, "0"))
         if not DURATION.fullmatch(value) and not (key == "syncInterval" and value == "-1"):
             yield f'{key} "{value}" must be a number with ms, s, m, h or d, such as 12h, or {extra}'
-    if lacking := [space for space in item.get("namespaces") or [] if space not in namespaces]:
+    if lacking := [space for space in item.get("namespaces") or [] if namespaces is not None and space not in namespaces]:
         yield f"namespaces hold {', '.join(lacking)}, which the cluster does not have; make them first (kubectl create namespace {lacking[0]}) or mend the name"
     for other in item.get("evict") or []:
-        if other == name or other not in known:
+        if other == name or known is not None and other not in known:
             yield f"evict holds {other}, which is {'the data set itself' if other == name else 'no data set that is listed or declared'}"
 
 
-def dataset_faults(items: list[Object], declared: list[Object], namespaces: list[str], namespace: str) -> list[str]:
+def dataset_faults(items: list[Object], declared: list[Object] | None = None, namespaces: list[str] | None = None, namespace: str = "") -> list[str]:
     """Return a sentence for each thing that is wrong with a list of data sets.
 
     Args:
         items: The list.
-        declared: The AlnairDatacache objects of the cluster.
-        namespaces: The cluster's namespaces.
+        declared: The AlnairDatacache objects of the cluster; None where the list is judged before the cluster is asked.
+        namespaces: The cluster's namespaces, likewise.
         namespace: Namespace of the list's objects.
     """
     names = [str(item.get("name")) for item in items]
     # Objects of the list are judged as they will be.
-    others = [item for item in declared if item["metadata"]["namespace"] != namespace or item["metadata"]["name"] not in names]
-    known = {*names, *(item["metadata"]["name"] for item in declared)}
+    others = [item for item in declared or () if item["metadata"]["namespace"] != namespace or item["metadata"]["name"] not in names]
+    known = None if declared is None else {*names, *(item["metadata"]["name"] for item in declared)}
     found = [f"{name}: is listed {names.count(name)} times; each data set needs a name of its own" for name in sorted({*names}) if names.count(name) > 1]
     found += [f"{item.get('name')}: {fault}" for item in items for fault in item_faults(item, namespaces, known)]
     there = [(dataset_title(item), str(item["spec"].get("path") or f"/datasets/{item['metadata']['name']}")) for item in others]

@@ -39,7 +39,7 @@ def test_the_chain_lists_a_tag_for_each_playbook_and_role_of_it() -> None:
     plays = re.findall(r"\): (.+)\tTAGS: \[(.*)\]\n +TASK TAGS: \[(.*)\]", ansible_playbook("site.yml", "--list-tags"))
     assert all(tags for _name, tags, _task_tags in plays)
     found = {tag.strip() for _name, _tags, tags in plays for tag in tags.split(",")}
-    steps = {"install_helm", "prepare_hosts", "deploy_volumes", "deploy_alluxio", "deploy_operator", "datasets"}
+    steps = {"check_variables", "install_helm", "prepare_hosts", "deploy_volumes", "deploy_alluxio", "deploy_operator", "datasets"}
     assert found == steps | ROLES - {"loading_bench"} | {"always"}
 
 
