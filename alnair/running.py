@@ -91,6 +91,7 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 # Beside those of the user.
                 "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, [os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), str(Path(__file__).with_name("callback"))])),
                 "ALNAIR_RUNNER": str(os.getpid()),
+                "ALNAIR_RUNNER_FOLDERS": os.pathsep.join([folder, sockets_folder]),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 # ansible-playbook runs in another folder than the user.
                 **({"KUBECONFIG": whole(os.environ["KUBECONFIG"])} if os.environ.get("KUBECONFIG") else {}),

@@ -46,7 +46,7 @@ def test_a_pod_is_killed_under_reading_load(cluster: Alnair, content: set[str], 
         began = time.monotonic()
         result = cluster.run("deploy_alluxio")
         took = time.monotonic() - began
-    assert (result.status, result.changed) == ("successful", 0), result.failures
+    assert (result.status, result.changed) == ("successful", 0), (result.failures, result.changes)
     print(f"{role} on {pod.spec.node_name} killed: Ready after at most {took:.0f} s; reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
     record_property(f"outage_{role}", seen.outages())
     if role == "fuse":
@@ -117,7 +117,7 @@ def test_a_worker_runs_out_of_memory(cluster: Alnair, content: set[str], core: A
         with contextlib.suppress(Exception):
             execute(pod.metadata.name, line, "alluxio-worker")
         result = cluster.run("deploy_alluxio")
-    assert (result.status, result.changed) == ("successful", 0), result.failures
+    assert (result.status, result.changed) == ("successful", 0), (result.failures, result.changes)
     state = next(item for item in core.read_namespaced_pod(pod.metadata.name, "alluxio").status.container_statuses if item.name == "alluxio-worker")
     assert state.last_state.terminated.reason == "OOMKilled"
     print(f"worker out of memory: reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
