@@ -69,6 +69,9 @@ class Admission:
     def answer(self, request: dict[str, Any]) -> webhook.Answer:
         """Return what becomes of the object of a request."""
         item, namespace = request["object"], request.get("namespace") or ""
+        if self.settings.watch and namespace not in self.settings.watch:
+            # Asked by a configuration of before: nobody would let the pod go.
+            return webhook.Answer()
         item.setdefault("kind", (request.get("kind") or {}).get("kind"))
         claims: dict[str, str] = {}
         if item["kind"] == "Pod":

@@ -10,6 +10,7 @@ from alnair_operator import webhook
 from alnair_operator.engine import UNDER_WAY
 from alnair_operator.settings import Settings
 from alnair_operator.steps import moment_of
+from alnair_operator.templates import ON_FAILURE, escaped
 
 # How long a data set may be missing that a pod names, before that counts as a failure: it is made by another thread.
 MISSING_SECONDS = 30
@@ -93,7 +94,7 @@ def names_of(pod: Mapping[str, Any]) -> list[str]:
 
 def on_failure_of(pod: Mapping[str, Any], settings: Settings) -> str:
     """Return what becomes of a pod whose data set fails."""
-    said = (pod["metadata"].get("annotations") or {}).get(webhook.ON_FAILURE)
+    said = (pod["metadata"].get("annotations") or {}).get(ON_FAILURE)
     return said if said in ("source", "hold") else settings.on_failure
 
 
@@ -112,7 +113,7 @@ def release(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
         patch.append({"op": "test", "path": "/spec/schedulingGates", "value": gates})
         patch.append({"op": "replace", "path": "/spec/schedulingGates", "value": left} if left else {"op": "remove", "path": "/spec/schedulingGates"})
     if webhook.HELD in (pod["metadata"].get("labels") or {}):
-        patch.append({"op": "remove", "path": f"/metadata/labels/{webhook.escaped(webhook.HELD)}"})
+        patch.append({"op": "remove", "path": f"/metadata/labels/{escaped(webhook.HELD)}"})
     return patch
 
 

@@ -22,6 +22,7 @@ from alnair_operator.engine import FREE, SETTLED, UNDER_WAY, Engine
 from alnair_operator.jvm import AlluxioError
 from alnair_operator.settings import Settings
 from alnair_operator.steps import moment_of, text_of
+from alnair_operator.templates import CACHE
 
 LOG = logging.getLogger(__name__)
 # A step waits for Alluxio in a thread; each data set that is under way has one. Those that look at pods have their own: they never wait for a source.
@@ -181,7 +182,7 @@ class Work:
         for pod in self.cluster.pods():
             annotations, over = pod["metadata"].get("annotations") or {}, (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
             # One that was over before it could be looked at is told of, too.
-            if annotations.get(webhook.CACHE) != "yes" or (over and now - moment_of(pod["metadata"]["creationTimestamp"]) > LATE_SECONDS):
+            if annotations.get(CACHE) != "yes" or (over and now - moment_of(pod["metadata"]["creationTimestamp"]) > LATE_SECONDS):
                 continue
             why = annotations.get(webhook.ON_SOURCE)
             if webhook.NAMES not in annotations and not why:

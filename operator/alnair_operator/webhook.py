@@ -12,12 +12,10 @@ from alnair_operator import datasets
 from alnair_operator.datasets import Dataset, within
 from alnair_operator.placement import Fuse, out_of_reach
 from alnair_operator.settings import Settings
+from alnair_operator.templates import CACHE, ON_FAILURE, escaped, patch_template
 
-CACHE = "cacheDataset"
 GATE = "alnair.io/dataset"
-NAMES, ORIGINAL, ON_FAILURE, ON_SOURCE = "alnair.io/datasets", "alnair.io/original", "alnair.io/onFailure", "alnair.io/onSource"
-# What of a template's annotations are copies, with their values.
-COPIED = "alnair.io/copied"
+NAMES, ORIGINAL, ON_SOURCE = "alnair.io/datasets", "alnair.io/original", "alnair.io/onSource"
 HELD = "alnair.io/held"
 HOLD = "alnair-hold"
 LISTS = ("containers", "initContainers", "ephemeralContainers")
@@ -114,47 +112,6 @@ def mutate(item: Object, namespace: str, known: Iterable[Known], settings: Setti
         roots = ", ".join(settings.roots) or "none"
         return Answer(warnings=[f"cacheDataset is yes, but no volume of this pod is a data set (data set roots: {roots}): it runs as it is."])
     return patch_pod(item, uses, declared, settings, fuse, now, late)
-
-
-def patch_template(item: Object) -> Patch:
-    """Copy the annotations of what makes pods to its template, and take copies away of what it says no more. What the template says itself stays."""
-    path, body = "/spec/template", item.get("spec") or {}
-    if item.get("kind") == "CronJob":
-        path, body = "/spec/jobTemplate/spec/template", ((body.get("jobTemplate") or {}).get("spec")) or {}
-    template = body.get("template") or {}
-    annotations = (template.get("metadata") or {}).get("annotations")
-    there, own = annotations or {}, (item["metadata"].get("annotations")) or {}
-    # Somebody who has changed a copy since means what he wrote.
-    copies = [name for name, value in copied(there).items() if there.get(name) == value]
-    names = [name for name in (CACHE, ON_FAILURE) if name in own and (name in copies or name not in there)] if own.get(CACHE) == "yes" else []
-    wanted = {name: own[name] for name in names}
-    if wanted:
-        wanted[COPIED] = json.dumps(wanted, sort_keys=True)
-    gone = [name for name in (*copies, COPIED) if name in there and name not in wanted]
-    changed = {name: value for name, value in wanted.items() if there.get(name) != value}
-    if not template or not (changed or gone):
-        return []
-    if template.get("metadata") is None:
-        return [{"op": "add", "path": f"{path}/metadata", "value": {"annotations": changed}}]
-    if annotations is None:
-        return [{"op": "add", "path": f"{path}/metadata/annotations", "value": changed}]
-    where = f"{path}/metadata/annotations"
-    added: Patch = [{"op": "add", "path": f"{where}/{escaped(name)}", "value": value} for name, value in changed.items()]
-    return added + [{"op": "remove", "path": f"{where}/{escaped(name)}"} for name in gone]
-
-
-def copied(annotations: Mapping[str, str]) -> dict[str, Any]:
-    """Return the annotations of a template that were copied to it, as they were then."""
-    try:
-        found = json.loads(annotations.get(COPIED) or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def escaped(name: str) -> str:
-    """Return a key as a JSON pointer writes it."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def uses_of(pod: Object, namespace: str, declared: Sequence[Known], settings: Settings, claims: Mapping[str, str]) -> list[Use]:

@@ -118,9 +118,7 @@ def operator_objects(items: Iterable[Object], deployments: Iterable[Object], nam
     """
     others = other_operators(deployments, namespace)
     return [
-        item
-        for item in items
-        if covers(watched, space := item["metadata"]["namespace"]) and not any(covers(theirs, space) for _namespace, theirs in others)
+        item for item in items if covers(watched, space := item["metadata"]["namespace"]) and not any(covers(theirs, space) for _namespace, theirs in others)
     ]
 
 
@@ -136,7 +134,7 @@ def item_faults(item: Object, namespaces: list[str] | None, known: set[str] | No
     if not NAME.fullmatch(name):
         yield (
             f'name "{name}" must be at most 63 small letters, digits, hyphens and dots, for it names an object of the cluster; its path and source may hold '
-            'any other '
+            "any other "
             f'character, such as path: "/datasets/{name}"'
         )
     source = str(item.get("source"))
@@ -200,7 +198,8 @@ def gate_patches(pods: Iterable[Object]) -> list[dict[str, Any]]:
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]},
+            # Without the label by which an operator that looks after the namespace one day finds those that it holds.
+            "metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"], "labels": {"alnair.io/held": None}},
             "spec": {"schedulingGates": [{"name": GATE, "$patch": "delete"}]},
         }
         for pod in pods
@@ -244,7 +243,9 @@ def operator_rivals(deployments: Iterable[Object], namespace: str, watched: list
     ]
 
 
-def namespaces_left(deployments: Iterable[Object], roles: Iterable[Object], name: str, namespace: str, watched: list[str]) -> list[str]:
+def namespaces_left(
+    deployments: Iterable[Object], roles: Iterable[Object], name: str, namespace: str, watched: list[str], everywhere: bool = False
+) -> list[str]:
     """Return the namespaces that an operator watches until now and is to watch no more; a star stands for all others of the cluster.
 
     Args:
@@ -253,23 +254,37 @@ def namespaces_left(deployments: Iterable[Object], roles: Iterable[Object], name
         name: Name of this one's Roles.
         namespace: Its namespace.
         watched: What it is to watch; nothing for the whole cluster.
+        everywhere: Whether it has rights in the whole cluster, which tell it likewise.
     """
     # Seen from nowhere, the own one is one of the others.
     own = [watch for space, watch in other_operators(deployments, "") if space == namespace]
     before = {role["metadata"]["namespace"] for role in roles if role["metadata"]["name"] == name}
-    before |= {space for watch in own for space in watch} | ({"*"} if [] in own else set())
+    before |= {space for watch in own for space in watch} | ({"*"} if everywhere or [] in own else set())
     return sorted(space for space in before if not covers(watched, space))
 
 
-def objects_left(items: Iterable[Object], left: list[str], watched: list[str]) -> list[Object]:
-    """Return the objects of namespaces that an operator is to watch no more.
+def objects_left(items: Iterable[Object], left: list[str], deployments: Iterable[Object], namespace: str, watched: list[str]) -> list[Object]:
+    """Return the objects of namespaces that an operator is to watch no more, and no other one does.
 
     Args:
         items: Pods or data sets.
         left: What ``namespaces_left`` returns.
+        deployments: The cluster's Deployments of operators.
+        namespace: Namespace of the own operator.
         watched: What it is to watch.
     """
-    return [item for item in items if (item["metadata"]["namespace"] in left or "*" in left) and not covers(watched, item["metadata"]["namespace"])]
+    looked_after = [watched, *(theirs for _namespace, theirs in other_operators(deployments, namespace))]
+    return [
+        item
+        for item in items
+        if ((space := item["metadata"]["namespace"]) in left or "*" in left) and not any(covers(spaces, space) for spaces in looked_after)
+    ]
+
+
+def pods_without_data(pods: Iterable[Object], declared: Iterable[Object]) -> list[Object]:
+    """Return the pods of which a data set is declared no more: nothing mounts its folder again, for which the kubelet would wait without end."""
+    there = {"", *(dataset_title(item) for item in declared)}
+    return [pod for pod in pods if set(((pod["metadata"].get("annotations") or {}).get("alnair.io/datasets") or "").split(",")) - there]
 
 
 def dataset_line(entry: Object) -> str:
@@ -325,6 +340,7 @@ class FilterModule:
             "held_for_good": held_for_good,
             "namespaces_left": namespaces_left,
             "objects_left": objects_left,
+            "pods_without_data": pods_without_data,
             "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,
             "references": references,

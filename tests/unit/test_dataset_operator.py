@@ -124,7 +124,15 @@ def test_who_does_not_ask_for_the_cache_never_waits_for_the_webhook() -> None:
         assert (hook["failurePolicy"], hook["timeoutSeconds"], hook["clientConfig"]["service"]["path"]) == ("Ignore", 5, "/mutate")
         asks = "has({0}.metadata.annotations) && 'cacheDataset' in {0}.metadata.annotations && {0}.metadata.annotations['cacheDataset'] == 'yes'"
         # Whose annotation was taken away has copies of it.
-        assert hook["matchConditions"][0]["expression"] == f"({asks.format('object')}) || (oldObject != null && {asks.format('oldObject')})"
+        # Of every step it is asked first whether it is there.
+        copies = "{0} && has({1}.metadata) && has({1}.metadata.annotations) && 'alnair.io/copied' in {1}.metadata.annotations"
+        steps = (
+            ["has(object.spec)", "has(object.spec.template)"],
+            ["has(object.spec)", *(f"has(object.spec.jobTemplate{step})" for step in ("", ".spec", ".spec.template"))],
+        )
+        templates = [f"({copies.format(' && '.join(step), step[-1][4:-1])})" for step in steps] if hook["name"].startswith("workloads") else []
+        asked = [f"({asks.format('object')})", f"(oldObject != null && {asks.format('oldObject')})", *templates]
+        assert hook["matchConditions"][0]["expression"] == " || ".join(asked)
         assert hook["namespaceSelector"] == {"matchExpressions": [HOST_PATHS]}
     pods, _workloads = configuration["webhooks"]
     assert [(rule["resources"], rule["operations"]) for rule in pods["rules"]] == [(["pods"], ["CREATE"])]

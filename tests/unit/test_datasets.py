@@ -187,16 +187,29 @@ def test_operators_that_watch_the_same_are_rivals() -> None:
 def test_what_an_operator_watches_no_more_is_found_after_a_run_that_was_cut_off_too() -> None:
     roles = [{"metadata": {"name": name, "namespace": space}} for name, space in (("me", "own"), ("me", "a"), ("other", "c"))]
 
-    def left(watch: str | None, *watched: str, roles: list[Item] = roles) -> list[str]:
+    def left(watch: str | None, *watched: str, roles: list[Item] = roles, everywhere: bool = False) -> list[str]:
         deployments = [operator("c", "c"), *([operator("own", watch)] if watch is not None else [])]
-        return filters.namespaces_left(deployments, roles, "me", "own", [*watched])
+        return filters.namespaces_left(deployments, roles, "me", "own", [*watched], everywhere)
 
     assert left("a,b,own", "a", "own") == ["b"] and left("a,own", "a", "b", "own") == [] and left("a,own") == []
     assert left("", "a", "own") == ["*"] and left("") == [] and left(None, "own", roles=[]) == []
     assert left("b,own", "b", "own") == left(None, "b", "own") == ["a"], "the Role is still there"
+    assert left("a,own", "a", "own", everywhere=True) == ["*"] and left("", everywhere=True) == [], "the ClusterRole is still there"
     items = [pod(name, namespace=name) for name in ("own", "a", "b", "x")]
-    assert [item["metadata"]["name"] for item in filters.objects_left(items, ["b"], ["a", "own"])] == ["b"]
-    assert [item["metadata"]["name"] for item in filters.objects_left(items, ["*"], ["a", "own"])] == ["b", "x"]
+
+    def theirs(spaces: list[str], *deployments: Item) -> list[str]:
+        return [item["metadata"]["name"] for item in filters.objects_left(items, spaces, [operator("own", ""), *deployments], "own", ["a", "own"])]
+
+    assert (theirs(["b"]), theirs(["*"])) == (["b"], ["b", "x"])
+    assert (theirs(["*"], operator("other", "b")), theirs(["*"], operator("other", ""))) == (["x"], []), "another one looks after them by now"
+
+
+def test_pods_whose_data_set_is_gone_are_told_from_those_that_can_start() -> None:
+    pods = [pod(name) for name in ("both", "one", "gone", "none", "plain")]
+    for item, names in zip(pods, ("a/x,a/y", "a/x", "a/z,a/x", ""), strict=False):
+        item["metadata"]["annotations"] = {"alnair.io/datasets": names}
+    declared = [{"metadata": {"name": name, "namespace": "a"}} for name in ("x", "y")]
+    assert [item["metadata"]["name"] for item in filters.pods_without_data(pods, declared)] == ["gone"]
 
 
 def stands(phase: str, generation: int = 1, seen: int = 1, reload: str = "t", **status: Any) -> Item:

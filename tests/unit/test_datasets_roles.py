@@ -190,6 +190,35 @@ def test_who_is_watched_no_more_is_not_left_waiting(cluster: Cluster) -> None:
 
 
 @pytest.mark.long
+def test_what_was_watched_until_now_keeps_the_operator_from_going(cluster: Cluster) -> None:
+    for space in ("a", "b"):
+        cluster.api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+    assert cluster.run("dataset_operator", dataset_operator_namespaces=["a", "b"])[0] == 0
+    (item,) = dataset_objects(SETS[1:], "b")
+    item["metadata"]["generation"] = 1
+    cluster.api.add(item)
+    cluster.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held", "namespace": "b", "labels": {"alnair.io/held": "true"}},
+                     "spec": {"schedulingGates": [{"name": "alnair.io/dataset"}]}, "status": {"phase": "Pending"}})  # fmt: skip
+    gone: dict[str, Any] = {"dataset_operator_namespaces": ["a"], "dataset_operator_state": "absent"}
+    assert "these data sets are declared, and only the operator can unmount them: b/texts" in cluster.said("dataset_operator", **gone)
+    assert cluster.run("dataset_operator", dataset_operator_unmount=True, **gone)[0] == 0
+    (pod,) = cluster.api.known("Pod")
+    assert (pod["spec"]["schedulingGates"], pod["metadata"]["labels"], cluster.api.known("AlnairDatacache")) == ([], {}, [])
+
+
+@pytest.mark.long
+def test_a_pod_whose_data_set_is_gone_is_named_and_not_started(cluster: Cluster) -> None:
+    for space in ("a", "b"):
+        cluster.api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+    assert cluster.run("dataset_operator", dataset_operator_namespaces=[])[0] == 0
+    cluster.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held", "namespace": "b", "annotations": {"alnair.io/datasets": "b/gone"}},
+                     "spec": {"schedulingGates": [{"name": "alnair.io/dataset"}]}, "status": {"phase": "Pending"}})  # fmt: skip
+    code, text = cluster.run("dataset_operator", dataset_operator_namespaces=["a"])
+    assert (code, "declared no more, so make them anew: b/held." in " ".join(text.split())) == (0, True), text
+    assert cluster.api.known("Pod")[0]["spec"]["schedulingGates"] == [{"name": "alnair.io/dataset"}]
+
+
+@pytest.mark.long
 def test_secrets_follow_what_is_named(cluster: Cluster) -> None:
     def secrets() -> set[str]:
         return {item["metadata"]["name"] for item in cluster.api.known("Secret")}

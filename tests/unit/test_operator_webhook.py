@@ -11,6 +11,7 @@ from alnair_operator import webhook
 from alnair_operator.datasets import Dataset, name_of
 from alnair_operator.placement import Fuse
 from alnair_operator.settings import Settings
+from alnair_operator.templates import COPIED
 from alnair_operator.webhook import Answer, Known
 
 ROOTS = ("/mnt/fuse3/datasets", "/mnt/fuse/alluxio-journal/datasets", "/mnt/fuse3/alluxio-journal/datasets")
@@ -282,6 +283,14 @@ def host_term(operator: str, *values: str, key: str = "kubernetes.io/hostname", 
     ({}, [host_term("In", "n3", key="zone")], True),
     ({}, [host_term("Exists")], True),
     ({"kubernetes.io/hostname": "n1"}, [host_term("In", "n2")], False),
+    ({"kubernetes.io/hostname": "n1.example.com"}, [], True),
+    ({}, [host_term("In", "n1.example.com")], True),
+    ({}, [host_term("In", "n1.example.com", key="metadata.name", part="matchFields")], False),
+    ({}, [host_term("DoesNotExist", key="alnair.io/alluxio-worker")], False),
+    ({}, [host_term("NotIn", "true", key="alnair.io/alluxio-worker")], False),
+    ({}, [host_term("In", "true", key="alnair.io/alluxio-worker")], True),
+    ({}, [host_term("Exists", key="alnair.io/alluxio-worker")], True),
+    ({}, [host_term("Gt", "1", key="alnair.io/alluxio-worker")], True),
 ])  # fmt: skip
 def test_a_pod_that_names_nodes_without_the_cache_stays_on_its_source(selector: dict[str, str], terms: list[dict[str, Any]], reaches: bool) -> None:
     item = pod(host("/mnt/fuse3/datasets/a"))
@@ -291,7 +300,7 @@ def test_a_pod_that_names_nodes_without_the_cache_stays_on_its_source(selector: 
     after, _ = mutated(item, fuse=Fuse(frozenset({"n1", "n2"}), {"alnair.io/alluxio-worker": "true"}))
     assert ("schedulingGates" in after["spec"]) is reaches
     if not reaches:
-        assert after["spec"] == item["spec"] and "mounted on none of them" in after["metadata"]["annotations"]["alnair.io/onSource"]
+        assert after["spec"] == item["spec"] and "leaves it none of the nodes" in after["metadata"]["annotations"]["alnair.io/onSource"]
 
 
 def test_a_mount_that_is_read_only_to_its_depth_stays_so() -> None:
@@ -336,7 +345,7 @@ def templated(item: dict[str, Any]) -> dict[str, str]:
 def noted(**copies: str) -> dict[str, str]:
     """Return annotations that were copied, with the note of that."""
     found = {"cacheDataset" if name == "cache" else "alnair.io/onFailure": value for name, value in copies.items()}
-    return {**found, webhook.COPIED: json.dumps(found, sort_keys=True)}
+    return {**found, COPIED: json.dumps(found, sort_keys=True)}
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
@@ -355,9 +364,20 @@ def test_a_copy_follows_what_it_is_a_copy_of(kind: str) -> None:
     assert templated(workload({}, {**there, "alnair.io/onFailure": "source"}, kind)) == {"alnair.io/onFailure": "source", "x": "y"}
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
+def test_what_was_written_in_the_place_of_a_copy_with_the_same_word_stays(kind: str) -> None:
+    mine = workload({}, {"cacheDataset": "yes"}, kind)
+    given = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": mine["spec"]})}
+    assert templated(workload(given, noted(cache="yes"), kind)) == {"cacheDataset": "yes"}
+    for nothing in ("", "[]", "{", '{"spec": 1}', '{"spec": {"template": null}}'):
+        assert templated(workload({"kubectl.kubernetes.io/last-applied-configuration": nothing}, noted(cache="yes"), kind)) == {}
+
+
 def test_what_never_was_a_copy_is_left_alone() -> None:
+    note = json.dumps({"mine": "1"})
+    assert templated(workload({}, {"mine": "1", COPIED: note})) == {"mine": "1"}
     for note in ("{", "[]", '"cacheDataset"'):
-        assert templated(workload({}, {"cacheDataset": "yes", webhook.COPIED: note})) == {"cacheDataset": "yes"}
+        assert templated(workload({}, {"cacheDataset": "yes", COPIED: note})) == {"cacheDataset": "yes"}
     assert webhook.mutate(workload({"cacheDataset": "no"}, {"cacheDataset": "yes"}), "default", [], SETTINGS).patch == []
 
 
