@@ -23,7 +23,7 @@ def probe_script(args: dict[str, Any]) -> str:
         lines.append(f"echo '# digest'; getent shadow {name} | cut -d: -f2 | tr -d '\\n' | sha256sum")
     if args.get("state") == "absent":
         data = " ".join(shlex.quote(path) for path in args.get("data", []))
-        files = f"for data in {data}; do find \"$data\" -xdev ! -type d -user {name} -print 2>/dev/null; done | head -n 5" if data else ":"
+        files = f'for data in {data}; do find "$data" -xdev ! -type d -user {name} -print 2>/dev/null; done | head -n 5' if data else ":"
         lines.append(f"if id -u -- {name} >/dev/null 2>&1; then echo '# process'; ps -o pid=,comm= -u {name}; echo '# file'; {files}; fi")
     return "; ".join([*lines, "true"])
 

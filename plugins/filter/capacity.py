@@ -32,6 +32,7 @@ _value:
   type: raw
 """
 
+
 def mib(size: Decimal) -> str:
     """Return bytes in words."""
     return f"{size / 2**20:.0f} MiB"
@@ -89,22 +90,35 @@ def too_little(node: Mapping[str, Any], wanted: Wanted, kinds: list[str], others
             beside, without = "", ""
             if need <= free:
                 beside, without = f", and {words(more)} more while the next FUSE begins beside the old one", "set fuse.maxSurge to 0, "
-            reasons.append(f"has {words(free)} of {resource} free ({words(quantity(has[resource]))} allocatable, {words(used)} asked for by other pods), "
-                           f"{', '.join(parts)} need {words(need)}{beside}: lower {remedy}, {without}or move other pods away")
+            reasons.append(
+                f"has {words(free)} of {resource} free ({words(quantity(has[resource]))} allocatable, {words(used)} asked for by other pods), "
+                f"{', '.join(parts)} need {words(need)}{beside}: lower {remedy}, {without}or move other pods away"
+            )
     disk = wanted.tier(memory=False, kind="emptyDir")
     room = quantity(has["ephemeral-storage"]) if "ephemeral-storage" in has else None
     if "worker" in kinds and room is not None and disk > room:
-        reasons.append(f"has {mib(room)} of ephemeral storage, the tiers on disk need {mib(disk)}: lower their quota in tieredstore.levels, or put them on a "
-                       "disk of their own with type hostPath")
+        reasons.append(
+            f"has {mib(room)} of ephemeral storage, the tiers on disk need {mib(disk)}: lower their quota in tieredstore.levels, or put them on a "
+            "disk of their own with type hostPath"
+        )
     memory = wanted.tier(memory=True, kind="hostPath")
     if "worker" in kinds and name in shm and memory > quantity(shm[name]):
-        reasons.append(f"has a /dev/shm of {mib(quantity(shm[name]))}, the memory tier needs {mib(memory)}: lower its quota, use type emptyDir, or "
-                       f"mount -o remount,size={memory / 2**20:.0f}m /dev/shm on the host")
+        reasons.append(
+            f"has a /dev/shm of {mib(quantity(shm[name]))}, the memory tier needs {mib(memory)}: lower its quota, use type emptyDir, or "
+            f"mount -o remount,size={memory / 2**20:.0f}m /dev/shm on the host"
+        )
     return reasons
 
 
-def shortfalls(layers: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]], kinds: Mapping[str, list[str]],
-               release: str, namespace: str, shm: Mapping[str, Any] | None = None) -> list[str]:
+def shortfalls(
+    layers: Iterable[Mapping[str, Any]],
+    nodes: Iterable[Mapping[str, Any]],
+    pods: Iterable[Mapping[str, Any]],
+    kinds: Mapping[str, list[str]],
+    release: str,
+    namespace: str,
+    shm: Mapping[str, Any] | None = None,
+) -> list[str]:
     """Return a line for each limit and each node that a release does not fit.
 
     Args:

@@ -76,9 +76,7 @@ def journal_volumes(
                 # A pod shall wait for a directory that is missing, not get an empty one of root.
                 kind: {"path": path, **({"type": "Directory"} if kind == "hostPath" else {})},
                 "nodeAffinity": {
-                    "required": {
-                        "nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}]}]
-                    }
+                    "required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}]}]}
                 },
                 "persistentVolumeReclaimPolicy": "Retain",
                 "storageClassName": storage_class,

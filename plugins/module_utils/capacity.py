@@ -107,8 +107,11 @@ def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> 
     ready = conditions.get("Ready", {"status": "True"})
     if ready["status"] != "True":
         reasons.append((f"is not Ready ({ready.get('message') or ready.get('reason') or 'no reason given'})", see))
-    reasons += [(f"reports {kind} ({conditions[kind].get('message', '')})", "free some of it first")
-                for kind in ("MemoryPressure", "DiskPressure", "PIDPressure") if conditions.get(kind, {}).get("status") == "True"]
+    reasons += [
+        (f"reports {kind} ({conditions[kind].get('message', '')})", "free some of it first")
+        for kind in ("MemoryPressure", "DiskPressure", "PIDPressure")
+        if conditions.get(kind, {}).get("status") == "True"
+    ]
     # Workers and FUSE are DaemonSets, which Kubernetes puts on cordoned nodes too.
     if spec.get("unschedulable") and "master" in kinds:
         reasons.append(("is cordoned, so no master can start there", f"run kubectl uncordon {name}"))

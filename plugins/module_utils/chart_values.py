@@ -8,13 +8,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # What Kubernetes or Alluxio defines, not the chart: any key may stand there.
-FREE = {"affinity", "annotations", "env", "labels", "limits", "nodeSelector", "podAnnotations", "podLabels", "properties", "requests", "secrets", "configmaps",
-        "podSecurityContext", "securityContext", "livenessProbe", "readinessProbe", "startupProbe"}
+FREE = {
+    "affinity",
+    "annotations",
+    "env",
+    "labels",
+    "limits",
+    "nodeSelector",
+    "podAnnotations",
+    "podLabels",
+    "properties",
+    "requests",
+    "secrets",
+    "configmaps",
+    "podSecurityContext",
+    "securityContext",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+}
 
 # Keys that guides for Alluxio on Kubernetes name although charts do not read them, and what does the job.
 REMEDIES = [
-    (r"alluxio\.worker\.(ramdisk\.size|tieredstore\.level0\.dirs\.quota)",
-     "the size of the memory tier is alluxio_chart_quota, or the quota of a level in tieredstore.levels"),
+    (
+        r"alluxio\.worker\.(ramdisk\.size|tieredstore\.level0\.dirs\.quota)",
+        "the size of the memory tier is alluxio_chart_quota, or the quota of a level in tieredstore.levels",
+    ),
     (r"alluxio\.(job\.)?(master|worker)\.hostname", "the chart sets it itself: leave it out"),
     (r"alluxio\..*", "it is a property of Alluxio: put it in alluxio_chart_properties, or under properties in the values file"),
     (r"fuse\.clientEnabled", "FUSE is turned on by alluxio_chart_fuse, or fuse.enabled"),
@@ -92,8 +111,10 @@ class Keys:
         """Return a sentence for each key of values that changes nothing, with the key that does."""
         sentences = []
         if {"apiVersion", "kind"} <= set(values):
-            sentences.append(f"a Kubernetes object of kind {values['kind']} was given as values, which changes nothing: what it sets for Alluxio belongs in "
-                             "alluxio_chart_properties, or under properties in a values file")
+            sentences.append(
+                f"a Kubernetes object of kind {values['kind']} was given as values, which changes nothing: what it sets for Alluxio belongs in "
+                "alluxio_chart_properties, or under properties in a values file"
+            )
             values = {key: value for key, value in values.items() if key not in MANIFEST}
         for path in self.unknown(values):
             remedy = next((text for pattern, text in REMEDIES if re.fullmatch(pattern, path)), None)

@@ -81,13 +81,17 @@ class Objects:
 
     def listed(self, version: str, kind: str, namespace: str = "", selector: str = "") -> list[Object]:
         """Return the objects of a kind, none where the kind is not known."""
+        return self.look(version, kind, namespace, selector) or []
+
+    def look(self, version: str, kind: str, namespace: str = "", selector: str = "", fields: str = "") -> list[Object] | None:
+        """Return the objects of a kind that a selector of labels and one of fields leave, None where the kind is not known."""
         metadata = {"namespace": namespace} if namespace else {}
-        options = {"label_selector": selector} if selector else {}
+        options = {key: value for key, value in (("label_selector", selector), ("field_selector", fields)) if value}
         try:
             found = self.ask("get", path({"apiVersion": version, "kind": kind, "metadata": metadata}, collection=True), **options)
         except kubernetes.client.ApiException as error:
             if error.status == 404:
-                return []
+                return None
             raise
         return [{"apiVersion": version, "kind": kind, **item} for item in found["items"]]
 

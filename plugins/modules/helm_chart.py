@@ -72,8 +72,22 @@ except ImportError:
     yaml = None  # type: ignore[assignment]
 
 # What helm prints when a network or a server is away for a moment.
-PASSING = ("connection refused", "connection reset", "EOF", "TLS handshake timeout", "i/o timeout", "no route to host", "network is unreachable",
-           "server misbehaving", "Temporary failure", "429 ", "500 ", "502 ", "503 ", "504 ")
+PASSING = (
+    "connection refused",
+    "connection reset",
+    "EOF",
+    "TLS handshake timeout",
+    "i/o timeout",
+    "no route to host",
+    "network is unreachable",
+    "server misbehaving",
+    "Temporary failure",
+    "429 ",
+    "500 ",
+    "502 ",
+    "503 ",
+    "504 ",
+)
 
 
 def sha256(path: Path) -> str:
@@ -144,8 +158,17 @@ class Source:
 
     def pull(self) -> Path:
         """Return the tarball that helm fetches."""
-        words = [self.module.params["helm"], "pull", self.chart, "--destination", str(self.work), "--repository-cache", str(self.work / "index"),
-                 "--repository-config", str(self.work / "repositories.yaml")]
+        words = [
+            self.module.params["helm"],
+            "pull",
+            self.chart,
+            "--destination",
+            str(self.work),
+            "--repository-cache",
+            str(self.work / "index"),
+            "--repository-config",
+            str(self.work / "repositories.yaml"),
+        ]
         words += ["--repo", self.repository] if self.repository else []
         words += ["--version", self.version] if self.version else []
         deadline = time.monotonic() + self.module.params["timeout"]
@@ -167,8 +190,10 @@ class Source:
             if not any(text in said for text in PASSING):
                 self.missing(said)
             time.sleep(pause)
-        self.fail(f"it could not be fetched, although asked for again: {said}. See that this host reaches the address, or take the chart from "
-                  "a tarball with alluxio_chart_ref.")
+        self.fail(
+            f"it could not be fetched, although asked for again: {said}. See that this host reaches the address, or take the chart from "
+            "a tarball with alluxio_chart_ref."
+        )
 
     def missing(self, said: str) -> NoReturn:
         """End because the source answers but does not have the chart."""
@@ -237,8 +262,16 @@ def main() -> None:
     unknown = Keys({"global": {}, **below, **values}, schema, "\n".join(texts.values())).remarks(merged(module.params["values"]))
     for sentence in unknown:
         module.warn(sentence)
-    module.exit_json(changed=False, path=str(path), name=about["name"], version=version, app_version=str(about.get("appVersion", "")), digest=digest,
-                     defaults=values, unknown=unknown)
+    module.exit_json(
+        changed=False,
+        path=str(path),
+        name=about["name"],
+        version=version,
+        app_version=str(about.get("appVersion", "")),
+        digest=digest,
+        defaults=values,
+        unknown=unknown,
+    )
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def make(masters: about.Masters, leader: str, target: Path, timeout: int) -> str
     # The leader itself shall write it, to a folder from which it can be taken: a standby would write it into another pod.
     alone = "--bypass-delegation --allow-leader" if masters.stateful_set()["spec"]["replicas"] > 1 else ""
     # Also what a run that was killed, or could not reach the pod any more, left there: a journal may be large, and has credentials of mounts.
-    line = f'rm -rf {WRITTEN} && mkdir -m 700 {WRITTEN} && alluxio fsadmin backup {WRITTEN} --local {alone} >&2 && ls {WRITTEN}/*.gz'
+    line = f"rm -rf {WRITTEN} && mkdir -m 700 {WRITTEN} && alluxio fsadmin backup {WRITTEN} --local {alone} >&2 && ls {WRITTEN}/*.gz"
     try:
         path = pods.execute(masters.core, pod, line, timeout=timeout).split()[-1]
         return pods.fetch(masters.core, pod, path, target, timeout)

@@ -63,7 +63,7 @@ JOURNALS = "find . -mindepth 1 -maxdepth 1 -not -name '.*' -not -name lost+found
 ASIDE = f'set -e; cd "$1"; [ ! -e ".alnair-$2" ] || exit 0; mkdir -p .alnair-part; {JOURNALS} -exec mv -t .alnair-part {{}} +; mv .alnair-part ".alnair-$2"'
 BACK = 'set -e; cd "$1"; if [ -e ".alnair-$2" ]; then mkdir -p ".alnair-undone-$2"; '
 BACK += f'{JOURNALS} -exec mv -t ".alnair-undone-$2" {{}} +; mv ".alnair-$2" .alnair-part; fi; '
-BACK += 'if [ -e .alnair-part ]; then find .alnair-part -mindepth 1 -maxdepth 1 -exec mv -t . {} +; rmdir .alnair-part; fi; rm -rf .alnair-restore'
+BACK += "if [ -e .alnair-part ]; then find .alnair-part -mindepth 1 -maxdepth 1 -exec mv -t . {} +; rmdir .alnair-part; fi; rm -rf .alnair-restore"
 NEW = f'cd "$1" && [ -z "$({JOURNALS} -print -quit)" ] && echo new || echo old'
 
 

@@ -76,7 +76,7 @@ def remove(module: AnsibleModule, cluster: objects.Objects) -> dict[str, Any]:
     if stuck and not params["force"]:
         module.fail_json(
             msg=f"Still there {time.monotonic() - started:.0f} s after their removal was asked for: {'; '.join(map(held, stuck))}. Mend what holds them and "
-                "run "
+            "run "
             "this again, or take their finalizers off with -e alluxio_force=true (or --force)."
         )
     for item in stuck:

@@ -68,7 +68,7 @@ def wait(module: AnsibleModule) -> None:
     if pods and not params["force"]:
         module.fail_json(
             msg=f"Still there {params['timeout']} s after the release was removed: {'; '.join(names)}. If a node is down or its kubelet does not answer, "
-                "its pods never "
+            "its pods never "
             "end: kubectl get nodes. Mend it and run this again, or remove them all the same with -e alluxio_force=true (or --force)."
         )
     for pod in pods:

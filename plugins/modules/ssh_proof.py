@@ -97,8 +97,24 @@ def main() -> None:
     become = ["runuser", "-u", module.params["local_user"], "--"] if os.geteuid() == 0 and module.params["local_user"] else []
 
     def login(target: dict[str, object]) -> str | None:
-        command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={timeout}", "-o", "ControlPath=none",
-                   "-o", "IdentityAgent=none", *files, "-p", str(target["port"]), f"{user}@{target['host']}", "true"]
+        command = [
+            "ssh",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"ConnectTimeout={timeout}",
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "IdentityAgent=none",
+            *files,
+            "-p",
+            str(target["port"]),
+            f"{user}@{target['host']}",
+            "true",
+        ]
         code, _out, err = module.run_command(["timeout", str(2 * timeout), *become, *command])
         # timeout(1) ends with 124.
         reason = f"no answer within {2 * timeout} s" if code == 124 else err.strip() or f"exit code {code}"

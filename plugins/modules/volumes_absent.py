@@ -157,7 +157,7 @@ def remove(module: AnsibleModule) -> None:
     if holders and not module.params["force"]:
         module.fail_json(
             msg=f"No claim and no volume was removed on {cluster.server}: {'; '.join(holders)}. Delete these pods first, or use -e alluxio_force=true (or "
-                "--force)."
+            "--force)."
         )
     if module.check_mode or not removed:
         module.exit_json(changed=bool(removed), removed=removed, forced=[], held=own, cluster=cluster.server)

@@ -73,7 +73,7 @@ def test_the_api_server_restarts_again_and_again_while_all_is_deployed(cluster: 
     done = threading.Event()
 
     def restart() -> None:
-        while not done.wait(20):
+        while not done.wait(45):
             subprocess.run(ssh(address, "systemctl restart kube-apiserver"), check=True, capture_output=True)
 
     thread = threading.Thread(target=restart)

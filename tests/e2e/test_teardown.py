@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import textwrap
 import threading
@@ -135,15 +136,14 @@ class Restarts(threading.Thread):
 
 
 def steady(core: Any) -> None:
-    """Wait until the API server answers."""
-    deadline = time.monotonic() + 60
+    """Wait until the API server answers and all nodes are Ready, whose kubelets could not tell it so meanwhile."""
+    deadline = time.monotonic() + 120
     while True:
-        try:
-            core.list_node()
-            return
-        except (ApiException, urllib3.exceptions.HTTPError):
-            assert time.monotonic() < deadline
-            time.sleep(1)
+        with contextlib.suppress(ApiException, urllib3.exceptions.HTTPError):
+            if all(item.status == "True" for node in core.list_node().items for item in node.status.conditions if item.type == "Ready"):
+                return
+        assert time.monotonic() < deadline
+        time.sleep(1)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import kubernetes
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils import certificates, kube, objects
-from ansible_collections.alnair.alluxio.plugins.modules import deployment_ready, objects_absent, objects_present, operator_certificate
+from ansible_collections.alnair.alluxio.plugins.modules import deployment_ready, objects_absent, objects_info, objects_present, operator_certificate
 
 Item = dict[str, Any]
 
@@ -145,6 +145,27 @@ def test_what_stays_is_named_with_its_finalizers_which_only_force_takes_off() ->
         objects_absent.remove(Module(stuck), cluster)
     assert objects_absent.remove(Module(stuck, force=True), cluster)["forced"]
     assert not cluster.kept
+
+
+def test_several_kinds_are_read_at_once_and_of_secrets_only_what_names_them() -> None:
+    secret = {"metadata": {"name": "s", "namespace": "ns", "labels": {"a": "b"}, "annotations": {"last-applied": "hidden"}}, "data": {"key": "hidden"}}
+    cluster = Cluster(item("a", data={"k": "1"}))
+    cluster.kept["/api/v1/namespaces/ns/secrets"] = {"items": [secret]}
+    kinds = {
+        "one": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "ns", "name": "a"},
+        "none": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "ns", "name": "b"},
+        "secrets": {"apiVersion": "v1", "kind": "Secret", "namespace": "ns", "names_only": True},
+        "alien": {"apiVersion": "example.com/v1", "kind": "Thing"},
+    }
+    answer = objects_info.read(Module(kinds=kinds), cluster)
+    assert answer["found"]["one"] == [item("a", data={"k": "1"})]
+    assert answer["found"]["secrets"] == [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "ns", "labels": {"a": "b"}}}]
+    assert (answer["found"]["none"], answer["found"]["alien"], answer["unknown"], answer["changed"]) == ([], [], ["alien"], False)
+
+
+def test_what_shall_be_read_is_looked_through_before() -> None:
+    kinds = {"a": {"kind": "Pod"}, "b": "Pod", "c": {"apiVersion": "v1", "kind": "Pod", "label": "x"}}
+    assert [fault.split(";")[0] for fault in objects_info.faults(kinds)] == ["a needs apiVersion and kind", "b needs apiVersion and kind", "c has label"]
 
 
 NAMES = ["alnair-operator.ns.svc", "alnair-operator.ns"]
