@@ -86,6 +86,7 @@ def test_the_hosts_roles_work_with_sudo_and_without_root(cluster: Alnair) -> Non
 
 @pytest.mark.long
 def test_the_chart_may_come_from_a_repository(cluster: Alnair, tmp_path: Path) -> None:
+    assert cluster.deploy().status == "successful"
     helm = HOME / "inventory" / "lab" / ".access" / "bin" / "helm"
     subprocess.run([helm, "package", HOME / "charts" / "alluxio", "--destination", tmp_path], check=True, capture_output=True)
     subprocess.run([helm, "repo", "index", tmp_path], check=True, capture_output=True)
