@@ -57,6 +57,18 @@ def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if value is not None}
 
 
+def differing(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the keys at which two sets of values differ, as ``a.b.c``."""
+    found: list[str] = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differing(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key}")
+    return found
+
+
 def no_majority(masters: int) -> str:
     """Return why a number of masters is refused; empty where it is not."""
     if masters % 2:

@@ -76,7 +76,7 @@ import re
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.alnair.alluxio.plugins.module_utils import helm as helms
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import differing, merged
 
 # The client brings PyYAML with it.
 try:
@@ -113,23 +113,27 @@ def present(module: AnsibleModule, helm: helms.Helm) -> None:
         (chart, defaults), files = helm.stored(number), []
     wanted = helm.upgrade(chart, defaults, files, "--dry-run=server", "--hide-notes")
     result["effective"] = merged([wanted.get("chart", {}).get("values") or {}, wanted.get("config") or {}])
-    before = ""
-    same = False
+    before, unseen = "", [""]
     if history:
         release = helm.release(int(str(history[-1]["revision"])))
         before = helm.there(release["manifest"])
-        same = (release.get("config") or {}) == (wanted.get("config") or {}) and history[-1]["status"] == "deployed"
         result["effective_before"] = merged([release["chart"].get("values") or {}, release.get("config") or {}])
+        # What says the same in other words, such as a default, is no change, and a key that only another version of the chart has is none of the user's.
+        unseen = [] if release.get("config") == wanted.get("config") else differing(result["effective_before"], result["effective"])
+        if history[-1]["status"] != "deployed":
+            unseen.append(f"the revision is {history[-1]['status']}")
     after = str(wanted["manifest"])
     lines = helms.masked(before), helms.masked(after)
-    changed = bool(not same or lines[0] != lines[1] or "repaired" in result)
+    changed = bool(unseen or lines[0] != lines[1] or "repaired" in result)
     recreated: list[dict[str, object]] = []
     if changed:
         recreated = helm.unchangeable(after)
         result["recreated"] = [helms.title(item) for item in recreated]
         result["restarts"] = helms.restarted(before, after)
     if module._diff and changed:
-        result["diff"] = {"prepared": "".join(difflib.unified_diff(*lines, "deployed", "wanted", n=2))}
+        shown = "".join(difflib.unified_diff(*lines, "deployed", "wanted", n=2))
+        # Without the values, which may be secret.
+        result["diff"] = {"prepared": shown or f"No object differs, but the release: {', '.join(unseen) or 'it is repaired'}\n"}
     installed, good = bool(history), helm.good_revision(history)
     if changed and not module.check_mode:
         helm.make_way(recreated)

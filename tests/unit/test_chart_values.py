@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import differing, merged
 
 DEFAULTS: dict[str, Any] = {
     "properties": {"one": "default"},
@@ -20,6 +20,15 @@ DEFAULTS: dict[str, Any] = {
 
 def test_values_merge_as_helm_merges_them() -> None:
     assert merged([{"a": {"b": 1, "c": [1, 2]}}, {"a": {"b": 3, "c": [4]}}]) == {"a": {"b": 3, "c": [4]}}
+
+
+def test_values_that_differ_are_told_by_their_keys() -> None:
+    assert differing(DEFAULTS, merged([DEFAULTS, {"image": "alluxio", "fuse": {"enabled": False}}])) == []
+    assert differing(DEFAULTS, merged([DEFAULTS, {"fuse": {"enabled": True}, "new": 1, "master": {"resources": None}}])) == [
+        "fuse.enabled",
+        "master.resources",
+        "new",
+    ]
 
 
 def test_known_and_free_keys_are_silent() -> None:
