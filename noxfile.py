@@ -28,6 +28,8 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", *(word for word i
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
+# What is not run must not count as passed.
+nox.options.error_on_missing_interpreters = True
 nox.options.envdir = str(CACHE / "nox")
 # As setup.sh does: pyenv's shims answer to names of versions that are not switched on.
 os.environ["PATH"] = os.pathsep.join(

@@ -88,6 +88,8 @@ def play(home: Path, playbook: Path, inventory: Path, result: Result, *, limit: 
                 # ansible-runner would switch the check of host keys off, whatever inventory and ansible.cfg say.
                 "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
                 processes.MARK: str(sockets),
+                # What is printed is given on as it comes, and ansible-playbook's own terminal is none of the user's.
+                **({} if sys.stdout.isatty() or os.environ.get("FORCE_COLOR") else {"ANSIBLE_NOCOLOR": "True"}),
                 # Beside those of the user.
                 "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, [os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), str(Path(__file__).with_name("callback"))])),
                 "ALNAIR_RUNNER": str(os.getpid()),

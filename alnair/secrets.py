@@ -19,14 +19,14 @@ SHORTEST = 4
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """Return a value with what looks like a secret hidden: all below a name that says so, and logins in URLs."""
+    """Return a value with what looks like a secret hidden: all below a name that says so or behind one in a text, and logins in URLs."""
     if NAME.search(name) and value not in ("", None, [], {}) and not isinstance(value, bool):
         return HIDDEN
     if isinstance(value, Mapping):
         return {str(key): masked(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item) for item in value]
-    return IN_URL.sub(HIDDEN, value) if isinstance(value, str) else value
+    return hide_in_log(value) if isinstance(value, str) else value
 
 
 def values(variables: Any, *, secret: bool = False) -> Iterator[str]:

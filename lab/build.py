@@ -229,6 +229,8 @@ def alone() -> TextIO:
 def main() -> None:
     """Build what is missing and print nothing but progress; leave ``products.json`` for the playbooks."""
     lock = alone()
+    if lacking := [program for program in ("go", "mvn") if not shutil.which(program)]:
+        sys.exit(f"{' and '.join(lacking)} must be on the PATH: Kubernetes and helm are built with Go 1.21 or later, Alluxio's images with Maven.")
     debian_tools()
     tools = product("tools", digest(LAB / "tools", KUBERNETES, HELM), go_tools)
     client = product("client", digest(CLIENT_PACKAGES, SUITE), rootfs(CLIENT_PACKAGES))

@@ -104,7 +104,7 @@ def of_system(name: str, facts: Mapping[str, Any]) -> Iterator[Check]:
     """Yield lines on operating system and Python."""
     tested = bool(set(facts["family"]) & set(TESTED))
     system = f"{facts['system'] or 'unknown system'}, kernel {facts['kernel']}"
-    yield Check(name, "system", OK if tested else WARN, system, "" if tested else "The roles are tested on Debian and Ubuntu; look at --check --diff first.")
+    yield Check(name, "system", OK if tested else WARN, system, "" if tested else "The roles are tested on Debian 12 and 13; look at --check --diff first.")
     if not facts["python"]:
         yield Check(name, "python", FAIL, "there is none", "Install it (Debian: apt-get install python3), or name it with ansible_python_interpreter.")
     elif version(facts["python"]) < version(OLDEST_PYTHON):
@@ -367,6 +367,9 @@ def of_helm(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
     if not found["helm_writable"]:
         text += f", and {folder} cannot be written"
         return Check("controller", "helm", FAIL, text, f"Set helm_install_directory to a folder of yours, such as ~/.local/bin.{other}")
+    if not found["helm_program"]:
+        text += f", and deploy cannot install one without the program {wanted['helm_program']}"
+        return Check("controller", "helm", FAIL, text, f"Install it, or set another helm_install_method.{other}")
     if wanted["helm_lacks"]:
         text += f", and deploy cannot install one without {wanted['helm_lacks']}"
         return Check("controller", "helm", FAIL, text, f"Set it, or another helm_install_method.{other}")

@@ -42,6 +42,7 @@ options:
   helm: {description: The helm that is used., type: path, required: true}
   helm_minimum: {description: Oldest version of it., type: str, required: true}
   helm_lacks: {description: Variable that is missing for helm's installation; empty where none is., type: str, default: ""}
+  helm_program: {description: Program that installs helm where it is missing; empty for none., type: str, default: ""}
   ansible: {description: Version of ansible-core., type: str, required: true}
   timeout: {description: Seconds that the cluster and the repository have to answer., type: int, default: 10}
 attributes:
@@ -181,6 +182,8 @@ def controller_facts(params: dict[str, Any]) -> dict[str, Any]:
         "helm_broken": broken,
         "helm_writable": writable(folder),
         "helm_elsewhere": next((os.path.dirname(found) for found in [shutil.which("helm")] if found and os.path.dirname(found) != folder), ""),
+        # Where the role looks for it.
+        "helm_program": bool(shutil.which(params["helm_program"] or "true", path=f"{os.environ.get('PATH', '')}:/usr/local/go/bin")),
         "repository": silence(params),
     }
 
@@ -259,6 +262,7 @@ def main() -> None:
             "repository": {"type": "str", "default": ""},
             "chart": {"type": "str", "default": ""},
             "helm_lacks": {"type": "str", "default": ""},
+            "helm_program": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,

@@ -34,7 +34,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-found: {description: The objects, as a list for each name., type: dict, returned: success}
+found: {description: "The objects, as a list for each name.", type: dict, returned: success}
 unknown: {description: Names of those kinds that the cluster does not know; their lists are empty., type: list, elements: str, returned: success}
 """
 

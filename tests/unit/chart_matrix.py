@@ -25,8 +25,10 @@ PARTS = ("master", "worker", "fuse", "proxy")
 
 MATRIX: dict[str, dict[str, Any]] = {
     "default": {},
-    "three-masters": {"master": {"count": 3, "topologySpreadConstraints": [
-        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]}, "journal": {"type": "EMBEDDED"}},
+    "three-masters": {
+        "master": {"count": 3, "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]},
+        "journal": {"type": "EMBEDDED"},
+    },
     "fuse": {"fuse": {"enabled": True}},
     "worker-fuse": {"worker": {"fuseEnabled": True}},
     "proxy": {"proxy": {"enabled": True}},
@@ -43,8 +45,17 @@ MATRIX: dict[str, dict[str, Any]] = {
         "configmaps": {"master": {"site": "site"}, "worker": {"site": "site"}},
         "mounts": [{"name": "shared", "path": "/mnt/shared"}, {"name": "node", "path": "/mnt/node", "hostPath": "/srv/node"}],
     },
-    "metrics": {"metrics": {"enabled": True, "podAnnotations": {"prometheus.io/scrape": "true"}, "serviceMonitor": {"enabled": True, "labels": {"team": "a"}},
-                            "prometheusRule": {"enabled": True, "labels": {"team": "a"}}, "dashboard": {"enabled": True}}, "fuse": {"enabled": True}, "proxy": {"enabled": True}},
+    "metrics": {
+        "metrics": {
+            "enabled": True,
+            "podAnnotations": {"prometheus.io/scrape": "true"},
+            "serviceMonitor": {"enabled": True, "labels": {"team": "a"}},
+            "prometheusRule": {"enabled": True, "labels": {"team": "a"}},
+            "dashboard": {"enabled": True},
+        },
+        "fuse": {"enabled": True},
+        "proxy": {"enabled": True},
+    },
     "no-servlet": {"metrics": {"enabled": True, "PrometheusMetricsServlet": {"enabled": False}}},
     "network-policy": {"networkPolicy": {"enabled": True, "namespaces": [{"team": "training", "tier": "gpu"}], "cidrs": ["10.0.0.0/24", "fd00::/64"]}},
     "extra": {"master": {**EXTRA, "extraServicePorts": [{"name": "side", "port": 8000}], "shareProcessNamespace": True}, "worker": EXTRA},
@@ -54,10 +65,23 @@ MATRIX: dict[str, dict[str, Any]] = {
     "three-masters-ports": {**PORTS, "master": {**PORTS["master"], "count": 3}, "journal": {"type": "EMBEDDED"}},
     "daily-backup": {"backup": {"directory": "/safe", "daily": {"enabled": True, "time": "03:30", "keep": 7}}},
     "placed": {
-        **{part: {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": part, "operator": "Exists"}], "priorityClassName": "high",
-                  "podAnnotations": {"note": part}, "env": {"TZ": "UTC"}, "jvmOptions": ["-Xmx512m"]} for part in PARTS},
-        "nodeSelector": {"pool": "cache"}, "tolerations": [{"key": "all", "operator": "Exists"}], "imagePullSecrets": ["registry"],
-        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["namenode"]}], "serviceAccount": "mine", "jvmOptions": ["-XX:+UseSerialGC"],
+        **{
+            part: {
+                "nodeSelector": {"disk": "ssd"},
+                "tolerations": [{"key": part, "operator": "Exists"}],
+                "priorityClassName": "high",
+                "podAnnotations": {"note": part},
+                "env": {"TZ": "UTC"},
+                "jvmOptions": ["-Xmx512m"],
+            }
+            for part in PARTS
+        },
+        "nodeSelector": {"pool": "cache"},
+        "tolerations": [{"key": "all", "operator": "Exists"}],
+        "imagePullSecrets": ["registry"],
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["namenode"]}],
+        "serviceAccount": "mine",
+        "jvmOptions": ["-XX:+UseSerialGC"],
     },
     "own-ids": {"user": 2000, "group": 2000, "fsGroup": 2000, "master": {"podDisruptionBudget": {"enabled": False}}, "tests": {"enabled": False}},
     "no-probes": {part: {"livenessProbe": None, "startupProbe": None} for part in ("master", "jobMaster", "worker", "jobWorker")},

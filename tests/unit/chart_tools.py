@@ -32,16 +32,20 @@ def _several(items: dict[str, Any]) -> dict[str, Any]:
 
 # What chart and docs use of kinds whose schema comes with Prometheus' operator, not with Kubernetes.
 _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
-_RULE = {"alert": {"type": "string"}, "expr": {"type": "string"}, "for": {"type": "string", "pattern": "^[0-9]+[smh]$"}, "labels": _TEXTS, "annotations": _TEXTS}
+_RULE = {
+    "alert": {"type": "string"},
+    "expr": {"type": "string"},
+    "for": {"type": "string", "pattern": "^[0-9]+[smh]$"},
+    "labels": _TEXTS,
+    "annotations": _TEXTS,
+}
 FOREIGN: dict[str, dict[str, Any]] = {
     "ServiceMonitor": _strict(
         selector=_strict(matchLabels=_TEXTS),
         endpoints=_several(_strict(port={"type": "string"}, path={"type": "string", "pattern": "^/"}, interval={"type": "string", "pattern": "^[0-9]+[smh]$"})),
         podTargetLabels=_several({"type": "string"}),
     ),
-    "PodMonitor": _strict(
-        selector=_strict(matchLabels=_TEXTS), podMetricsEndpoints=_several(_strict(port={"type": "string"}, relabelings=_several(_TEXTS)))
-    ),
+    "PodMonitor": _strict(selector=_strict(matchLabels=_TEXTS), podMetricsEndpoints=_several(_strict(port={"type": "string"}, relabelings=_several(_TEXTS)))),
     "PrometheusRule": _strict(groups=_several(_strict(name={"type": "string"}, rules=_several({**_strict(**_RULE), "required": ["alert", "expr"]})))),
 }
 

@@ -98,7 +98,9 @@ def test_a_port_that_is_taken_is_said(program: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "opened"), [((), []), (("--open",), ["http://127.0.0.1:45678/"])])
-def test_the_dashboard_is_opened_in_the_browser_on_demand_and_once(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], opened: list[str]) -> None:
+def test_the_dashboard_is_opened_in_the_browser_on_demand_and_once(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], opened: list[str]
+) -> None:
     seen: list[str] = []
     waits = iter([None, KeyboardInterrupt])
 

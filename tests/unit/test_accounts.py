@@ -16,8 +16,21 @@ from ansible_collections.alnair.alluxio.plugins.filter.accounts import free_id
 
 WANTED: dict[str, Any] = {"name": "ax", "uid": 1000, "group": "ax", "gid": 1000, "home": "/home/ax", "shell": "/bin/bash"}
 FRESH = ["# user", "root:x:0:0::/root:/bin/sh", "# group", "root:x:0:", "# member", "# home"]
-THERE = ["# user", "root:x:0:0::/root:/bin/sh", "ax:x:1000:1000::/home/ax:/bin/bash", "# group", "ax:x:1000:", "# member", "ax video",
-         "# writable", "/etc", "# home", "/home/ax", "# digest", "abc  -"]
+THERE = [
+    "# user",
+    "root:x:0:0::/root:/bin/sh",
+    "ax:x:1000:1000::/home/ax:/bin/bash",
+    "# group",
+    "ax:x:1000:",
+    "# member",
+    "ax video",
+    "# writable",
+    "/etc",
+    "# home",
+    "/home/ax",
+    "# digest",
+    "abc  -",
+]
 
 
 @pytest.mark.parametrize(
@@ -83,8 +96,15 @@ def test_what_an_account_holds_is_named() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reads password hashes")
 def test_the_script_sees_the_user_who_runs_it_without_showing_the_password_hash() -> None:
     me = pwd.getpwnam(getpass.getuser())
-    args = {"name": me.pw_name, "uid": me.pw_uid, "group": grp.getgrgid(me.pw_gid).gr_name, "gid": me.pw_gid, "home": me.pw_dir, "shell": me.pw_shell,
-            "data": ["/proc/self"]}
+    args = {
+        "name": me.pw_name,
+        "uid": me.pw_uid,
+        "group": grp.getgrgid(me.pw_gid).gr_name,
+        "gid": me.pw_gid,
+        "home": me.pw_dir,
+        "shell": me.pw_shell,
+        "data": ["/proc/self"],
+    }
     password = subprocess.run(["getent", "shadow", me.pw_name], capture_output=True, text=True, check=True).stdout.split(":")[1]
     args["password_digest"] = hashlib.sha256(password.encode()).hexdigest()
     shown = subprocess.run(["sh", "-c", probe_script(args)], capture_output=True, text=True, check=True).stdout

@@ -57,7 +57,7 @@ def test_a_limit_of_any_form_holds_for_the_hosts_and_the_clusters_tasks_run_all_
     hosts = "all: {vars: {ansible_connection: local}}\nalluxio_workers: {hosts: {node-1: , node-2: , node-3: }}\nrack1: {hosts: {node-1: , node-3: }}\n"
     cluster.inventory.write_text(hosts + named, encoding="utf-8")
     play = "- {{hosts: {}, gather_facts: false, tasks: [{{ansible.builtin.debug: {{msg: '{} {{{{ inventory_hostname }}}}'}}}}]}}\n"
-    plays = play.format("alluxio_workers", "host") + play.format('"{{ groups.alluxio_controller | default([\'localhost\'], true) }}"', "cluster")
+    plays = play.format("alluxio_workers", "host") + play.format("\"{{ groups.alluxio_controller | default(['localhost'], true) }}\"", "cluster")
     (cluster.home / "playbooks" / "tell.yml").write_text(plays, encoding="utf-8")
     result = cluster.run("tell", limit=limit)
     assert (result.status, sorted(result.messages)) == ("successful", [f"cluster {controller}", *(f"host node-{number}" for number in left)])
@@ -68,7 +68,9 @@ def test_a_limit_may_leave_thousands_of_hosts_and_temporary_files_lie_anywhere(c
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b: c"))
     hosts = ", ".join(f"a-name-that-is-long-{number}: " for number in range(9000))
     cluster.inventory.write_text(f"alluxio_workers: {{hosts: {{{hosts}}}}}\n", encoding="utf-8")
-    (tmp_path / "playbooks" / "tell.yml").write_text("- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: done}}]}\n", encoding="utf-8")
+    (tmp_path / "playbooks" / "tell.yml").write_text(
+        "- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: done}}]}\n", encoding="utf-8"
+    )
     assert cluster.run("tell", limit="all").messages == ["done"]
 
 
@@ -279,9 +281,13 @@ def test_a_configuration_of_the_users_own_holds_and_lacks_nothing(tmp_path: Path
 
 
 def test_a_run_goes_by_the_users_configuration_and_finds_the_collection(inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "ansible.cfg").write_text("[defaults]\nforks = 7\ncollections_path = nowhere\n[privilege_escalation]\nbecome_ask_pass = true\n", encoding="utf-8")
+    (tmp_path / "ansible.cfg").write_text(
+        "[defaults]\nforks = 7\ncollections_path = nowhere\n[privilege_escalation]\nbecome_ask_pass = true\n", encoding="utf-8"
+    )
     inventory.write_text("alluxio_masters: {hosts: {node-1: {ansible_connection: local}}}\n", encoding="utf-8")
-    tell = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: \"{{ ansible_forks }} {{ 'v3.19.5' | alnair.alluxio.helm_number }}\"}}]}\n"
+    tell = (
+        "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: \"{{ ansible_forks }} {{ 'v3.19.5' | alnair.alluxio.helm_number }}\"}}]}\n"
+    )
     (tmp_path / "tell.yml").write_text(tell, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     heard: list[str] = []

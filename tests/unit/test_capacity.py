@@ -19,8 +19,9 @@ ROLE = {"fuse": {"enabled": True}}
 KINDS = {"master": ["m"], "worker": ["w"]}
 
 
-def node(name: str, memory: str = "64Gi", cpu: str = "16", disk: str = "100Gi", taints: list[dict[str, str]] | None = None, cordoned: bool = False,
-         **conditions: str) -> dict[str, Any]:
+def node(
+    name: str, memory: str = "64Gi", cpu: str = "16", disk: str = "100Gi", taints: list[dict[str, str]] | None = None, cordoned: bool = False, **conditions: str
+) -> dict[str, Any]:
     return {
         "metadata": {"name": name},
         "spec": {"unschedulable": cordoned, "taints": taints},
@@ -50,7 +51,7 @@ def test_gi_and_g_and_cores_are_what_kubernetes_says() -> None:
     assert quantity("1G") == 10**9
     assert quantity("0.5Gi") == 2**29
     assert quantity("250m") == Decimal("0.25")
-    with pytest.raises(ValueError, match="worker.resources.limits.memory is \"50Gib\""):
+    with pytest.raises(ValueError, match='worker.resources.limits.memory is "50Gib"'):
         found({"worker": {"resources": {"limits": {"memory": "50Gib"}}}})
 
 
@@ -165,7 +166,7 @@ def test_two_masters_are_refused_with_the_reason() -> None:
 
 
 def test_a_node_without_room_for_the_next_fuse_beside_the_old_one_is_named_with_the_way_without() -> None:
-    line, = found(nodes=[node("m"), node("w", "5Gi")])
+    (line,) = found(nodes=[node("m"), node("w", "5Gi")])
     print(line)
     assert "worker, jobWorker, fuse need " in line
     assert line.endswith(" more while the next FUSE begins beside the old one: lower alluxio_chart_quota or resources.requests.memory, set fuse.maxSurge to 0, "

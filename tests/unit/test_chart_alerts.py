@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from chart_tools import CHART, TOOLS, find, render
 
+from alnair.cli import main
+
 HOME = Path(__file__).parents[2]
 RULES = CHART / "prometheus" / "alerts.yml"
 CASES = Path(__file__).parent / "files" / "alerts.yml"
@@ -50,8 +52,11 @@ def test_prometheus_takes_the_way_to_scrape_without_its_operator(tmp_path: Path)
 def test_both_ways_to_scrape_set_the_labels_that_the_rules_need() -> None:
     release, operator = ({item.get("target_label") for item in job["relabel_configs"]} - {None} for job in scraped())
     # The operator's own labels are namespace, pod, service, container, endpoint and job.
-    monitored = {"namespace", "pod", *find(render({"metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}}), "ServiceMonitor", "alluxio")["spec"][
-        "podTargetLabels"]}
+    monitored = {
+        "namespace",
+        "pod",
+        *find(render({"metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}}), "ServiceMonitor", "alluxio")["spec"]["podTargetLabels"],
+    }
     for rule in rules():
         grouped = {label for found in re.findall(r"by \(([^)]*)\)", rule["expr"]) for label in found.split(", ")}
         used = grouped | set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) | set(re.findall(r"(\w+)=~?\"", rule["expr"])) - {"__name__"}
@@ -64,8 +69,15 @@ def test_an_alert_says_how_bad_it_is_what_it_is_about_and_what_to_do() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert set(rule["annotations"]) == {"summary", "description"}
-        assert re.search(r"alnair_runner\.py \w+", rule["annotations"]["description"]), rule["alert"]
+        named = re.findall(r"alnair_runner\.py (\w+)", rule["annotations"]["description"])
+        assert named and {*named} <= {*main.commands}, rule["alert"]
         assert f"`{rule['alert']}`" in page
+
+
+def test_rules_ask_for_what_the_operator_tells() -> None:
+    told = set(re.findall(r'"(alnair_[a-z_]+)"', (HOME / "operator" / "alnair_operator" / "metrics.py").read_text(encoding="utf-8")))
+    asked = {name for rule in rules() for name in re.findall(r"\balnair_[a-z_]+", rule["expr"])}
+    assert asked and asked <= told
 
 
 def test_the_values_of_the_page_are_such_that_the_chart_takes() -> None:

@@ -13,14 +13,21 @@ import yaml
 from chart_matrix import MATRIX, PORTS, TIERS
 from chart_tools import CHART, Manifest, container, containers, default_values, find, options, pod_specs, render
 
-EVERY: dict[str, Any] = {"fuse": {"enabled": True}, "proxy": {"enabled": True}, "shortCircuit": {"volumeType": "persistentVolumeClaim"},
-                         "metrics": {"enabled": True, **{what: {"enabled": True} for what in ("dashboard", "prometheusRule", "serviceMonitor")}},
-                         "networkPolicy": {"enabled": True}}
+EVERY: dict[str, Any] = {
+    "fuse": {"enabled": True},
+    "proxy": {"enabled": True},
+    "shortCircuit": {"volumeType": "persistentVolumeClaim"},
+    "metrics": {"enabled": True, **{what: {"enabled": True} for what in ("dashboard", "prometheusRule", "serviceMonitor")}},
+    "networkPolicy": {"enabled": True},
+}
 
 
 def pod_templates(values: dict[str, Any]) -> dict[str, str]:
-    return {item["metadata"]["name"].removeprefix("alluxio-"): json.dumps(item["spec"]["template"], sort_keys=True)
-            for item in render(values) if "template" in item.get("spec", {})}
+    return {
+        item["metadata"]["name"].removeprefix("alluxio-"): json.dumps(item["spec"]["template"], sort_keys=True)
+        for item in render(values)
+        if "template" in item.get("spec", {})
+    }
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
@@ -35,8 +42,11 @@ def test_an_upgrade_of_chart_and_image_changes_no_field_that_is_immutable(tmp_pa
 
     def fixed(manifests: list[Manifest]) -> dict[str, Any]:
         free = {"replicas", "template", "updateStrategy", "minReadySeconds", "persistentVolumeClaimRetentionPolicy"}
-        return {item["metadata"]["name"]: {key: value for key, value in item["spec"].items() if key not in free}
-                for item in manifests if item["kind"] in ("StatefulSet", "DaemonSet", "Deployment", "PersistentVolumeClaim")}
+        return {
+            item["metadata"]["name"]: {key: value for key, value in item["spec"].items() if key not in free}
+            for item in manifests
+            if item["kind"] in ("StatefulSet", "DaemonSet", "Deployment", "PersistentVolumeClaim")
+        }
 
     upgraded = render({**EVERY, "imageTag": "2.9.5"}, chart=newer)
     assert "99.0.0" in json.dumps(upgraded)
@@ -102,13 +112,25 @@ def test_several_masters_have_stable_addresses_and_a_node_each() -> None:
 def test_ports_move_with_properties() -> None:
     manifests = render({**PORTS, "master": {**PORTS["master"], "count": 3}, "journal": {"type": "EMBEDDED"}})
     common = options(manifests, "ALLUXIO_JAVA_OPTS")
-    moved = {"alluxio.master.rpc.port": "18998", "alluxio.master.web.port": "18999", "alluxio.master.embedded.journal.port": "18200",
-             "alluxio.job.master.rpc.port": "18001", "alluxio.job.master.web.port": "18002", "alluxio.job.master.embedded.journal.port": "18003"}
+    moved = {
+        "alluxio.master.rpc.port": "18998",
+        "alluxio.master.web.port": "18999",
+        "alluxio.master.embedded.journal.port": "18200",
+        "alluxio.job.master.rpc.port": "18001",
+        "alluxio.job.master.web.port": "18002",
+        "alluxio.job.master.embedded.journal.port": "18003",
+    }
     assert common | moved == common
     assert common["alluxio.master.embedded.journal.addresses"].endswith("alluxio-master-2:18200")
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS") | options(manifests, "ALLUXIO_JOB_WORKER_JAVA_OPTS") | options(manifests, "ALLUXIO_PROXY_JAVA_OPTS")
-    moved = {"alluxio.worker.rpc.port": "28999", "alluxio.worker.web.port": "28000", "alluxio.job.worker.rpc.port": "28001",
-             "alluxio.job.worker.data.port": "28002", "alluxio.job.worker.web.port": "28003", "alluxio.proxy.web.port": "38999"}
+    moved = {
+        "alluxio.worker.rpc.port": "28999",
+        "alluxio.worker.web.port": "28000",
+        "alluxio.job.worker.rpc.port": "28001",
+        "alluxio.job.worker.data.port": "28002",
+        "alluxio.job.worker.web.port": "28003",
+        "alluxio.proxy.web.port": "38999",
+    }
     assert worker | moved == worker
     service = {port["name"]: port["port"] for port in find(manifests, "Service", "alluxio-master-0")["spec"]["ports"]}
     assert set(service.values()) == {18998, 18999, 18200, 18001, 18002, 18003}
@@ -157,8 +179,13 @@ def test_only_a_tier_in_memory_lies_in_memory() -> None:
 
 def test_tiers_lie_where_their_type_says() -> None:
     pod = find(render(MATRIX["three-tiers"]), "DaemonSet", "alluxio-worker")["spec"]["template"]["spec"]
-    sources = {mount["mountPath"]: volume for item in pod["containers"] for mount in item["volumeMounts"] for volume in pod["volumes"]
-               if volume["name"] == mount["name"]}
+    sources = {
+        mount["mountPath"]: volume
+        for item in pod["containers"]
+        for mount in item["volumeMounts"]
+        for volume in pod["volumes"]
+        if volume["name"] == mount["name"]
+    }
     assert sources["/ssd0"]["hostPath"]["path"] == "/ssd0"
     assert sources["/ssd1"]["hostPath"]["path"] == "/ssd1"
     assert sources["/hdd"]["persistentVolumeClaim"] == {"claimName": "hdd"}
@@ -189,8 +216,11 @@ def test_what_selects_pods_selects_its_own_release_only() -> None:
 
 def test_credentials_come_from_a_secret() -> None:
     manifests = render(MATRIX["credentials"])
-    for kind, name, titles in (("StatefulSet", "alluxio-master", ["journal-format", "alluxio-master", "alluxio-job-master"]),
-                               ("DaemonSet", "alluxio-worker", ["alluxio-worker", "alluxio-job-worker"]), ("DaemonSet", "alluxio-proxy", ["alluxio-proxy"])):
+    for kind, name, titles in (
+        ("StatefulSet", "alluxio-master", ["journal-format", "alluxio-master", "alluxio-job-master"]),
+        ("DaemonSet", "alluxio-worker", ["alluxio-worker", "alluxio-job-worker"]),
+        ("DaemonSet", "alluxio-proxy", ["alluxio-proxy"]),
+    ):
         pod = find(manifests, kind, name)["spec"]["template"]["spec"]
         (volume,) = [volume for volume in pod["volumes"] if volume.get("secret", {}).get("secretName") == "ufs"]
         for title in titles:
@@ -211,7 +241,12 @@ def test_fuse_alone_is_privileged_and_nobody_has_a_token(row: str) -> None:
             if security.get("privileged"):
                 assert mounts, f"{title} {item['name']}"
             if not title.endswith("-fuse") and row != "worker-fuse":
-                restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+                restricted = {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsNonRoot": True,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                }
                 assert security | restricted == security, f"{title} {item['name']}"
                 assert security["runAsUser"] == MATRIX[row].get("user", 1000)
 
@@ -262,8 +297,12 @@ def test_a_network_policy_lets_the_namespaces_and_addresses_in_that_are_named() 
 
 def test_daily_backups_are_the_masters_own() -> None:
     master = options(render(MATRIX["daily-backup"]), "ALLUXIO_MASTER_JAVA_OPTS")
-    wanted = {"alluxio.master.backup.directory": "/safe", "alluxio.master.daily.backup.enabled": "true", "alluxio.master.daily.backup.time": "03:30",
-              "alluxio.master.daily.backup.files.retained": "7"}
+    wanted = {
+        "alluxio.master.backup.directory": "/safe",
+        "alluxio.master.daily.backup.enabled": "true",
+        "alluxio.master.daily.backup.time": "03:30",
+        "alluxio.master.daily.backup.files.retained": "7",
+    }
     assert master | wanted == master
 
 

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from chart_tools import CHART, find, options, pod_specs, render
 
-METRICS: dict[str, Any] = {"enabled": True, "serviceMonitor": {"enabled": True, "interval": "15s", "labels": {"team": "a"}},
-                           "prometheusRule": {"enabled": True, "labels": {"team": "a"}}, "dashboard": {"enabled": True}}
+METRICS: dict[str, Any] = {
+    "enabled": True,
+    "serviceMonitor": {"enabled": True, "interval": "15s", "labels": {"team": "a"}},
+    "prometheusRule": {"enabled": True, "labels": {"team": "a"}},
+    "dashboard": {"enabled": True},
+}
 VALUES = {"metrics": METRICS, "fuse": {"enabled": True}, "proxy": {"enabled": True}}
 
 
@@ -32,17 +36,25 @@ def test_the_monitor_asks_every_part_by_a_service_of_the_release() -> None:
     service = find(manifests, "Service", "alluxio-metrics")
     wanted = spec["selector"]["matchLabels"]
     assert [item["metadata"]["name"] for item in manifests if item["kind"] == "Service" and wanted.items() <= item["metadata"]["labels"].items()] == [
-        "alluxio-metrics"]
+        "alluxio-metrics"
+    ]
     assert service["spec"]["ports"] == [{"name": "web", "port": 80, "targetPort": "web"}]
     for template in (item["spec"]["template"] for item in manifests if "template" in item.get("spec", {})):
         assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
 
 
 def test_each_part_has_a_port_of_the_name_that_the_service_asks_for() -> None:
-    ports = {title: [port["containerPort"] for item in pod["containers"] for port in item.get("ports", []) if port["name"] == "web"]
-             for title, pod in pod_specs(render(VALUES)) if title.startswith(("StatefulSet/", "DaemonSet/"))}
-    assert ports == {"StatefulSet/alluxio-master": [19999], "DaemonSet/alluxio-worker": [30000], "DaemonSet/alluxio-fuse": [49999],
-                     "DaemonSet/alluxio-proxy": [39999]}
+    ports = {
+        title: [port["containerPort"] for item in pod["containers"] for port in item.get("ports", []) if port["name"] == "web"]
+        for title, pod in pod_specs(render(VALUES))
+        if title.startswith(("StatefulSet/", "DaemonSet/"))
+    }
+    assert ports == {
+        "StatefulSet/alluxio-master": [19999],
+        "DaemonSet/alluxio-worker": [30000],
+        "DaemonSet/alluxio-fuse": [49999],
+        "DaemonSet/alluxio-proxy": [39999],
+    }
     assert options(render(VALUES), "ALLUXIO_FUSE_JAVA_OPTS")["alluxio.fuse.web.enabled"] == "true"
     assert options(render(VALUES), "ALLUXIO_MASTER_JAVA_OPTS")["alluxio.standby.master.web.enabled"] == "true"
 

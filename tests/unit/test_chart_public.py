@@ -60,7 +60,11 @@ def test_media_of_one_level_are_one_level_to_masters_and_a_directory_each_to_wor
     manifests = render({"tieredstore": {"levels": [PUBLIC["tieredstore"]["levels"][0], {"level": 1, **parts}]}})
     worker, prefix = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS"), "alluxio.worker.tieredstore.level1."
     assert {key.removeprefix(prefix): value for key, value in worker.items() if key.startswith(prefix)} == {
-        "alias": "SSD", "dirs.mediumtype": "SSD,HDD", "dirs.path": "/dev/ssd,/dev/hdd", "dirs.quota": "10GB,20GB"}
+        "alias": "SSD",
+        "dirs.mediumtype": "SSD,HDD",
+        "dirs.path": "/dev/ssd,/dev/hdd",
+        "dirs.quota": "10GB,20GB",
+    }
     volumes = find(manifests, "DaemonSet", "alluxio-worker")["spec"]["template"]["spec"]["volumes"]
     assert [item["persistentVolumeClaim"]["claimName"] for item in volumes if item["name"].startswith("tier-1")] == ["ssd", "hdd"]
 
@@ -69,7 +73,9 @@ def test_an_empty_dir_of_the_masters_is_as_large_as_its_size_says() -> None:
     journal, metastore = {"volumeType": "emptyDir", "size": "2Gi"}, {"volumeType": "emptyDir", "medium": "Memory", "mountPath": "/metastore"}
     pod = find(render({"journal": journal, "metastore": metastore}), "StatefulSet", "alluxio-master")["spec"]["template"]["spec"]
     assert {item["name"]: item["emptyDir"] for item in pod["volumes"]} == {
-        "alluxio-journal": {"medium": "", "sizeLimit": "2Gi"}, "alluxio-metastore": {"medium": "Memory"}}
+        "alluxio-journal": {"medium": "", "sizeLimit": "2Gi"},
+        "alluxio-metastore": {"medium": "Memory"},
+    }
 
 
 def test_numbers_stay_as_they_were_written() -> None:

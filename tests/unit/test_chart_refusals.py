@@ -36,7 +36,10 @@ CREDENTIALS = (
         ({"master": {"count": 0}}, "master/count"),
         ({"master": {"count": 3}}, "Set journal.type to EMBEDDED."),
         (tier(quota="4Gi"), "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB"),
-        ({"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}}, "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB"),
+        (
+            {"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}},
+            "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB",
+        ),
         ({"master": {"jvmOptions": ["-Xmx8g"]}}, "master.resources.limits.memory is 8Gi"),
         ({"jobMaster": {"resources": {"limits": {"memory": "512Mi"}}}, "jvmOptions": ["-Xmx600m"]}, "jobMaster.resources.limits.memory is 512Mi"),
         ({"fuse": {"enabled": True, "resources": {"limits": {"memory": "2Gi"}}}}, "fuse.resources.limits.memory is 2Gi"),
@@ -54,8 +57,10 @@ CREDENTIALS = (
         ({"worker": {"ports": {"rpc": 70000}}}, "worker/ports/rpc"),
         ({"journal": {"type": "NOOP"}}, "journal/type"),
         ({"journal": {"size": "10 GB"}}, "journal/size"),
-        *(({part: {"volumeType": "emptyDir", "medium": "Memory", "size": "8Gi", **more}}, "master.resources.limits.memory is 8Gi")
-          for part, more in (("journal", {}), ("metastore", {"mountPath": "/metastore"}))),
+        *(
+            ({part: {"volumeType": "emptyDir", "medium": "Memory", "size": "8Gi", **more}}, "master.resources.limits.memory is 8Gi")
+            for part, more in (("journal", {}), ("metastore", {"mountPath": "/metastore"}))
+        ),
         ({"journal": {"ufsType": "HDFS", "folder": "hdfs://namenode:9000/journal"}}, "journal.folder is hdfs://namenode:9000/journal, of journal.ufsType HDFS"),
         ({"journal": {"type": "EMBEDDED", "folder": "hdfs://namenode:9000/journal"}}, "keeps its journal in volumes. Set it to a path such as /journal"),
         ({"journal": {"folder": None}}, "journal.folder is"),
@@ -95,8 +100,13 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
         *({"journal": {"volumeType": kind, "medium": medium, "size": "80Gi"}} for kind, medium in (("emptyDir", ""), ("persistentVolumeClaim", "Memory"))),
         tier(quota="3900Mi"),
         {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
-        {"properties": {"alluxio.security.authentication.type": "SIMPLE", "fs.gcs.credential.path": "/secrets/gcs/key.json",
-                        "alluxio.underfs.cephfs.auth.keyring": "/secrets/ceph/keyring"}},
+        {
+            "properties": {
+                "alluxio.security.authentication.type": "SIMPLE",
+                "fs.gcs.credential.path": "/secrets/gcs/key.json",
+                "alluxio.underfs.cephfs.auth.keyring": "/secrets/ceph/keyring",
+            }
+        },
         {"jvmOptions": ["-Dalluxio.user.x=secretKey"], "master": {"jvmOptions": None}, "fuse": {"jvmOptions": None}},
     ],
 )
@@ -115,17 +125,47 @@ ALNAIR: dict[str, Any] = {
     "fsGroup": 1000,
     "properties": {"alluxio.user.metrics.collection.enabled": "true", "alluxio.security.stale.channel.purge.interval": "365d"},
     "master": {"count": 1, "replicas": 1, "args": ["master-only", "--no-format"], "resources": {**RESOURCES, "limits": {"cpu": 4, "memory": "80G"}}},
-    "journal": {"type": "UFS", "ufsType": "local", "folder": "/journal", "volumeType": "persistentVolumeClaim", "size": "100Gi", "storageClass": "standard",
-                "accessModes": ["ReadWriteOnce"], "format": {"runFormat": False}},
+    "journal": {
+        "type": "UFS",
+        "ufsType": "local",
+        "folder": "/journal",
+        "volumeType": "persistentVolumeClaim",
+        "size": "100Gi",
+        "storageClass": "standard",
+        "accessModes": ["ReadWriteOnce"],
+        "format": {"runFormat": False},
+    },
     "worker": {"resources": RESOURCES, "fuseEnabled": False},
     "jobWorker": {"resources": RESOURCES},
-    "tieredstore": {"levels": [
-        {"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": "50G", "high": 0.95, "low": 0.7}]},
-    "shortCircuit": {"enabled": True, "policy": "uuid", "volumeType": "persistentVolumeClaim", "pvcName": "alluxio-worker-domain-socket", "size": "10G",
-                     "accessModes": ["ReadWriteOnce"], "storageClass": "standard"},
-    "fuse": {"enabled": True, "clientEnabled": True, "global": True, "image": "alluxio/alluxio-fuse", "imageTag": "2.4.0-SNAPSHOT",
-             "imagePullPolicy": "IfNotPresent", "hostNetwork": True, "hostPID": True, "dnsPolicy": "ClusterFirstWithHostNet", "user": 1000, "group": 1000,
-             "fsGroup": 1000, "args": ["fuse", "--fuse-opts=allow_other"], "mountPath": "/mnt/alluxio-fuse", "resources": {}},
+    "tieredstore": {
+        "levels": [{"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": "50G", "high": 0.95, "low": 0.7}]
+    },
+    "shortCircuit": {
+        "enabled": True,
+        "policy": "uuid",
+        "volumeType": "persistentVolumeClaim",
+        "pvcName": "alluxio-worker-domain-socket",
+        "size": "10G",
+        "accessModes": ["ReadWriteOnce"],
+        "storageClass": "standard",
+    },
+    "fuse": {
+        "enabled": True,
+        "clientEnabled": True,
+        "global": True,
+        "image": "alluxio/alluxio-fuse",
+        "imageTag": "2.4.0-SNAPSHOT",
+        "imagePullPolicy": "IfNotPresent",
+        "hostNetwork": True,
+        "hostPID": True,
+        "dnsPolicy": "ClusterFirstWithHostNet",
+        "user": 1000,
+        "group": 1000,
+        "fsGroup": 1000,
+        "args": ["fuse", "--fuse-opts=allow_other"],
+        "mountPath": "/mnt/alluxio-fuse",
+        "resources": {},
+    },
 }
 
 

@@ -75,7 +75,13 @@ def shell(folder: Path, words: list[str], before: str = "", after: str = "", cod
     for name in ("own", "mount"):
         (folder / name).mkdir(exist_ok=True)
     script = [word.replace('*" fuse"*', f'*" {kind}"*') for word in words if word not in ("tini", "--")]
-    for path, place in (("/entrypoint.sh", "entry"), ("/mnt/alluxio-fuse", "mount"), ("/run/alluxio-fuse", "own"), ("/tmp/running", "running"), ("/tmp/placing", "placing")):
+    for path, place in (
+        ("/entrypoint.sh", "entry"),
+        ("/mnt/alluxio-fuse", "mount"),
+        ("/run/alluxio-fuse", "own"),
+        ("/tmp/running", "running"),
+        ("/tmp/placing", "placing"),
+    ):
         script = [word.replace(path, str(folder / place)) for word in script]
     alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{before} "$@"; found=$?; {after} exit $found', "sh"]
     with (folder / "stderr").open("w") as told:
@@ -100,7 +106,7 @@ def shell(folder: Path, words: list[str], before: str = "", after: str = "", cod
                          ids=["nothing", "the pod before", "a killed one", "another release's killed one", "two killed ones"])  # fmt: skip
 def test_a_mount_takes_the_place_of_the_one_before_and_of_what_killed_ones_left(tmp_path: Path, row: str, part: str, before: str) -> None:
     item = container(render(MATRIX[row]), "DaemonSet", f"alluxio-{part}", f"alluxio-{part}")
-    said = shell(tmp_path, [*item["command"], "begin"], before, "grep -c \" $PWD/mount \" /proc/self/mountinfo >> said;")
+    said = shell(tmp_path, [*item["command"], "begin"], before, 'grep -c " $PWD/mount " /proc/self/mountinfo >> said;')
     # Once: none lies below it.
     assert (said[0], said[-2], said[-1]) == ("begin", "placed", "1")
 
@@ -143,7 +149,7 @@ def test_fuse_is_ready_when_its_own_mount_is_in_place(tmp_path: Path, before: st
 )  # fmt: skip
 def test_fuse_takes_its_own_mount_with_it_and_no_other(tmp_path: Path, before: str, said: list[str]) -> None:
     item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
-    after = "echo mounts $(grep -c \" $PWD/mount \" /proc/self/mountinfo) >> said;"
+    after = 'echo mounts $(grep -c " $PWD/mount " /proc/self/mountinfo) >> said;'
     with sleeping(tmp_path) as process:
         assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"], before, after) == said
         assert process.wait(2) == -signal.SIGKILL
@@ -151,7 +157,9 @@ def test_fuse_takes_its_own_mount_with_it_and_no_other(tmp_path: Path, before: s
 
 def test_fuse_whose_turn_did_not_come_takes_nothing_away(tmp_path: Path) -> None:
     item = container(render(MATRIX["fuse"]), "DaemonSet", "alluxio-fuse", "alluxio-fuse")
-    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"], OLD, "echo mounts $(grep -c \" $PWD/mount \" /proc/self/mountinfo) >> said;") == ["mounts 1"]
+    assert shell(tmp_path, item["lifecycle"]["preStop"]["exec"]["command"], OLD, 'echo mounts $(grep -c " $PWD/mount " /proc/self/mountinfo) >> said;') == [
+        "mounts 1"
+    ]
 
 
 @contextlib.contextmanager
@@ -178,7 +186,7 @@ def test_a_worker_ends_of_its_own_accord_where_a_master_leads_and_is_killed_wher
         words = item["lifecycle"]["preStop"]["exec"]["command"]
         for word, there in {"alluxio-master-0": "127.0.0.1", "/19999": f"/{port if leads else 1}", "-lt 8": "-lt 2"}.items():
             words = [item.replace(word, there) for item in words]
-        after = "echo mounts $(grep -c \" $PWD/mount \" /proc/self/mountinfo) >> said;"
+        after = 'echo mounts $(grep -c " $PWD/mount " /proc/self/mountinfo) >> said;'
         said = shell(tmp_path, words, "mount -t tmpfs x own; mount --bind own mount; ", after)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.2)

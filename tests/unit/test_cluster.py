@@ -50,7 +50,10 @@ def test_a_pod_that_has_the_folder_above_is_a_consumer_where_it_sees_mounts_come
 
 def test_a_pod_with_a_claim_of_a_folder_of_the_cache_is_a_consumer() -> None:
     claims = [{"metadata": {"namespace": "train", "name": name}, "spec": {"volumeName": volume}} for name, volume in (("images", "cached"), ("other", "disk"))]
-    volumes = [{"metadata": {"name": "cached"}, "spec": {"hostPath": {"path": "/mnt/alluxio-fuse/images"}}}, {"metadata": {"name": "disk"}, "spec": {"csi": {}}}]
+    volumes = [
+        {"metadata": {"name": "cached"}, "spec": {"hostPath": {"path": "/mnt/alluxio-fuse/images"}}},
+        {"metadata": {"name": "disk"}, "spec": {"csi": {}}},
+    ]
     pods = [pod(name, "") for name in ("images", "other", "unbound")]
     for item in pods:
         item["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": item["metadata"]["name"]}}]

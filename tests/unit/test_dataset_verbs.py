@@ -43,7 +43,9 @@ def test_what_takes_away_wants_a_name(inventory: Path, verb: str) -> None:
         (["load", "-e", "{datasets_only: [b], datasets_evict: [c]}"], {"datasets_only": ["b"], "datasets_verb": "load", "datasets_evict": ["c"]}),
     ],
 )
-def test_each_verb_of_data_sets_is_the_playbook_with_variables(inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], variables: dict[str, Any]) -> None:
+def test_each_verb_of_data_sets_is_the_playbook_with_variables(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], variables: dict[str, Any]
+) -> None:
     given: dict[str, Any] = {}
 
     def run(_self: Alnair, playbook: str, **options: Any) -> Result:

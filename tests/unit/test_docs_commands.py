@@ -46,7 +46,7 @@ SHARED = {name for cell in SHARED for name in re.findall(r"`(\w+)`", cell)}
 ANSIBLE = {"ansible_user", "ansible_become_password", "ansible_host"}
 PLACEHOLDERS = {"FILE": __file__, "N": "1", "TIME": "1h"}
 # What any shell has; nothing but the words around them is Alnair's.
-PLAIN = {".", "[", "cat", "export", "grep", "head", "mkdir", "sed", "tail", "$EDITOR"}
+PLAIN = {".", "[", "cat", "export", "grep", "head", "mkdir", "sed", "tail", "${EDITOR:-vi}"}
 
 
 def known(names: Iterator[str] | set[str]) -> None:
@@ -208,7 +208,11 @@ def test_the_page_of_the_runner_names_every_field_that_a_reading_verb_prints(tmp
     api.add({"apiVersion": "centaurusinfra.com/v1", "kind": "AlnairDatacache", "metadata": {"name": "a", "namespace": "default"}, "spec": {"source": "/a"}})
     server = serve(api, tmp_path / "config")
     knobs = {**KNOBS, "alluxio_kubeconfig": str(tmp_path / "config")}
-    printed = {"status": set(status.read(knobs)), "dataset status": set(datasets.read(knobs)[0]), "history": {field.name for field in dataclasses.fields(Record)}}
+    printed = {
+        "status": set(status.read(knobs)),
+        "dataset status": set(datasets.read(knobs)[0]),
+        "history": {field.name for field in dataclasses.fields(Record)},
+    }
     server.shutdown()
     assert {verb: found - named[verb] for verb, found in printed.items()} == {verb: set() for verb in printed}
 

@@ -342,7 +342,7 @@ def test_the_playbook_looks_for_the_images_that_values_and_operator_name(tmp_pat
     api = Odd({"/apis/storage.k8s.io/v1/storageclasses/standard": {"metadata": {"name": "standard"}, "provisioner": "x"}})
     api.add({"apiVersion": "v1", "kind": "Node", **node("m", images=("alluxio/alluxio:2.9.3",), taints=[CONTROL_PLANE])})
     server = serve(api, tmp_path / "config")
-    values = {"alluxio_chart_values": {"imageTag": "2.9.3"}, "helm_install_directory": str(tmp_path), "helm_install_method": "go"}
+    values = {"alluxio_chart_values": {"imageTag": "2.9.3"}, "helm_install_directory": str(tmp_path), "helm_install_method": "apt"}
     result = Alnair(tmp_path / "hosts.yml").doctor(extra_vars={"dataset_operator_image": "127.0.0.1:9/operator", **values, **tag})
     server.shutdown()
     assert [check.text for check in result.checks if check.check == "images"] == [

@@ -35,6 +35,12 @@ HOME = Path(__file__).parents[2]
             {"helm_lacks": "helm_install_sha256"},
             [("controller", "helm", "fail", "3.9.0, and deploy cannot install one without helm_install_sha256")],
         ),
+        (
+            {"helm": "", "helm_program": False},
+            {"helm_program": "go"},
+            [("controller", "helm", "fail", "there is none at /usr/local/bin/helm, and deploy cannot install one without the program go")],
+        ),
+        ({"helm_program": False}, {"helm_program": "go"}, []),
         ({"ansible": "2.19.0"}, {}, []),
         ({"ansible": "2.18.12"}, {}, [("controller", "versions", "fail", "ansible-core 2.18.12, Python 3.13.0")]),
         ({"ansible": "2.22.0.dev0"}, {}, [("controller", "versions", "warn", "ansible-core 2.22.0.dev0, Python 3.13.0")]),
@@ -62,7 +68,8 @@ def test_where_helm_is_missing_its_folder_is_looked_at(tmp_path: Path, monkeypat
     (tmp_path / "bin" / "helm").write_text("#!/bin/sh\necho v3.19.5\n", encoding="utf-8")
     (tmp_path / "bin" / "helm").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    params = {"helm": str(tmp_path / "bin" / "helm"), "repository": "", "chart": "", "timeout": 5, "ansible": "2.21.5"}
+    params = {"helm": str(tmp_path / "bin" / "helm"), "helm_program": "go-of-nowhere", "repository": "", "chart": "", "timeout": 5, "ansible": "2.21.5"}
+    assert [controller_facts({**params, "helm_program": name})["helm_program"] for name in ("", "sh", "go-of-nowhere")] == [True, True, False]
     assert controller_facts(params)["helm_elsewhere"] == ""
     found = controller_facts({**params, "helm": str(tmp_path / "new" / "bin" / "helm")})
     assert (found["helm"], found["helm_writable"], found["helm_elsewhere"]) == ("", True, str(tmp_path / "bin"))
@@ -121,7 +128,14 @@ def test_a_repository_and_a_registry_are_asked(tmp_path: Path, repository: str, 
     with http.server.HTTPServer(("127.0.0.1", 0), Registry) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         where = f"127.0.0.1:{server.server_port}"
-        params = {"helm": str(tmp_path / "helm"), "timeout": 5, "ansible": "2.21.5", "repository": repository.format(where), "chart": chart.format(where)}
+        params = {
+            "helm": str(tmp_path / "helm"),
+            "timeout": 5,
+            "ansible": "2.21.5",
+            "helm_program": "",
+            "repository": repository.format(where),
+            "chart": chart.format(where),
+        }
         found = controller_facts(params)
         server.shutdown()
     assert found["helm"] == ""
@@ -141,5 +155,5 @@ def test_a_repository_and_a_registry_are_asked(tmp_path: Path, repository: str, 
 def test_a_helm_that_does_not_run_ends_no_report(tmp_path: Path, text: str, broken: str) -> None:
     (tmp_path / "helm").write_text(text, encoding="utf-8")
     (tmp_path / "helm").chmod(0o755)
-    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "chart": "", "timeout": 1, "ansible": "2.21.5"})
+    found = controller_facts({"helm": str(tmp_path / "helm"), "repository": "", "chart": "", "timeout": 1, "ansible": "2.21.5", "helm_program": ""})
     assert (found["helm"], found["helm_broken"]) == ("" if broken else "3.19.5", broken)

@@ -132,7 +132,10 @@ def test_a_log_is_the_text_that_was_printed_whenever_the_server_ends(text: str) 
         server.shutdown()
 
 
-@pytest.mark.parametrize(("text", "reason"), [("a: [b", "while parsing"), ("text\n", "it has not the form of one"), ("- a\n", "it has not the form of one"), (CUT_OFF, "Invalid base64")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("a: [b", "while parsing"), ("text\n", "it has not the form of one"), ("- a\n", "it has not the form of one"), (CUT_OFF, "Invalid base64")],
+)
 def test_a_kubeconfig_that_is_none_is_named_with_the_reason(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "config").write_text(text, encoding="utf-8")
     with pytest.raises(kube.ClusterAway, match=f"config cannot be used: {reason}"):

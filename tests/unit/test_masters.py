@@ -11,7 +11,11 @@ PAGE: dict[str, Any] = {"normalNodeInfos": [{"host": "10.0.0.1 (10.244.0.2)"}, {
 
 
 def told(paths: int, gained: int = 2, lost: int = 1) -> dict[str, Any]:
-    return {"gauges": {f"Master.{name}": {"value": value} for name, value in (("TotalPaths", paths), ("LastGainPrimacyTime", gained), ("LastLosePrimacyTime", lost))}}
+    return {
+        "gauges": {
+            f"Master.{name}": {"value": value} for name, value in (("TotalPaths", paths), ("LastGainPrimacyTime", gained), ("LastLosePrimacyTime", lost))
+        }
+    }
 
 
 @pytest.mark.parametrize(

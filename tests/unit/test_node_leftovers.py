@@ -57,7 +57,11 @@ def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found, tools = tmp_path / "mounts", tmp_path / "tools"
     tools.mkdir()
     last = f"$(ls -d {found}/* | tail -1)"
-    for name, line in {"awk": f"ls {found} | sed 's/.*/fuse.alluxio-fuse/'", "umount": f'rm -r "{last}"', "stat": f'[ "$1" != -f ] || [ -e "{last}/answers" ]'}.items():
+    for name, line in {
+        "awk": f"ls {found} | sed 's/.*/fuse.alluxio-fuse/'",
+        "umount": f'rm -r "{last}"',
+        "stat": f'[ "$1" != -f ] || [ -e "{last}/answers" ]',
+    }.items():
         (tools / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")

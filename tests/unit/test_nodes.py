@@ -107,7 +107,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def test_ansible_takes_hosts_from_the_cluster_beside_those_of_another_file(cluster: Cluster) -> None:
     kept = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(cluster.folder / "kept"), "cache_timeout": 600}
-    path = cluster.inventory(**kept, compose={"ansible_port": "2200 + 22"}, keyed_groups=[{"prefix": "zone", "key": "alluxio_node_labels.zone | default('none')"}])
+    path = cluster.inventory(
+        **kept, compose={"ansible_port": "2200 + 22"}, keyed_groups=[{"prefix": "zone", "key": "alluxio_node_labels.zone | default('none')"}]
+    )
     (path.parent / "hosts.yml").write_text("alluxio_controller: {hosts: {admin: }}\n", encoding="utf-8")
     done = asked(path.parent)
     assert done.returncode == 0, done.stderr

@@ -225,7 +225,11 @@ def test_a_file_is_served_as_one_and_what_may_have_to_be_made_stays_on_its_sourc
         return {"name": "data", "hostPath": {"path": path, "type": kind}}
 
     known = dataset("images", "/srv/images")
-    for kind, path, wanted in (("File", "/srv/images/labels.csv", "File"), ("", "/srv/images/train", "Directory"), ("DirectoryOrCreate", "/srv/images/", "Directory")):
+    for kind, path, wanted in (
+        ("File", "/srv/images/labels.csv", "File"),
+        ("", "/srv/images/train", "Directory"),
+        ("DirectoryOrCreate", "/srv/images/", "Directory"),
+    ):
         after, _ = mutated(pod(typed(kind, path)), known)
         assert after["spec"]["volumes"][0]["hostPath"]["type"] == wanted
     for kind in ("DirectoryOrCreate", "FileOrCreate"):

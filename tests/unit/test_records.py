@@ -123,6 +123,7 @@ def test_a_folder_that_cannot_be_written_ends_no_run(inventory: Path, state: Pat
         ({"dataset_operator_credentials": {"s": {"id": "abcd"}}}, {"dataset_operator_credentials": secrets.HIDDEN}),
         ({"alluxio_chart_properties": {"s3a.secretKey": "abcd", "x": "y"}}, {"alluxio_chart_properties": {"s3a.secretKey": secrets.HIDDEN, "x": "y"}}),
         ({"url": "https://me:pw@example.org/x"}, {"url": f"https://{secrets.HIDDEN}@example.org/x"}),
+        ({"o": "-Xmx1g -Ds3a.secretKey=abcd -x"}, {"o": f"-Xmx1g -Ds3a.secretKey={secrets.HIDDEN} -x"}),
         ({"list": [{"password": "abcd"}]}, {"list": [{"password": secrets.HIDDEN}]}),
         ({"passwordless_ssh_rotate": True, "password": ""}, {"passwordless_ssh_rotate": True, "password": ""}),
     ],

@@ -287,7 +287,10 @@ def test_the_workers_that_the_master_counts_must_be_those_of_the_pods() -> None:
     def worker(address: str) -> list[str]:
         return ["192.0.2.1", address]
 
-    pods = [{"metadata": {"name": name, "labels": {"role": "alluxio-worker"}}, "status": {"podIP": address}} for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))]
+    pods = [
+        {"metadata": {"name": name, "labels": {"role": "alluxio-worker"}}, "status": {"podIP": address}}
+        for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))
+    ]
     pods.append({"metadata": {"name": "m-0", "labels": {"role": "alluxio-master"}}, "status": {"podIP": "10.0.0.3"}})
     assert workers.amiss(None, pods, patient=False) == "no master answers on its web port as the leading one"
     # One that is gone is still counted, and one that is there is not.
@@ -406,7 +409,9 @@ def test_a_worker_whose_node_lost_the_label_is_waited_for() -> None:
     ("cat list", 0, 1), ("grep -v TO_BE list", 0, 0), ("cat list; exit 255", 255, 1), ("exit 137", 137, 0),
 ])  # fmt: skip
 def test_a_listing_that_broke_off_is_not_taken_for_all_there_is(tmp_path: Path, does: str, code: int, lines: int) -> None:
-    (tmp_path / "list").write_text("-rw-r--r-- a a 1 TO_BE_PERSISTED 11-27-2026 08:00:00:000 100% /f\n-rw-r--r-- a a 1 PERSISTED 11-27-2026 08:00:00:000 100% /g\n")
+    (tmp_path / "list").write_text(
+        "-rw-r--r-- a a 1 TO_BE_PERSISTED 11-27-2026 08:00:00:000 100% /f\n-rw-r--r-- a a 1 PERSISTED 11-27-2026 08:00:00:000 100% /g\n"
+    )
     (tmp_path / "alluxio").write_text(f"#!/bin/bash\n{does}\n")
     (tmp_path / "alluxio").chmod(0o755)
     done = subprocess.run(["bash", "-c", LISTING], cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=False)
@@ -436,7 +441,9 @@ def test_objects_of_a_kind_that_the_cluster_does_not_know_are_not_there(tmp_path
     assert asked["cache"].startswith(str(tmp_path))
 
 
-@pytest.mark.parametrize(("written", "told"), [(b"- a\n", "it holds a list"), (b"a text\n", "it holds a str"), (b"a: \xe4\n", "can't decode"), (b"a: [", "while parsing")])
+@pytest.mark.parametrize(
+    ("written", "told"), [(b"- a\n", "it holds a list"), (b"a text\n", "it holds a str"), (b"a: \xe4\n", "can't decode"), (b"a: [", "while parsing")]
+)
 def test_a_values_file_that_is_none_is_named(tmp_path: Path, written: bytes, told: str) -> None:
     path = tmp_path / "values.yaml"
     path.write_bytes(written)

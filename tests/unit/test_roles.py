@@ -104,7 +104,9 @@ def test_no_knob_stands_where_an_inventory_could_not_turn_it() -> None:
 
 
 def test_a_playbook_that_is_run_alone_reads_the_group_vars_too() -> None:
-    assert {path.name: path.resolve() for path in (HOME / "playbooks" / "group_vars").iterdir()} == {path.name: path for path in (HOME / "group_vars").iterdir()}
+    assert {path.name: path.resolve() for path in (HOME / "playbooks" / "group_vars").iterdir()} == {
+        path.name: path for path in (HOME / "group_vars").iterdir()
+    }
 
 
 def test_every_variable_of_the_inventories_is_one_that_a_role_knows() -> None:

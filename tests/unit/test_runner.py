@@ -109,7 +109,8 @@ def test_a_missing_kubeconfig_is_answered_with_the_remedy(inventory: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("group", "release"), [("", "of-all"), ("alluxio_controller: \n", "of-all"), ("alluxio_controller: {hosts: {head: {alluxio_release: of-head}}}\n", "of-head")]
+    ("group", "release"),
+    [("", "of-all"), ("alluxio_controller: \n", "of-all"), ("alluxio_controller: {hosts: {head: {alluxio_release: of-head}}}\n", "of-head")],
 )
 def test_the_variables_are_those_that_the_playbooks_controller_has(inventory: Path, group: str, release: str) -> None:
     text = "all: {vars: {alluxio_release: of-all}}\nalluxio_masters: {hosts: {node-1: {alluxio_release: of-node-1}}}\n"

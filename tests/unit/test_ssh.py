@@ -19,9 +19,16 @@ EXACT = ["mode:/h/.ssh 700 ax", "mode:/h/.ssh/id_ed25519 600 ax"]
 
 
 def test_the_answer_is_read_by_kind() -> None:
-    lines = ["/etc/ssh/ssh_host_rsa_key.pub:ssh-rsa B root@n", "/etc/ssh/ssh_host_ed25519_key.pub:ssh-ed25519 A root@n", f"/h/.ssh/id_ed25519.pub:{KEY}",
-             "/h/.ssh/authorized_keys:ssh-rsa OTHER", *(f"/h/.ssh/authorized_keys:{line}" for line in (BEGIN, f"no-pty {KEY}", END)), *EXACT,
-             *(f"/h/.ssh/known_hosts:{line}" for line in ("other ssh-rsa X", BEGIN, "[n]:22 ssh-ed25519 A", END)), "reached:n"]
+    lines = [
+        "/etc/ssh/ssh_host_rsa_key.pub:ssh-rsa B root@n",
+        "/etc/ssh/ssh_host_ed25519_key.pub:ssh-ed25519 A root@n",
+        f"/h/.ssh/id_ed25519.pub:{KEY}",
+        "/h/.ssh/authorized_keys:ssh-rsa OTHER",
+        *(f"/h/.ssh/authorized_keys:{line}" for line in (BEGIN, f"no-pty {KEY}", END)),
+        *EXACT,
+        *(f"/h/.ssh/known_hosts:{line}" for line in ("other ssh-rsa X", BEGIN, "[n]:22 ssh-ed25519 A", END)),
+        "reached:n",
+    ]
     assert read({"user": "ax"}, lines) == {
         "host_keys": ["ssh-ed25519 A", "ssh-rsa B"], "public_key": KEY, "exact": True, "allowed": [f"no-pty {KEY}"],
         "pinned": ["[n]:22 ssh-ed25519 A"], "reached": ["n"],
@@ -107,7 +114,11 @@ def test_a_target_that_allows_just_the_sources_is_whole() -> None:
 
 
 def test_others_are_told_no_more_of_a_host_than_they_need() -> None:
-    hosts = [{**MASTER, "ansible_port": 2222, "other": 1}, {"inventory_hostname": "away"}, {"inventory_hostname": "gone", "passwordless_ssh_found": {"msg": "no"}}]
+    hosts = [
+        {**MASTER, "ansible_port": 2222, "other": 1},
+        {"inventory_hostname": "away"},
+        {"inventory_hostname": "gone", "passwordless_ssh_found": {"msg": "no"}},
+    ]
     small = ssh_told(hosts)
     assert small == [
         {"inventory_hostname": "m", "ansible_port": 2222,

@@ -87,12 +87,17 @@ def test_names_of_a_cloud_fit_a_small_terminal_with_an_api_server_that_is_away(m
     release = {"name": "alluxio", "revision": 12, "status": "deployed", "chart": "alluxio-0.6.54", "image": "registry.example.org/mirror/alluxio/alluxio:2.9.4"}
 
     def pods(kind: str, count: int) -> list[dict[str, Any]]:
-        return [{"pod": f"alluxio-{kind}-{number}", "node": f"ip-10-0-0-{number}.eu-central-1.compute.internal", "ready": False, "restarts": 0} for number in range(count)]
+        return [
+            {"pod": f"alluxio-{kind}-{number}", "node": f"ip-10-0-0-{number}.eu-central-1.compute.internal", "ready": False, "restarts": 0}
+            for number in range(count)
+        ]
 
     claims = [{"name": f"alluxio-journal-alluxio-master-{number}", "phase": "Pending"} for number in range(3)]
     found = {**FOUND, "release": release, "masters": pods("master", 3), "workers": pods("worker", 9), "fuse": pods("fuse", 9), "operator": pods("operator", 2),
              "claims": claims, "volumes": claims, "held": ["training/resnet"] * 4}  # fmt: skip
-    answers: Iterator[BaseException] = iter([ClusterError("The API server https://lab.example.org:6443 does not answer: connection refused"), KeyboardInterrupt()])
+    answers: Iterator[BaseException] = iter(
+        [ClusterError("The API server https://lab.example.org:6443 does not answer: connection refused"), KeyboardInterrupt()]
+    )
 
     def look() -> dict[str, Any]:
         raise next(answers)

@@ -101,4 +101,6 @@ def test_in_check_mode_nothing_runs_in_a_pod(cluster: Cluster) -> None:
 def test_only_pods_that_live_mount() -> None:
     ended = {**pod("alluxio-fuse", mounts=True), "status": {"phase": "Failed"}}
     going = pod("alluxio-fuse", "node-2", mounts=True, deletionTimestamp="2026-01-01T00:00:00Z")
-    assert mounting_pods([pod("alluxio-fuse", mounts=True), pod("alluxio-worker"), ended, going]) == [{"pod": "alluxio-fuse-node-1", "container": "alluxio-fuse", "node": "node-1"}]
+    assert mounting_pods([pod("alluxio-fuse", mounts=True), pod("alluxio-worker"), ended, going]) == [
+        {"pod": "alluxio-fuse-node-1", "container": "alluxio-fuse", "node": "node-1"}
+    ]

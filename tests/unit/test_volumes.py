@@ -18,7 +18,9 @@ from role_tools import value
 NAME, CLAIM = "r-journal-0", "alluxio-journal-r-master-0"
 
 
-def wanted(path: str = "/journal", size: str = "1Gi", node: str = "a", storage_class: str = "standard", kind: str = "local", release: str = "r") -> dict[str, Any]:
+def wanted(
+    path: str = "/journal", size: str = "1Gi", node: str = "a", storage_class: str = "standard", kind: str = "local", release: str = "r"
+) -> dict[str, Any]:
     return journal_volumes([{"inventory_hostname": node}], release, "ns", path, size, storage_class, kind)[0]
 
 
@@ -29,7 +31,10 @@ def there(volume: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 
 def claim(size: str = "1Gi", storage_class: str | None = "standard", modes: tuple[str, ...] = ("ReadWriteOnce",), **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": CLAIM}, "spec": {"storageClassName": storage_class, "accessModes": [*modes], "resources": {"requests": {"storage": size}}, **spec}}
+    return {
+        "metadata": {"name": CLAIM},
+        "spec": {"storageClassName": storage_class, "accessModes": [*modes], "resources": {"requests": {"storage": size}}, **spec},
+    }
 
 
 def said(volume: dict[str, Any], *found: dict[str, Any], claims: Any = (), values: Any = None) -> str:
