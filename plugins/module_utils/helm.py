@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.alnair.alluxio.plugins.module_utils import kube
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 
 # The client brings PyYAML with it.
 try:
@@ -197,9 +198,30 @@ class Helm:
         return done
 
     def roll_back(self, revision: int) -> None:
-        """Put an earlier revision back."""
+        """Put an earlier revision back, but for its order to format the journal at every start, by which all names would be lost."""
+        name, limit = self.params["name"], ("--timeout", f"{self.params['timeout']}s")
         self.make_way(self.unlisted(revision))
-        self("rollback", self.params["name"], str(revision), "--timeout", f"{self.params['timeout']}s")
+        if not self.formats(revision):
+            self("rollback", name, str(revision), *limit)
+            return
+        if str(self.history()[-1]["status"]).startswith("pending"):
+            newest = max(self.secrets())
+            if self.formats(newest):
+                self.module.fail_json(
+                    msg=f"Revisions {revision} and {newest} of release {name} format the journal at every start of a master (journal.format.runFormat), by "
+                    f"which all names are lost, and helm was cut off in {newest}. Nothing was put back. Copy the journal's directory first; then end that with "
+                    f"helm rollback {name} {revision} yourself, and run this again."
+                )
+            # Nothing else ends what is in mid-flight, in front of which an upgrade is refused; this one keeps the journal.
+            self("rollback", name, str(newest), *limit)
+        chart, values = self.stored(revision)
+        self("upgrade", name, chart, "--reset-values", "--values", self.values_file(values), *limit)
+
+    def formats(self, revision: int) -> bool:
+        """Tell whether the values of a revision have the public chart format the journal at every start; of an emptyDir, which is new each time, it must."""
+        release = self.release(revision)
+        journal = merged([release["chart"].get("values") or {}, release.get("config") or {}]).get("journal") or {}
+        return bool((journal.get("format") or {}).get("runFormat")) and journal.get("volumeType") != "emptyDir"
 
     def unlisted(self, revision: int) -> list[dict[str, Any]]:
         """Return the release's live objects that a revision has and the newest one has not, in front of which a rollback by helm is stuck.
@@ -239,7 +261,10 @@ class Helm:
         return resource, {"name": item["metadata"]["name"], **where}
 
     def stored(self, revision: int) -> tuple[str, dict[str, Any]]:
-        """Return a folder with the chart of a revision, and its values, but for a backup that a run which was killed had its masters start from."""
+        """Return a folder with the chart of a revision, and its values.
+
+        They are without a backup that a run which was killed had its masters start from, and without an order to format the journal at every start.
+        """
         release = self.release(revision)
         folder = Path(tempfile.mkdtemp(prefix="chart-", dir=self.module.tmpdir))
         write_chart(release["chart"], folder)
@@ -248,7 +273,7 @@ class Helm:
         # Where journal_restore lays it.
         if str(properties.get("alluxio.master.journal.init.from.backup", "")).endswith("/.alnair-restore/backup.gz"):
             del properties["alluxio.master.journal.init.from.backup"]
-        return str(folder), values
+        return str(folder), merged([values, {"journal": {"format": {"runFormat": False}}}]) if self.formats(revision) else values
 
     def values_file(self, values: dict[str, object]) -> str:
         """Return the path of a file with values that only this user can read."""

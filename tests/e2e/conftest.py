@@ -45,8 +45,18 @@ def execute(cluster: Alnair) -> Callable[..., str]:
 
     def run(pod: str, line: str, container: str | None = None, namespace: str = NAMESPACE) -> str:
         api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(path))
-        answer = stream(api.connect_get_namespaced_pod_exec, pod, namespace, command=["bash", "-c", line], stderr=True, stdin=False, stdout=True,
-                        tty=False, _preload_content=False, **({"container": container} if container else {}))
+        answer = stream(
+            api.connect_get_namespaced_pod_exec,
+            pod,
+            namespace,
+            command=["bash", "-c", line],
+            stderr=True,
+            stdin=False,
+            stdout=True,
+            tty=False,
+            _preload_content=False,
+            **({"container": container} if container else {}),
+        )
         deadline = time.monotonic() + 120
         while answer.is_open() and time.monotonic() < deadline:
             answer.update(timeout=1)

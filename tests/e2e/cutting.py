@@ -25,7 +25,11 @@ VERBS = ("upgrade", "scale", "restore", "rollback")
 def start(playbook: str, inventory: Path = LAB, **variables: Any) -> subprocess.Popen[str]:
     """Start a playbook as a user's shell would: by the runner where it is a verb of it, else by Ansible."""
     by_runner = playbook in VERBS
-    words = [sys.executable, "alnair_runner.py", playbook, "-v"] if by_runner else [str(Path(sys.executable).with_name("ansible-playbook")), f"playbooks/{playbook}.yml"]
+    words = (
+        [sys.executable, "alnair_runner.py", playbook, "-v"]
+        if by_runner
+        else [str(Path(sys.executable).with_name("ansible-playbook")), f"playbooks/{playbook}.yml"]
+    )
     if source := variables.pop("alluxio_chart_restore_from", ""):
         words += ["--from", source]
     words += ["-i", str(inventory), "-e", json.dumps(variables)]

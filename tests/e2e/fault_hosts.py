@@ -34,7 +34,9 @@ def strip(node: str) -> None:
 def prepared(node: str) -> None:
     """Assert that a node has all that it should have, whole, and nothing that everybody may write."""
     assert on_node(node, "id alluxio-user").startswith("uid=1000(alluxio-user) gid=1000(alluxio-user)")
-    state = on_node(node, "stat -c '%a %u:%g' /mnt/fuse /mnt/fuse/datasets /mnt/fuse/alluxio-journal /mnt/fuse/domain-socket /home/alluxio-user/.ssh/authorized_keys")
+    state = on_node(
+        node, "stat -c '%a %u:%g' /mnt/fuse /mnt/fuse/datasets /mnt/fuse/alluxio-journal /mnt/fuse/domain-socket /home/alluxio-user/.ssh/authorized_keys"
+    )
     assert state.splitlines() == ["750 1000:1000", "750 1000:1000", "700 1000:1000", "770 1000:1000", "600 1000:1000"]
     assert on_node(node, "find /mnt/fuse /home/alluxio-user -perm -0002 ! -type l; find /home/alluxio-user/.ssh -name '.*.new*'") == ""
     assert len(on_node(node, "cat /home/alluxio-user/.ssh/authorized_keys").splitlines()) == 3

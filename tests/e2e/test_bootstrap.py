@@ -34,7 +34,9 @@ def password(core: Any, cluster: Alnair) -> Iterator[str]:
         on_node(node, "chpasswd && rm -rf /home/alluxio-user/.ssh", f"alluxio-user:{canary}\n")
     spec = kubernetes.client.V1Namespace(metadata=kubernetes.client.V1ObjectMeta(name="bootstrap"))
     core.create_namespace(spec)
-    core.create_namespaced_secret("bootstrap", kubernetes.client.V1Secret(metadata=kubernetes.client.V1ObjectMeta(name=SECRET), string_data={"ALLUXIO_PASS": canary}))
+    core.create_namespaced_secret(
+        "bootstrap", kubernetes.client.V1Secret(metadata=kubernetes.client.V1ObjectMeta(name=SECRET), string_data={"ALLUXIO_PASS": canary})
+    )
     yield canary
     for node in NODES:
         on_node(node, "usermod --lock alluxio-user")

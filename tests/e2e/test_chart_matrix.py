@@ -78,7 +78,10 @@ def node(core: Any) -> str:
 @pytest.fixture
 def volumes(core: Any, node: str) -> Iterator[dict[str, str]]:
     """Volumes on that node for both claims of the row "claims"; their names by claim."""
-    found, folder = {"chart-claims-worker-domain-socket": "chart-claims-domain", "alluxio-metastore-chart-claims-master-0": "chart-claims-metastore"}, "/srv/chart-claims"
+    found, folder = (
+        {"chart-claims-worker-domain-socket": "chart-claims-domain", "alluxio-metastore-chart-claims-master-0": "chart-claims-metastore"},
+        "/srv/chart-claims",
+    )
     here = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}
     subprocess.run(ssh(nodes()[node], f"install -d -o 1000 -g 1000 -m 0770 {folder} {' '.join(f'{folder}/{name}' for name in found.values())}"), check=True)
     try:
@@ -114,7 +117,9 @@ def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str],
         values["worker"] = {**values["worker"], "nodeSelector": {"kubernetes.io/hostname": node}}
         core.create_namespace({"metadata": {"name": name}})
         try:
-            core.create_namespaced_secret(name, {"metadata": {"name": "site"}, "stringData": {"alluxio-site.properties": "alluxio.user.block.size.bytes.default=3MB\n"}})
+            core.create_namespaced_secret(
+                name, {"metadata": {"name": "site"}, "stringData": {"alluxio-site.properties": "alluxio.user.block.size.bytes.default=3MB\n"}}
+            )
             core.create_namespaced_secret(name, {"metadata": {"name": "extra"}, "stringData": {"word": "secret"}})
             core.create_namespaced_config_map(name, {"metadata": {"name": "extra"}, "data": {"word": "open"}})
             helm("install", name, str(CHART), "--namespace", name, "--wait", "--timeout", "6m", "--values", "-", values=values)

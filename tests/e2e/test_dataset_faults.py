@@ -125,7 +125,12 @@ def test_a_worker_that_is_killed_after_a_load_is_told_and_readers_go_on(
     assert read == [sums]
     assert served.deploy().status == "successful"
     # Status does not go on saying Complete of what is no longer there.
-    until("status and cache agree", lambda: (objects.status("bereft")["phase"] == "Complete") == (set(shares(execute, "/datasets/bereft").values()) == {100}), 180, 3)
+    until(
+        "status and cache agree",
+        lambda: (objects.status("bereft")["phase"] == "Complete") == (set(shares(execute, "/datasets/bereft").values()) == {100}),
+        180,
+        3,
+    )
     mends(objects, "bereft", execute, sums)
 
 

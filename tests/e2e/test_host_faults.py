@@ -154,7 +154,9 @@ def test_a_host_that_goes_down_in_the_middle(bare: Alnair) -> None:
     all_is_well(bare)
 
 
-HARD = "PermitRootLogin no\\nPasswordAuthentication no\\nAllowTcpForwarding no\\nAllowAgentForwarding no\\nMaxAuthTries 2\\nMaxSessions 10\\nLoginGraceTime 30s\\n"
+HARD = (
+    "PermitRootLogin no\\nPasswordAuthentication no\\nAllowTcpForwarding no\\nAllowAgentForwarding no\\nMaxAuthTries 2\\nMaxSessions 10\\nLoginGraceTime 30s\\n"
+)
 SLOW = f'-o ProxyCommand="{sys.executable} {Path(__file__).with_name("slow_proxy.py")} %h %p"'
 ODD: dict[str, tuple[str, str, dict[str, str]]] = {
     "sshd takes three logins at once": ("printf 'MaxStartups 3\\n' > /etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh",

@@ -37,8 +37,9 @@ def contract(cluster: Alnair, core: Any, node: str, execute: Callable[..., str])
     client = kubernetes.config.new_client_from_config(cluster.variables()["alluxio_kubeconfig"])
     core.create_namespace({"metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}})
     core.patch_node(node, {"metadata": {"labels": {LABEL: "true"}}})
-    kubernetes.utils.create_from_yaml(client, yaml_objects=list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8").replace("IMAGE", "localhost/alluxio:2.9.3"))),
-                                      namespace=NAMESPACE)
+    kubernetes.utils.create_from_yaml(
+        client, yaml_objects=list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8").replace("IMAGE", "localhost/alluxio:2.9.3"))), namespace=NAMESPACE
+    )
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         states = ready(core)

@@ -13,7 +13,7 @@ from alnair_runner import Alnair
 
 HOME = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab"
-SECOND = 'LAB_ARGS=-e lab_name=alnair-second -e lab_subnet=10.89.79.0/24 -e lab_workers=1'
+SECOND = "LAB_ARGS=-e lab_name=alnair-second -e lab_subnet=10.89.79.0/24 -e lab_workers=1"
 pytestmark = pytest.mark.skipif(not (HOME / "inventory" / "lab" / ".access").is_dir(), reason="inventory/lab was not written by the lab")
 
 

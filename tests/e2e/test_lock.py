@@ -17,7 +17,9 @@ from alnair_runner import HOME, Alnair
 def start(playbook: str, *more: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """Start a run that takes some seconds, with more in its environment."""
     words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory/lab", f"playbooks/{playbook}.yml", *more]
-    return subprocess.Popen(words, cwd=HOME, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return subprocess.Popen(
+        words, cwd=HOME, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def start_up() -> float:

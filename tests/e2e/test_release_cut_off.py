@@ -52,7 +52,9 @@ def converges(cluster: Alnair, content: set[str], variables: dict[str, Any], cor
     assert "alnair.io/journal-move" not in (claim.metadata.annotations or {})
 
 
-@pytest.mark.parametrize("task", ["Read the cluster's nodes", "Compare what the chart renders", "Back the journal up", "Upgrade the release", "Wait until all pods"])
+@pytest.mark.parametrize(
+    "task", ["Read the cluster's nodes", "Compare what the chart renders", "Back the journal up", "Upgrade the release", "Wait until all pods"]
+)
 def test_the_api_server_restarts_in_the_middle_of_an_upgrade(cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], task: str) -> None:
     tag = {"alluxio_chart_image_tag": other(cluster), **place}
     run = cutting.start("deploy_alluxio", **tag)
@@ -87,13 +89,18 @@ def test_the_api_server_restarts_again_and_again_while_all_is_deployed(cluster: 
     converges(cluster, content, place, core)
 
 
+def formatting(folder: Path) -> str:
+    """Return a chart that formats the journal at every start of a master, as the public one does, where journal.format.runFormat is true."""
+    template = HOME / "charts/alluxio/templates/master/statefulset.yaml"
+    (line,) = [line for line in template.read_text(encoding="utf-8").splitlines() if "exec alluxio formatJournal" in line]
+    return variant(folder, ("master/statefulset.yaml", line.strip(), "{{ if $v.journal.format.runFormat }}exec alluxio formatJournal{{ end }}"))
+
+
 def test_a_first_deploy_of_a_chart_that_formats_at_every_start(
     cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path, execute: Callable[..., str],
 ) -> None:  # fmt: skip
     """The role formats the new journal, also after a cut, and then nobody does."""
-    template = HOME / "charts/alluxio/templates/master/statefulset.yaml"
-    (line,) = [line for line in template.read_text(encoding="utf-8").splitlines() if "exec alluxio formatJournal" in line]
-    chart = variant(tmp_path, ("master/statefulset.yaml", line.strip(), "{{ if $v.journal.format.runFormat }}exec alluxio formatJournal{{ end }}"))
+    chart = formatting(tmp_path)
     values = merged([knob("alluxio_chart_values"), {"journal": {"format": {"runFormat": True}}}])
     variables = {"alluxio_chart_ref": chart, "alluxio_chart_values": values, **place}
     assert cluster.teardown(purge=True).status == "successful"
@@ -108,6 +115,27 @@ def test_a_first_deploy_of_a_chart_that_formats_at_every_start(
     core.delete_namespaced_pod("alluxio-master-0", "alluxio", grace_period_seconds=0)
     converges(cluster, content, variables, core)
     execute("alluxio-master-0", "alluxio fs rm -R /kept-by-the-journal-alone", "alluxio-master")
+
+
+def test_going_back_to_what_formats_at_every_start_keeps_the_journal(
+    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path, execute: Callable[..., str],
+) -> None:  # fmt: skip
+    """What plain helm has deployed is put back after an upgrade that fails, and by hand."""
+    helm = [str(cutting.LAB / ".access/bin/helm"), "--kubeconfig", str(cutting.LAB / ".access/kubeconfig"), "--namespace", "alluxio"]
+    words = ["upgrade", "alluxio", formatting(tmp_path), "--reuse-values", "--set", "journal.format.runFormat=true", "--wait", "--timeout", "5m"]
+    subprocess.run([*helm, *words], check=True, capture_output=True)
+    execute("alluxio-master-0", "alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE mkdir /kept-by-the-journal-alone", "alluxio-master")
+    failed = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_timeout": 120, **place})
+    assert failed.status == "failed"
+    assert "was put back and is Ready again" in failed.failures[-1].message
+    there = "alluxio fs -Dalluxio.user.file.metadata.load.type=NEVER test -d /kept-by-the-journal-alone"
+    execute("alluxio-master-0", there, "alluxio-master")
+    assert cluster.upgrade(extra_vars=place).status == "successful"
+    back = cluster.rollback(extra_vars=place)
+    assert back.status == "successful", back.failures
+    execute("alluxio-master-0", there, "alluxio-master")
+    execute("alluxio-master-0", "alluxio fs rm -R /kept-by-the-journal-alone", "alluxio-master")
+    converges(cluster, content, place, core)
 
 
 @pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])

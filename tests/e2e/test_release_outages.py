@@ -47,7 +47,9 @@ def test_a_pod_is_killed_under_reading_load(cluster: Alnair, content: set[str], 
         result = cluster.run("deploy_alluxio")
         took = time.monotonic() - began
     assert (result.status, result.changed) == ("successful", 0), (result.failures, result.changes)
-    print(f"{role} on {pod.spec.node_name} killed: Ready after at most {took:.0f} s; reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
+    print(
+        f"{role} on {pod.spec.node_name} killed: Ready after at most {took:.0f} s; reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}"
+    )
     record_property(f"outage_{role}", seen.outages())
     if role == "fuse":
         assert all(count[1] == 0 for name, count in seen.counts().items() if name != pod.spec.node_name)
@@ -66,7 +68,9 @@ def test_fuse_is_killed_in_its_pod(cluster: Alnair, content: set[str], core: Any
     restarts = state().restart_count
     with readers(FOLDER, FILES[1:]) as seen:
         with contextlib.suppress(Exception):
-            execute(pod.metadata.name, "for entry in /proc/[0-9]*; do grep -qs '[A]lluxioFuse' $entry/cmdline && kill -KILL ${entry#/proc/}; done", "alluxio-fuse")
+            execute(
+                pod.metadata.name, "for entry in /proc/[0-9]*; do grep -qs '[A]lluxioFuse' $entry/cmdline && kill -KILL ${entry#/proc/}; done", "alluxio-fuse"
+            )
         deadline = time.monotonic() + 180
         # The pod stays, and its container is started again: no init container runs, and nothing was unmounted.
         while not (state().restart_count > restarts and state().ready):
@@ -170,7 +174,10 @@ def full_journal(cluster: Alnair, content: set[str], core: Any) -> Iterator[str]
     masters(1)
     yield address
     masters(0)
-    on(address, f"umount {JOURNAL} && find {JOURNAL} -mindepth 1 -delete && rm -f /run/small/.full && cp -a /run/small/. {JOURNAL} && umount /run/small && rmdir /run/small")
+    on(
+        address,
+        f"umount {JOURNAL} && find {JOURNAL} -mindepth 1 -delete && rm -f /run/small/.full && cp -a /run/small/. {JOURNAL} && umount /run/small && rmdir /run/small",
+    )
     masters(1)
     converges(cluster, content)
 

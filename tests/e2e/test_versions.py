@@ -29,7 +29,9 @@ def as_before(cluster: Alnair) -> Iterator[None]:
 
 
 def test_the_oldest_ansible_on_the_oldest_python_deploys() -> None:
-    done = subprocess.run([sys.executable, "-m", "nox", "--session", "deploy"], cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", "--session", "deploy"], cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-5000:]
 
 

@@ -96,7 +96,7 @@ def test_a_rollback_makes_way_for_what_the_cut_off_revision_does_not_list() -> N
 
         def secrets(self) -> dict[int, Any]:
             def packed(objects: list[dict[str, Any]]) -> Any:
-                text = base64.b64encode(gzip.compress(json.dumps({"manifest": yaml.safe_dump_all(objects)}).encode()))
+                text = base64.b64encode(gzip.compress(json.dumps({"manifest": yaml.safe_dump_all(objects), "chart": {}}).encode()))
                 return SimpleNamespace(data={"release": base64.b64encode(text)})
 
             return {9: packed(three), 10: packed(one)}

@@ -54,7 +54,20 @@ def account(_host: str, _command: str, _hosts: int, _masters: int) -> list[str]:
     """Return what the probe of alluxio_user prints."""
     users = ["root:x:0:0:root:/root:/bin/bash", *(f"daemon{number}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin" for number in range(1, 30))]
     groups = ["root:x:0:", *(f"daemon{number}:x:{number}:" for number in range(1, 50))]
-    return ["# user", *users, f"{USER}:x:1000:1000::{HOME}:/bin/bash", "# group", *groups, f"{USER}:x:1000:", "# member", USER, "# writable", "/etc", "# home", HOME]
+    return [
+        "# user",
+        *users,
+        f"{USER}:x:1000:1000::{HOME}:/bin/bash",
+        "# group",
+        *groups,
+        f"{USER}:x:1000:",
+        "# member",
+        USER,
+        "# writable",
+        "/etc",
+        "# home",
+        HOME,
+    ]
 
 
 def ssh(host: str, command: str, hosts: int, masters: int) -> list[str]:
@@ -73,7 +86,10 @@ def ssh(host: str, command: str, hosts: int, masters: int) -> list[str]:
 def directories(_host: str, _command: str, _hosts: int, _masters: int) -> list[str]:
     """Return what the probe of journal_directories prints."""
     paths = {"": "41e8", "/datasets": "41e8", "/alluxio-journal": "41c0", "/domain-socket": "41f8"}
-    return [*(f"path {mode} 1000 1000 ? /mnt/fuse{path}" for path, mode in paths.items()), *["system ext4 rw,relatime 4000000 3000000 50000000 90000000 /"] * len(paths)]
+    return [
+        *(f"path {mode} 1000 1000 ? /mnt/fuse{path}" for path, mode in paths.items()),
+        *["system ext4 rw,relatime 4000000 3000000 50000000 90000000 /"] * len(paths),
+    ]
 
 
 # A word that only this probe's script has, its name in the log, and its answer. It is looked for in the command and in what is piped to it.
