@@ -168,7 +168,7 @@ def pod_of(core: Any, name: str, role: str) -> str:
 
 def test_alluxios_own_tests_pass(installed: Any, helm: Callable[..., str], execute: Callable[..., str]) -> None:
     with installed("plain") as name:
-        assert "Succeeded" in helm("test", name, "--namespace", name, "--timeout", "5m", "--logs")
+        assert "Succeeded" in helm("test", name, "--namespace", name, "--timeout", "5m")
         assert "run-tests" not in execute(f"{name}-master-0", "alluxio fs ls /", "alluxio-master", name)
 
 
