@@ -25,7 +25,9 @@ def patch_template(item: Object) -> Patch:
     wanted = {name: own[name] for name in names}
     if wanted:
         wanted[COPIED] = json.dumps(wanted, sort_keys=True)
-    gone = [name for name in (*copies, COPIED) if name in there and name not in wanted]
+    # A Job has them from its CronJob, and is not where the annotation was.
+    owned = any(reference.get("controller") for reference in item["metadata"].get("ownerReferences") or [])
+    gone = [name for name in (*copies, COPIED) if name in there and name not in wanted and not owned]
     changed = {name: value for name, value in wanted.items() if there.get(name) != value}
     if not template or not (changed or gone):
         return []

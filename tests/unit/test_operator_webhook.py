@@ -377,6 +377,16 @@ def test_what_was_written_in_the_place_of_a_copy_with_the_same_word_stays(kind: 
         assert templated(workload({"kubectl.kubernetes.io/last-applied-configuration": nothing}, noted(cache="yes"), kind)) == {}
 
 
+def test_a_job_keeps_what_its_cron_job_has_copied() -> None:
+    job = workload(None, noted(cache="yes"), "Job")
+    job["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "c", "controller": True}]
+    assert templated(job) == noted(cache="yes")
+    # What stands at the Job's own template in the CronJob.
+    job = workload({"cacheDataset": "yes"}, {"x": "y"}, "Job")
+    job["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "c", "controller": True}]
+    assert templated(job) == {**noted(cache="yes"), "x": "y"}
+
+
 def test_what_never_was_a_copy_is_left_alone() -> None:
     note = json.dumps({"mine": "1"})
     assert templated(workload({}, {"mine": "1", COPIED: note})) == {"mine": "1"}
