@@ -42,8 +42,6 @@ REMEDIES = [
     (r"fuse\.mountPath", "the path of the mount is alluxio_chart_fuse_mount_point"),
     (r"master\.replicas", "there is a master per host of the inventory's group alluxio_masters; in the chart it is master.count"),
 ]
-# How the bundled chart's schema says of a key of the public chart that it has no use for it.
-IDLE = "Accepted, and without effect: "
 MANIFEST = ("apiVersion", "kind", "metadata", "data")
 
 
@@ -78,10 +76,10 @@ class Keys:
         self.read = {match[1:] for match in re.findall(r"\.Values((?:\.\w+)+)", templates)}
 
     def unknown(self, values: Mapping[str, Any]) -> list[str]:
-        """Return the dotted paths of values that the chart does not know, or takes without making use of them."""
-        return [path for path, _why in self._unknown(values, self.defaults, self.schema, "")]
+        """Return the dotted paths of values that the chart does not know."""
+        return list(self._unknown(values, self.defaults, self.schema, ""))
 
-    def _unknown(self, values: Mapping[str, Any], defaults: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    def _unknown(self, values: Mapping[str, Any], defaults: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
         schema = resolved(schema, self.schema)
         properties = schema.get("properties") or {}
         known = defaults if isinstance(defaults, Mapping) else {}
@@ -92,14 +90,11 @@ class Keys:
             return
         for key, value in values.items():
             path = f"{prefix}.{key}" if prefix else str(key)
-            said = str((properties.get(key) or {}).get("description", ""))
-            if key not in known and said.startswith(IDLE):
-                yield path, said.removeprefix(IDLE).rstrip(".")
-            elif key in known or key in properties:
+            if key in known or key in properties:
                 if isinstance(value, Mapping):
                     yield from self._unknown(value, known.get(key), properties.get(key) or {}, path)
             elif not any(f"{name}.".startswith(f"{path}.") for name in self.read):
-                yield from ((leaf, "") for leaf in leaves(value, path))
+                yield from leaves(value, path)
 
     def nearest(self, path: str) -> str | None:
         """Return the known key that a mistyped one is most like."""
@@ -121,10 +116,10 @@ class Keys:
                 "alluxio_chart_properties, or under properties in a values file"
             )
             values = {key: value for key, value in values.items() if key not in MANIFEST}
-        for path, why in self._unknown(values, self.defaults, self.schema, ""):
-            remedy = next((text for pattern, text in REMEDIES if re.fullmatch(pattern, path)), why)
+        for path in self.unknown(values):
+            remedy = next((text for pattern, text in REMEDIES if re.fullmatch(pattern, path)), None)
             if not remedy:
                 near = self.nearest(path)
                 remedy = f"did you mean {near}?" if near else "leave it out, or correct its name"
-            sentences.append(f"the chart {'has no use for' if why else 'does not know'} {path}, which changes nothing: {remedy}")
+            sentences.append(f"the chart does not know {path}, which changes nothing: {remedy}")
         return sentences

@@ -149,8 +149,6 @@ def test_the_ramdisk_has_the_size_of_the_tier_in_memory() -> None:
     quota = {"tieredstore": {"levels": [{**TIERS[0], "quota": "768Mi"}]}, "worker": {"resources": {"requests": {"memory": "2Gi"}}}}
     worker = options(render(quota), "ALLUXIO_WORKER_JAVA_OPTS")
     assert worker["alluxio.worker.ramdisk.size"] == worker["alluxio.worker.tieredstore.level0.dirs.quota"] == "768MB"
-    both = {**TIERS[0], "mediumtype": "SSD, MEM", "path": "/ssd,/dev/shm", "quota": "2Gi,1Gi"}
-    assert options(render({"tieredstore": {"levels": [both]}}), "ALLUXIO_WORKER_JAVA_OPTS")["alluxio.worker.ramdisk.size"] == "1GB"
 
 
 ALLUXIO_UNITS = {"": 1, "B": 1, "K": 2**10, "KB": 2**10, "M": 2**20, "MB": 2**20, "G": 2**30, "GB": 2**30, "T": 2**40, "TB": 2**40}
@@ -267,17 +265,6 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
         assert {"name": "alluxio-domain", "hostPath": {"path": "/tmp/alluxio-domain", "type": "Directory"}} in pod["volumes"]
         for item in pod["containers"]:
             assert {"name": "alluxio-domain", "mountPath": "/opt/domain"} in item["volumeMounts"]
-
-
-def test_without_the_socket_readers_see_the_tiers_that_lie_on_the_node_or_do_without() -> None:
-    local: dict[str, Any] = {"fuse": {"enabled": True}, "shortCircuit": {"policy": "local", "volumeType": "persistentVolumeClaim"}}
-    for tiers, shared in (([{**TIERS[0], "type": "hostPath"}, TIERS[1]], True), ([TIERS[0], TIERS[1]], False)):
-        manifests = render({**local, "tieredstore": {"levels": [{**tier, "level": index} for index, tier in enumerate(tiers)]}})
-        assert "domain" not in "".join(options(manifests, "ALLUXIO_WORKER_JAVA_OPTS"))
-        assert not [item for item in manifests if item["kind"] == "PersistentVolumeClaim" and "domain" in item["metadata"]["name"]]
-        assert options(manifests, "ALLUXIO_JAVA_OPTS").get("alluxio.user.short.circuit.enabled") == (None if shared else "false")
-        places = {mount["mountPath"] for mount in container(manifests, "DaemonSet", "alluxio-fuse", "alluxio-fuse")["volumeMounts"]}
-        assert (places >= {"/dev/shm", "/ssd0", "/ssd1"}) is shared and "/opt/domain" not in places
 
 
 def test_fuse_in_the_worker_works_without_further_values() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import differing, merged
 
-HOME = Path(__file__).parents[2]
 DEFAULTS: dict[str, Any] = {
     "properties": {"one": "default"},
     "nodeSelector": {},
@@ -91,13 +87,3 @@ def test_a_schema_knows_more_than_the_defaults() -> None:
     keys = Keys(DEFAULTS, schema)
     assert keys.unknown({"worker": {"ports": {"rpc": 1}}, "hooks": {"any": "x"}}) == []
     assert keys.unknown({"worker": {"ports": {"rcp": 1}}}) == ["worker.ports.rcp"]
-
-
-def test_what_the_bundled_chart_takes_and_makes_no_use_of_is_named() -> None:
-    chart = HOME / "charts" / "alluxio"
-    keys = Keys(yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8")), json.loads((chart / "values.schema.json").read_text(encoding="utf-8")))
-    given = {"master": {"replicas": 3}, "fuse": {"args": ["fuse"], "imageTag": "x", "mountPath": "/mnt", "clientEnabled": True, "user": 0}, "global": {}}
-    said = keys.remarks({"fuse": given["fuse"], "master": given["master"]})
-    assert len(said) == 6
-    assert "the chart has no use for master.replicas, which changes nothing: there is a master per host of the inventory's group alluxio_masters" in said[-1]
-    assert "the chart has no use for fuse.user, which changes nothing: FUSE is root, for nobody else may mount what other pods see" in said

@@ -43,7 +43,7 @@
 {{- $_ := set $p "alluxio.job.master.rpc.port" $v.jobMaster.ports.rpc -}}
 {{- $_ := set $p "alluxio.job.master.web.port" $v.jobMaster.ports.web -}}
 {{- $_ := set $p "alluxio.job.master.embedded.journal.port" $v.jobMaster.ports.embedded -}}
-{{- if not (or (include "alluxio.domainSocket" .) (include "alluxio.sharesTiers" .)) -}}{{- $_ := set $p "alluxio.user.short.circuit.enabled" false -}}{{- end -}}
+{{- if not $v.shortCircuit.enabled -}}{{- $_ := set $p "alluxio.user.short.circuit.enabled" false -}}{{- end -}}
 {{- if $v.metrics.enabled -}}{{- $_ := set $p "alluxio.metrics.conf.file" "/config/metrics/metrics.properties" -}}{{- end -}}
 {{- include "alluxio.options" (list $v.properties $p $v.jvmOptions) -}}
 {{- end -}}
@@ -86,9 +86,9 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $v := .Values -}}
 {{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.worker.rpc.port" $v.worker.ports.rpc "alluxio.worker.web.port" $v.worker.ports.web -}}
 {{- if not $v.worker.hostNetwork -}}{{- $_ := set $p "alluxio.worker.container.hostname" "${ALLUXIO_WORKER_CONTAINER_HOSTNAME}" -}}{{- end -}}
-{{- if include "alluxio.domainSocket" . -}}
+{{- if $v.shortCircuit.enabled -}}
 {{- $_ := set $p "alluxio.worker.data.server.domain.socket.address" "/opt/domain" -}}
-{{- $_ := set $p "alluxio.worker.data.server.domain.socket.as.uuid" true -}}
+{{- $_ := set $p "alluxio.worker.data.server.domain.socket.as.uuid" (eq $v.shortCircuit.policy "uuid") -}}
 {{- end -}}
 {{- $_ := set $p "alluxio.worker.tieredstore.levels" (len $v.tieredstore.levels) -}}
 {{- range $v.tieredstore.levels -}}
@@ -102,9 +102,7 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
 {{- /* Alluxio has marks of its own for a level that names none. */ -}}
 {{- range $mark, $ratio := pick . "high" "low" -}}{{- $_ := set $p (printf "%s.watermark.%s.ratio" $prefix $mark) $ratio -}}{{- end -}}
-{{- range $i, $medium := splitList "," (nospace .mediumtype) -}}
-{{- if eq $medium "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (index $quotas (min $i (sub (len $quotas) 1) | int)) -}}{{- end -}}
-{{- end -}}
+{{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
 {{- end -}}
 {{- /* What the container's own script counts on. */ -}}
 {{- $own := dict -}}

@@ -7,15 +7,12 @@
 {{- printf "%.0f" (mulf $number (get $factors $suffix | default 1)) -}}
 {{- end -}}
 
-{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20. Argument: [options, -Xmx or the like, another word for it]. */}}
+{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20. Argument: [options, -Xmx or the like]. */}}
 {{- define "alluxio.javaBytes" -}}
 {{- $found := "0" -}}
-{{- $starts := rest . -}}
-{{- /* One item may hold several options. */ -}}
-{{- range $option := regexSplit "\\s+" (join " " (index . 0)) -1 -}}
-{{- range $start := $starts -}}
-{{- if hasPrefix $start $option -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix $start $option)) -}}{{- end -}}
-{{- end -}}
+{{- $start := index . 1 -}}
+{{- range index . 0 -}}
+{{- if hasPrefix $start . -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix $start .)) -}}{{- end -}}
 {{- end -}}
 {{- $found -}}
 {{- end -}}
@@ -26,7 +23,7 @@
 {{- $limit := ((($part.resources).limits).memory) -}}
 {{- if $limit -}}
 {{- $options := concat ((index . 0).Values.jvmOptions | default list) ($part.jvmOptions | default list) -}}
-{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx" "-XX:MaxHeapSize=") | float64 -}}
+{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx") | float64 -}}
 {{- $direct := include "alluxio.javaBytes" (list $options "-XX:MaxDirectMemorySize=") | float64 -}}
 {{- $need := addf $heap $direct (index . 2) -}}
 {{- if ge $need (include "alluxio.bytes" $limit | float64) -}}
@@ -35,63 +32,8 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Fails where a part asks for more than its limit, which Kubernetes refuses only when its pods are made. Argument: [root, part]. */}}
-{{- define "alluxio.validateRequests" -}}
-{{- $r := (get (index . 0).Values (index . 1)).resources | default dict -}}
-{{- range $what := tuple "cpu" "memory" -}}
-{{- $asked := get ($r.requests | default dict) $what | toString -}}
-{{- $limit := get ($r.limits | default dict) $what | toString -}}
-{{- if and $asked $limit -}}
-{{- $size := ternary "alluxio.cores" "alluxio.bytes" (eq $what "cpu") -}}
-{{- if gt (include $size $asked | float64) (include $size $limit | float64) -}}
-{{- fail (printf "%s.resources.requests.%s is %s, above its limit of %s, which Kubernetes refuses. Lower the request or raise the limit." (index $ 1) $what $asked $limit) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- define "alluxio.cores" -}}
-{{- if hasSuffix "m" . -}}{{- divf (trimSuffix "m" . | float64) 1000 -}}{{- else -}}{{- . -}}{{- end -}}
-{{- end -}}
-
-{{/* Fails where processes of one pod would take the same port. Argument: [root, part, another part]. */}}
-{{- define "alluxio.validatePorts" -}}
-{{- $taken := dict -}}
-{{- $values := (index . 0).Values -}}
-{{- range $part := rest . -}}
-{{- range $name, $port := (get $values $part).ports -}}
-{{- $where := printf "%s.ports.%s" $part $name -}}
-{{- if hasKey $taken (toString $port) -}}
-{{- fail (printf "%s and %s are both %v, and their processes are in one pod. Give each a port of its own." (get $taken (toString $port)) $where $port) -}}
-{{- end -}}
-{{- $_ := set $taken (toString $port) $where -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* Fails where tiers cannot be what Alluxio takes. */}}
-{{- define "alluxio.validateTiers" -}}
-{{- range $i, $level := .Values.tieredstore.levels -}}
-{{- if ne (int .level) $i -}}
-{{- fail (printf "tieredstore.levels: the level at place %d has level %v: levels are counted from 0, in their order. Set it to %d." $i .level $i) -}}
-{{- end -}}
-{{- if and (hasKey . "high") (hasKey . "low") (le (float64 .high) (float64 .low)) -}}
-{{- fail (printf "tieredstore.levels: level %v is freed from %v on, down to %v, which is not less. Set low below high." .level .high .low) -}}
-{{- end -}}
-{{- range splitList "," (toString .quota) -}}
-{{- if le (include "alluxio.bytes" (trim .) | float64) 0.0 -}}
-{{- fail (printf "tieredstore.levels: level %v has a quota of %s, which holds nothing. Set a size such as 1Gi, or leave the level out." $level.level .) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
 {{- define "alluxio.validate" -}}
 {{- $v := .Values -}}
-{{- include "alluxio.validateTiers" . -}}
-{{- include "alluxio.validatePorts" (list . "master" "jobMaster") -}}
-{{- include "alluxio.validatePorts" (list . "worker" "jobWorker") -}}
-{{- range $part := tuple "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}{{- include "alluxio.validateRequests" (list $ $part) -}}{{- end -}}
 {{- $count := int $v.master.count -}}
 {{- if eq (mod $count 2) 0 -}}
 {{- fail (printf "master.count is %d, which is no better than %d: a quorum needs a majority, so it is lost with one master less. Use 1, 3 or 5." $count (sub $count 1)) -}}

@@ -23,32 +23,16 @@
 {{- end }}
 {{- end -}}
 
-{{- define "alluxio.tierMounts" -}}
+{{- define "alluxio.workerMounts" -}}
+{{- if .Values.shortCircuit.enabled }}
+- {name: alluxio-domain, mountPath: /opt/domain}
+{{- end }}
+{{- include "alluxio.sharedMounts" (list . "worker") }}
 {{- range $level := .Values.tieredstore.levels }}
 {{- range $i, $path := splitList "," $level.path }}
 - {name: tier-{{ $level.level }}-{{ $i }}, mountPath: {{ trim $path }}}
 {{- end }}
 {{- end }}
-{{- end -}}
-
-{{/* Whether readers speak to the worker of their node by a socket. */}}
-{{- define "alluxio.domainSocket" -}}
-{{- if and .Values.shortCircuit.enabled (eq .Values.shortCircuit.policy "uuid") -}}true{{- end -}}
-{{- end -}}
-
-{{/* Whether readers open the blocks of their node's worker themselves: only folders of the node can be there for two pods. */}}
-{{- define "alluxio.sharesTiers" -}}
-{{- $types := list -}}
-{{- range .Values.tieredstore.levels -}}{{- $types = concat $types (splitList "," (nospace .type)) -}}{{- end -}}
-{{- if and .Values.shortCircuit.enabled (eq .Values.shortCircuit.policy "local") (eq (uniq $types | join ",") "hostPath") -}}true{{- end -}}
-{{- end -}}
-
-{{- define "alluxio.workerMounts" -}}
-{{- if include "alluxio.domainSocket" . }}
-- {name: alluxio-domain, mountPath: /opt/domain}
-{{- end }}
-{{- include "alluxio.sharedMounts" (list . "worker") }}
-{{- include "alluxio.tierMounts" . }}
 {{- end -}}
 
 {{- define "alluxio.fuseVolumes" -}}
