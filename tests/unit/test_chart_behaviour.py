@@ -267,6 +267,27 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
             assert {"name": "alluxio-domain", "mountPath": "/opt/domain"} in item["volumeMounts"]
 
 
+def test_without_a_socket_fuse_opens_the_files_of_the_tiers() -> None:
+    socket = "alluxio.worker.data.server.domain.socket"
+    worker = options(render(), "ALLUXIO_WORKER_JAVA_OPTS")
+    assert (worker[f"{socket}.address"], worker[f"{socket}.as.uuid"]) == ("/opt/domain", "true")
+    manifests = render(MATRIX["open-tiers"])
+    # Told /opt/domain, a worker would bind its socket to the directory itself.
+    assert socket not in json.dumps(manifests)
+    assert "alluxio-domain" not in json.dumps(manifests)
+    pods = {kind: find(manifests, "DaemonSet", f"alluxio-{kind}")["spec"]["template"]["spec"] for kind in ("worker", "fuse", "proxy")}
+    mounts = {kind: {item["mountPath"]: item["name"] for item in pod["containers"][0]["volumeMounts"]} for kind, pod in pods.items() if kind != "proxy"}
+    for path in ("/dev/shm", "/ssd1", "/hdd"):
+        (here, there) = ([item for item in pods[kind]["volumes"] if item["name"] == mounts[kind][path]] for kind in ("worker", "fuse"))
+        assert here == there
+    # It is in the node's folder that FUSE has for its mount.
+    assert "/mnt/ssd0" in mounts["worker"]
+    assert "/mnt/ssd0" not in mounts["fuse"]
+    assert mounts["fuse"]["/mnt"] == "alluxio-fuse-mount"
+    assert options(manifests, "ALLUXIO_PROXY_JAVA_OPTS")["alluxio.user.short.circuit.enabled"] == "false"
+    assert "alluxio.user.short.circuit.enabled" not in options(manifests, "ALLUXIO_JAVA_OPTS") | options(manifests, "ALLUXIO_FUSE_JAVA_OPTS")
+
+
 def test_fuse_in_the_worker_works_without_further_values() -> None:
     manifests = render(MATRIX["worker-fuse"])
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")

@@ -44,6 +44,14 @@ CREDENTIALS = (
         ({"jobMaster": {"resources": {"limits": {"memory": "512Mi"}}}, "jvmOptions": ["-Xmx600m"]}, "jobMaster.resources.limits.memory is 512Mi"),
         ({"fuse": {"enabled": True, "resources": {"limits": {"memory": "2Gi"}}}}, "fuse.resources.limits.memory is 2Gi"),
         ({"proxy": {"enabled": True, "jvmOptions": ["-Xmx4096m"]}}, "proxy.resources.limits.memory is 4Gi"),
+        (
+            {"shortCircuit": {"policy": "local"}, "fuse": {"enabled": True}},
+            "has /dev/shm of level 0 in an emptyDir, which only the worker's pod sees. Set the level's type to hostPath, or shortCircuit.policy to uuid.",
+        ),
+        (
+            {**tier(type="persistentVolumeClaim", name="ssd", path="/mnt/ssd"), "shortCircuit": {"policy": "local"}, "fuse": {"enabled": True}},
+            "has the claim of level 0 at /mnt/ssd, in the folder of fuse.mountPoint",
+        ),
         ({"fuse": {"enabled": True}, "worker": {"fuseEnabled": True}}, "two processes would mount the same path"),
         ({"fuse": {"enabled": True, "mountPoint": "/alluxio"}}, "Use a path like /mnt/alluxio-fuse."),
         ({"fuse": {"mountPoint": "mnt/fuse"}}, "fuse/mountPoint"),

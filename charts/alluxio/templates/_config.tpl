@@ -86,9 +86,9 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $v := .Values -}}
 {{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.worker.rpc.port" $v.worker.ports.rpc "alluxio.worker.web.port" $v.worker.ports.web -}}
 {{- if not $v.worker.hostNetwork -}}{{- $_ := set $p "alluxio.worker.container.hostname" "${ALLUXIO_WORKER_CONTAINER_HOSTNAME}" -}}{{- end -}}
-{{- if $v.shortCircuit.enabled -}}
+{{- if include "alluxio.domainSocket" . -}}
 {{- $_ := set $p "alluxio.worker.data.server.domain.socket.address" "/opt/domain" -}}
-{{- $_ := set $p "alluxio.worker.data.server.domain.socket.as.uuid" (eq $v.shortCircuit.policy "uuid") -}}
+{{- $_ := set $p "alluxio.worker.data.server.domain.socket.as.uuid" true -}}
 {{- end -}}
 {{- $_ := set $p "alluxio.worker.tieredstore.levels" (len $v.tieredstore.levels) -}}
 {{- range $v.tieredstore.levels -}}
@@ -134,6 +134,8 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 
 {{- define "alluxio.options.proxy" -}}
 {{- $p := dict "alluxio.proxy.web.port" .Values.proxy.ports.web -}}
+{{- /* It has none of the tiers' volumes, and in the host's network it would take the node's worker for one whose files it can open. */ -}}
+{{- if include "alluxio.openTiers" . -}}{{- $_ := set $p "alluxio.user.short.circuit.enabled" false -}}{{- end -}}
 {{- include "alluxio.options" (list .Values.proxy.properties $p .Values.proxy.jvmOptions) -}}
 {{- end -}}
 

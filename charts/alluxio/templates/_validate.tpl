@@ -58,6 +58,7 @@
 {{- fail (printf "tieredstore.levels: level %v is of type persistentVolumeClaim but has no name. Name the claim that it lies on." .level) -}}
 {{- end -}}
 {{- end -}}
+{{- include "alluxio.validateOpenTiers" . -}}
 {{- $state := 0.0 -}}
 {{- range list $v.journal (ternary $v.metastore dict (not (empty ($v.metastore).mountPath))) -}}
 {{- if and (eq (toString .volumeType) "emptyDir") (eq (toString .medium) "Memory") .size -}}{{- $state = addf $state (include "alluxio.bytes" .size | float64) -}}{{- end -}}
