@@ -40,6 +40,11 @@ CREDENTIALS = (
             {"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}},
             "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB",
         ),
+        *(
+            ({"fuse": {"enabled": True, "jvmOptions": options}}, "fuse.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take")
+            for options in (["-Xmx3g -XX:MaxDirectMemorySize=1g"], [" -Xmx9g"], ["-XX:MaxHeapSize=9g"], ["-Xmx1g", "-XX:MaxHeapSize=9g"], ["-ea\t-Xmx9g"])
+        ),
+        ({"jvmOptions": ["-ea\t-Ds3a.secretKey=hush"]}, "s3a.secretKey in properties or jvmOptions would"),
         ({"master": {"jvmOptions": ["-Xmx8g"]}}, "master.resources.limits.memory is 8Gi"),
         ({"jobMaster": {"resources": {"limits": {"memory": "512Mi"}}}, "jvmOptions": ["-Xmx600m"]}, "jobMaster.resources.limits.memory is 512Mi"),
         ({"fuse": {"enabled": True, "resources": {"limits": {"memory": "2Gi"}}}}, "fuse.resources.limits.memory is 2Gi"),
@@ -108,6 +113,7 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
         *({"journal": {"volumeType": kind, "medium": medium, "size": "80Gi"}} for kind, medium in (("emptyDir", ""), ("persistentVolumeClaim", "Memory"))),
         tier(quota="3900Mi"),
         {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
+        {"worker": {"jvmOptions": ["-Xmx9g -XX:MaxHeapSize=1g"]}},
         {
             "properties": {
                 "alluxio.security.authentication.type": "SIMPLE",

@@ -7,12 +7,22 @@
 {{- printf "%.0f" (mulf $number (get $factors $suffix | default 1)) -}}
 {{- end -}}
 
-{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20. Argument: [options, -Xmx or the like]. */}}
+{{/* The words of a part's Java options as the ConfigMap has them: an item of a list may hold several. Argument: [root, part, ...]. */}}
+{{- define "alluxio.optionWords" -}}
+{{- $root := index . 0 -}}
+{{- $words := list -}}
+{{- range rest . -}}{{- $words = concat $words (regexSplit "\\s+" (include (printf "alluxio.options.%s" .) $root | trim) -1) -}}{{- end -}}
+{{- $words | toJson -}}
+{{- end -}}
+
+{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20, of several the last one holds. Argument: [words, how they begin...]. */}}
 {{- define "alluxio.javaBytes" -}}
 {{- $found := "0" -}}
-{{- $start := index . 1 -}}
-{{- range index . 0 -}}
-{{- if hasPrefix $start . -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix $start .)) -}}{{- end -}}
+{{- $starts := rest . -}}
+{{- range $word := index . 0 -}}
+{{- range $starts -}}
+{{- if hasPrefix . $word -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix . $word)) -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $found -}}
 {{- end -}}
@@ -22,8 +32,8 @@
 {{- $part := get (index . 0).Values (index . 1) -}}
 {{- $limit := ((($part.resources).limits).memory) -}}
 {{- if $limit -}}
-{{- $options := concat ((index . 0).Values.jvmOptions | default list) ($part.jvmOptions | default list) -}}
-{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx") | float64 -}}
+{{- $options := include "alluxio.optionWords" (list (index . 0) "common" (index . 1)) | fromJsonArray -}}
+{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx" "-XX:MaxHeapSize=") | float64 -}}
 {{- $direct := include "alluxio.javaBytes" (list $options "-XX:MaxDirectMemorySize=") | float64 -}}
 {{- $need := addf $heap $direct (index . 2) -}}
 {{- if ge $need (include "alluxio.bytes" $limit | float64) -}}
@@ -81,7 +91,7 @@
 {{- end -}}
 {{- range $part := tuple "common" "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}
 {{- /* As the ConfigMap has them, whether they come from properties or from jvmOptions. */ -}}
-{{- range $option := splitList " " (include (printf "alluxio.options.%s" $part) $) -}}
+{{- range $option := include "alluxio.optionWords" (list $ $part) | fromJsonArray -}}
 {{- $key := regexFind "^-D[^=]+" $option | trimPrefix "-D" -}}
 {{- if regexMatch "(?i)((access|secret)[._]?key(id|secret)?|secret\\.id|client\\.secret(\\..*)?|secretaccesskey|password|auth\\.key|oauth2\\.credential|account\\.key\\..*)$" $key -}}
 {{- $where := ternary "properties or jvmOptions" (printf "%s.properties or %s.jvmOptions" $part $part) (eq $part "common") -}}
