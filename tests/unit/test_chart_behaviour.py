@@ -361,9 +361,11 @@ def without_effect(schema: dict[str, Any], path: str = "") -> set[str]:
 
 def test_the_readme_tells_of_each_key_that_is_taken_and_changes_nothing() -> None:
     rows = re.findall(r"(?m)^\| ([^`|]+) \| not there \|", (CHART / "README.md").read_text())
-    idle = without_effect(json.loads((CHART / "values.schema.json").read_text()))
+    known = keys(default_values())
+    # What is below a key of the first table is told of in its row.
+    idle = {path for path in without_effect(json.loads((CHART / "values.schema.json").read_text())) if not any(path.startswith(f"{key}.") for key in known)}
     assert idle <= set(", ".join(rows).split(", "))
-    assert not idle & keys(default_values())
+    assert not idle & known
 
 
 def test_the_schema_names_each_key_of_the_values() -> None:
