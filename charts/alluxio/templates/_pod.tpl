@@ -21,9 +21,9 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- if $part.hostNetwork }}
 hostNetwork: true
-dnsPolicy: {{ $part.dnsPolicy | replace "ClusterFirstWithHostNet" "ClusterFirst" | replace "ClusterFirst" "ClusterFirstWithHostNet" }}
+dnsPolicy: {{ $part.dnsPolicy | default "ClusterFirst" | replace "ClusterFirstWithHostNet" "ClusterFirst" | replace "ClusterFirst" "ClusterFirstWithHostNet" }}
 {{- else }}
-dnsPolicy: {{ $part.dnsPolicy | replace "ClusterFirstWithHostNet" "ClusterFirst" }}
+dnsPolicy: {{ $part.dnsPolicy | default "ClusterFirst" | replace "ClusterFirstWithHostNet" "ClusterFirst" }}
 {{- end }}
 {{- if $part.hostPID }}
 hostPID: true

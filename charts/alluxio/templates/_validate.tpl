@@ -1,9 +1,9 @@
 {{/* Bytes of a quantity such as 4Gi, 512Mi, 1G or Java's 1g, as a whole number. Helm writes large numbers as 1.07e+09. */}}
 {{- define "alluxio.bytes" -}}
 {{- $text := toString . -}}
-{{- $number := regexFind "^[0-9.]+(e[+][0-9]+)?" $text | float64 -}}
-{{- $suffix := regexReplaceAll "^[0-9.]+(e[+][0-9]+)?" $text "" | lower -}}
-{{- $factors := dict "" 1 "k" 1e3 "m" 1e6 "g" 1e9 "t" 1e12 "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 -}}
+{{- $number := regexFind "^[0-9.]+([eE][+]?[0-9]+)?" $text | float64 -}}
+{{- $suffix := regexReplaceAll "^[0-9.]+([eE][+]?[0-9]+)?" $text "" | lower -}}
+{{- $factors := dict "" 1 "k" 1e3 "m" 1e6 "g" 1e9 "t" 1e12 "p" 1e15 "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 "pi" 1125899906842624 -}}
 {{- printf "%.0f" (mulf $number (get $factors $suffix | default 1)) -}}
 {{- end -}}
 
@@ -79,6 +79,7 @@
 {{- include "alluxio.validateMemory" (list . "jobWorker" 0.0) -}}
 {{- if $v.fuse.enabled -}}{{- include "alluxio.validateMemory" (list . "fuse" 0.0) -}}{{- end -}}
 {{- if $v.proxy.enabled -}}{{- include "alluxio.validateMemory" (list . "proxy" 0.0) -}}{{- end -}}
+{{- include "alluxio.validateParts" . -}}
 {{- range $what, $instead := dict "csi" "pods use the FUSE mount by hostPath (fuse.enabled)" "logserver" "kubectl logs reads what the pods write" -}}
 {{- if ((get $v $what | default dict).enabled) -}}
 {{- fail (printf "%s.enabled is true, but this chart has none: set it to false; %s." $what $instead) -}}
