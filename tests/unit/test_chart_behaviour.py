@@ -151,6 +151,14 @@ def test_the_ramdisk_has_the_size_of_the_tier_in_memory() -> None:
     assert worker["alluxio.worker.ramdisk.size"] == worker["alluxio.worker.tieredstore.level0.dirs.quota"] == "768MB"
 
 
+@pytest.mark.parametrize(("media", "quota", "size"), [
+    ("MEM,SSD", "256Mi,2Gi", "256MB"), ("SSD, MEM", "2Gi, 256Mi", "256MB"), ("SSD,MEM", "256Mi", "256MB"), ("MEM,MEM", "1Mi,2Mi", "1MB"), ("SSD,HDD", "1Gi", None),
+])  # fmt: skip
+def test_the_ramdisk_has_the_size_of_the_part_of_a_level_that_is_in_memory(media: str, quota: str, size: str | None) -> None:
+    level = {**TIERS[0], "alias": media, "mediumtype": media, "path": "/a,/b", "quota": quota}
+    assert options(render({"tieredstore": {"levels": [level]}}), "ALLUXIO_WORKER_JAVA_OPTS").get("alluxio.worker.ramdisk.size") == size
+
+
 ALLUXIO_UNITS = {"": 1, "B": 1, "K": 2**10, "KB": 2**10, "M": 2**20, "MB": 2**20, "G": 2**30, "GB": 2**30, "T": 2**40, "TB": 2**40}
 KUBERNETES_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 

@@ -102,7 +102,12 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
 {{- /* Alluxio has marks of its own for a level that names none. */ -}}
 {{- range $mark, $ratio := pick . "high" "low" -}}{{- $_ := set $p (printf "%s.watermark.%s.ratio" $prefix $mark) $ratio -}}{{- end -}}
-{{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
+{{- /* The quota of the part that is in memory; where a list is too short its last word stands for the rest. */ -}}
+{{- range $i, $medium := splitList "," (nospace .mediumtype) -}}
+{{- if and (eq $medium "MEM") (not (hasKey $p "alluxio.worker.ramdisk.size")) -}}
+{{- $_ := set $p "alluxio.worker.ramdisk.size" (index $quotas (min $i (sub (len $quotas) 1) | int)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- /* What the container's own script counts on. */ -}}
 {{- $own := dict -}}
