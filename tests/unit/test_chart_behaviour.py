@@ -309,6 +309,22 @@ def test_fuse_in_the_worker_works_without_further_values() -> None:
     assert {"name": "alluxio-fuse-mount", "mountPath": "/mnt", "mountPropagation": "Bidirectional"} in mounts
 
 
+def test_fuse_in_the_worker_is_told_what_fuse_is_told_but_has_the_workers_memory() -> None:
+    client = {"alluxio.user.x": "1", "alluxio.user.y": 2, "alluxio.user.metadata.cache.enabled": False, "alluxio.fuse.mount.point": "/elsewhere"}
+    fuse = {"properties": client, "jvmOptions": ["-Xmx7g", "-XX:MaxDirectMemorySize=7g"]}
+    values = {"worker": {"fuseEnabled": True, "properties": {"alluxio.user.y": 3}}, "fuse": fuse}
+    manifests = render(values)
+    worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
+    alone = options(render({"fuse": {"enabled": True}}), "ALLUXIO_FUSE_JAVA_OPTS")
+    del alone["alluxio.user.hostname"]
+    wanted = alone | {"alluxio.user.x": "1", "alluxio.user.y": "3", "alluxio.user.metadata.cache.enabled": "false", "alluxio.fuse.mount.point": "/run/alluxio-fuse"}
+    assert worker | wanted == worker
+    assert "7g" not in find(manifests, "ConfigMap", "alluxio-config")["data"]["ALLUXIO_WORKER_JAVA_OPTS"]
+    changes = {"fuse": {**fuse, "properties": {**client, "alluxio.user.x": "2"}}}
+    assert changed(values, {**values, **changes}) == {"worker"}
+    assert not {"alluxio.user.x", *alone} & set(options(render({"fuse": fuse}), "ALLUXIO_WORKER_JAVA_OPTS"))
+
+
 def test_pods_restart_one_at_a_time() -> None:
     for manifest in render(EVERY):
         if manifest["kind"] == "DaemonSet":

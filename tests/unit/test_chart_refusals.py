@@ -115,6 +115,7 @@ CREDENTIALS = (
         ({"master": {"properties": {"aws.secretKey": "hush"}}}, "aws.secretKey in master.properties or master.jvmOptions would stand in a ConfigMap"),
         ({"jvmOptions": ["-Xmx1g", "-Ds3a.secretKey=hush"]}, "s3a.secretKey in properties or jvmOptions would"),
         ({"fuse": {"jvmOptions": ["-Xmx1g -Ds3a.accessKeyId=hush"]}}, "s3a.accessKeyId in fuse.properties or fuse.jvmOptions would"),
+        ({"worker": {"fuseEnabled": True}, "fuse": {"properties": {"aws.secretKey": "hush"}}}, "aws.secretKey in fuse.properties or fuse.jvmOptions would"),
         ({"worker": {"properties": {"alluxio.user.x": "1 -Daws.secretKey=hush"}}}, "aws.secretKey in worker.properties or worker.jvmOptions would"),
         ({"properties": {"fs.azure.account.oauth2.client.secret": "hush"}}, "fs.azure.account.oauth2.client.secret in properties"),
         ({"properties": {"fs.azure.account.oauth2.client.secret.a.dfs.core.windows.net": "hush"}}, "client.secret.a.dfs.core.windows.net in properties"),

@@ -90,7 +90,7 @@
 {{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.PrometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
 {{- end -}}
-{{- range $part := tuple "common" "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}
+{{- range $part := tuple "common" "master" "jobMaster" "fuse" "worker" "jobWorker" "proxy" -}}
 {{- /* As the ConfigMap has them, whether they come from properties or from jvmOptions. */ -}}
 {{- range $option := include "alluxio.optionWords" (list $ $part) | fromJsonArray -}}
 {{- $key := regexFind "^-D[^=]+" $option | trimPrefix "-D" -}}
