@@ -56,8 +56,8 @@ def misplaced(layers: Iterable[Mapping[str, Any]], mount_point: str, socket: str
     key = "mountPath" if "mountPath" in known and "mountPoint" not in known else "mountPoint"
     places = [(f"fuse.{key}", part(values, "fuse").get(key) if mounts_cache(layers) else None, "alluxio_chart_fuse_mount_point", mount_point)]
     domain = part(values, "shortCircuit")
-    # A claim's volume is a matter of persistent_volumes, which asks the values itself.
-    used = domain.get("enabled", True) and domain.get("volumeType") == "hostPath"
+    # A claim's volume is a matter of persistent_volumes, which asks the values itself; policy local reads without a socket.
+    used = domain.get("enabled", True) and domain.get("policy") != "local" and domain.get("volumeType") == "hostPath"
     variable = "alluxio_chart_domain_socket_path, or journal_directories_domain_socket, which it follows,"
     places.append(("shortCircuit.hostPath", domain.get("hostPath") if used else None, variable, socket))
     return [

@@ -12,7 +12,7 @@ from ansible_collections.alnair.alluxio.plugins.module_utils.values import quant
 # Which parts run on which nodes, and those that do so only when they are turned on.
 PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse", "proxy")}
 OPTIONAL = ("fuse", "proxy")
-HEAP = re.compile(r"-Xmx(\d+[kmgtKMGT]?)")
+HEAP = re.compile(r"-(?:Xmx|XX:MaxHeapSize=)(\d+[kmgtKMGT]?)")
 DIRECT = re.compile(r"-XX:MaxDirectMemorySize=(\d+[kmgtKMGT]?)")
 
 
@@ -66,10 +66,11 @@ class Wanted:
         """Return the bytes of heap and direct memory that a part's options of Java name."""
         options: list[str] = []
         for given in (self.values.get("jvmOptions"), self.part(part).get("jvmOptions")):
-            options += given.split() if isinstance(given, str) else given or []
+            # One item of a list may hold several options.
+            options += [word for item in ([given] if isinstance(given, str) else given or []) for word in str(item).split()]
         total = Decimal(0)
         for pattern in (HEAP, DIRECT):
-            found = [match[1] for option in options if (match := pattern.fullmatch(str(option)))]
+            found = [match[1] for option in options if (match := pattern.fullmatch(option))]
             # The JVM counts in powers of two; of several the last one holds.
             total += quantity(re.sub(r"[a-zA-Z]$", lambda letter: f"{letter[0].upper()}i", found[-1])) if found else 0
         return total

@@ -38,10 +38,13 @@ REMEDIES = [
     (r"alluxio\..*", "it is a property of Alluxio: put it in alluxio_chart_properties, or under properties in the values file"),
     (r"fuse\.clientEnabled", "FUSE is turned on by alluxio_chart_fuse, or fuse.enabled"),
     (r"fuse\.image(Tag|PullPolicy)?", "FUSE runs from the image of all parts: alluxio_chart_image and alluxio_chart_image_tag, or image and imageTag"),
+    (r"fuse\.global", "nothing ever read it: leave it out"),
     (r"fuse\.args", "options of the mount are fuse.mountOptions"),
     (r"fuse\.mountPath", "the path of the mount is alluxio_chart_fuse_mount_point"),
     (r"master\.replicas", "there is a master per host of the inventory's group alluxio_masters; in the chart it is master.count"),
 ]
+# How a schema begins to describe what a chart takes for the sake of others' values files, and never reads.
+IDLE = "Accepted, and without effect"
 MANIFEST = ("apiVersion", "kind", "metadata", "data")
 
 
@@ -77,24 +80,29 @@ class Keys:
 
     def unknown(self, values: Mapping[str, Any]) -> list[str]:
         """Return the dotted paths of values that the chart does not know."""
-        return list(self._unknown(values, self.defaults, self.schema, ""))
+        return [path for path, why in self._idle(values, self.defaults, self.schema, "") if why is None]
 
-    def _unknown(self, values: Mapping[str, Any], defaults: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    def _idle(self, values: Mapping[str, Any], defaults: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str | None]]:
+        """Yield the dotted paths of values that change nothing, each with the schema's word on it where the chart takes it all the same."""
         schema = resolved(schema, self.schema)
         properties = schema.get("properties") or {}
         known = defaults if isinstance(defaults, Mapping) else {}
-        if prefix and (not known and not properties or prefix.rpartition(".")[2] in FREE):
-            return
         # A schema that says nothing of further keys is no word on them, so only a yes counts; an empty schema is one.
-        if schema.get("additionalProperties", False) is not False or schema.get("patternProperties"):
-            return
+        more = schema.get("additionalProperties", False) is not False or bool(schema.get("patternProperties"))
+        free = more or bool(prefix) and (not known and not properties or prefix.rpartition(".")[2] in FREE)
         for key, value in values.items():
             path = f"{prefix}.{key}" if prefix else str(key)
-            if key in known or key in properties:
+            said = str(resolved(properties.get(key) or {}, self.schema).get("description", ""))
+            # What the chart's own values say is no mistake, and global is helm's.
+            if said.startswith(IDLE) and (key not in known or not isinstance(value, Mapping) and value != known[key]):
+                yield path, said.removeprefix(IDLE).lstrip(": ").rstrip(".")
+            elif free:
+                continue
+            elif key in known or key in properties:
                 if isinstance(value, Mapping):
-                    yield from self._unknown(value, known.get(key), properties.get(key) or {}, path)
+                    yield from self._idle(value, known.get(key), properties.get(key) or {}, path)
             elif not any(f"{name}.".startswith(f"{path}.") for name in self.read):
-                yield from leaves(value, path)
+                yield from ((leaf, None) for leaf in leaves(value, path))
 
     def nearest(self, path: str) -> str | None:
         """Return the known key that a mistyped one is most like."""
@@ -116,10 +124,10 @@ class Keys:
                 "alluxio_chart_properties, or under properties in a values file"
             )
             values = {key: value for key, value in values.items() if key not in MANIFEST}
-        for path in self.unknown(values):
-            remedy = next((text for pattern, text in REMEDIES if re.fullmatch(pattern, path)), None)
+        for path, why in self._idle(values, self.defaults, self.schema, ""):
+            remedy = next((text for pattern, text in REMEDIES if re.fullmatch(pattern, path)), why and f"{why}; leave it out")
             if not remedy:
                 near = self.nearest(path)
                 remedy = f"did you mean {near}?" if near else "leave it out, or correct its name"
-            sentences.append(f"the chart does not know {path}, which changes nothing: {remedy}")
+            sentences.append(f"the chart {'does not know' if why is None else 'takes'} {path}, which changes nothing: {remedy}")
         return sentences

@@ -141,7 +141,8 @@ def of_chart(volumes: list[Object], values: Object) -> list[Object]:
         if labels["role"] == "alluxio-master":
             if journal.get("volumeType", CLAIM) == CLAIM:
                 claim = volume["spec"]["claimRef"]["name"].replace(f"-{labels['release']}-master-", f"-{name}-master-")
-        elif socket.get("enabled", True) and socket.get("volumeType") == CLAIM:
+        # Policy local reads without a socket.
+        elif socket.get("enabled", True) and socket.get("policy") != "local" and socket.get("volumeType") == CLAIM:
             claim = socket.get("pvcName") or f"{name}-worker-domain-socket"
         if claim:
             found.append(merged([volume, {"spec": {"claimRef": {"name": claim}}}]))

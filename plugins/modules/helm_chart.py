@@ -10,7 +10,7 @@ description:
     default values.
   - The list of repositories of the user's own helm is neither read nor changed, so that a repository whose URL changes has nothing stale behind it.
   - Tarballs are kept by their digest. One whose digest is given is fetched once and never again.
-  - Keys of O(values) that the chart does not know are warned of, each with the key that does the job where there is one.
+  - Keys of O(values) that the chart does not know, or takes without effect, are warned of, each with the key that does the job where there is one.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:

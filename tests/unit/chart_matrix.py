@@ -34,6 +34,12 @@ MATRIX: dict[str, dict[str, Any]] = {
     "proxy": {"proxy": {"enabled": True}},
     "domain-claim": {"shortCircuit": {"volumeType": "persistentVolumeClaim"}, "fuse": {"enabled": True}},
     "local-domain": {"shortCircuit": {"policy": "local", "hostPath": "/srv/domain"}},
+    "open-tiers": {
+        "shortCircuit": {"policy": "local"},
+        "tieredstore": {"levels": [{**TIERS[0], "type": "hostPath"}, {**TIERS[1], "path": "/mnt/ssd0,/ssd1"}, TIERS[2]]},
+        "fuse": {"enabled": True},
+        "proxy": {"enabled": True},
+    },
     "no-short-circuit": {"shortCircuit": {"enabled": False}, "fuse": {"enabled": True}},
     "three-tiers": {"tieredstore": {"levels": TIERS}},
     "disk-only": {"tieredstore": {"levels": [{**TIERS[0], "alias": "SSD", "mediumtype": "SSD", "path": "/ssd", "quota": "5Gi"}]}},

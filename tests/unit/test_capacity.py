@@ -93,6 +93,8 @@ def test_a_limit_holds_heap_direct_memory_and_memory_tier() -> None:
     line = found({"jvmOptions": ["-Xmx1g"], "worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}})[0]
     assert line.startswith("the limit of 4096 MiB does not hold worker with its memory tier of 1024 MiB and heap and direct memory of 3072 MiB: raise")
     assert any("does not hold jobMaster" in line for line in found({"jobMaster": {"jvmOptions": "-Xmx9g"}}))
+    for several in (["-Xmx2g -XX:MaxDirectMemorySize=1g"], [" -Xmx1g", "-XX:MaxHeapSize=2g\t-XX:MaxDirectMemorySize=1g "]):
+        assert found({"worker": {"jvmOptions": several}})[0] == line
 
 
 def test_a_request_above_its_limit_is_named() -> None:

@@ -151,6 +151,14 @@ def test_the_ramdisk_has_the_size_of_the_tier_in_memory() -> None:
     assert worker["alluxio.worker.ramdisk.size"] == worker["alluxio.worker.tieredstore.level0.dirs.quota"] == "768MB"
 
 
+@pytest.mark.parametrize(("media", "quota", "size"), [
+    ("MEM,SSD", "256Mi,2Gi", "256MB"), ("SSD, MEM", "2Gi, 256Mi", "256MB"), ("SSD,MEM", "256Mi", "256MB"), ("MEM,MEM", "1Mi,2Mi", "1MB"), ("SSD,HDD", "1Gi", None),
+])  # fmt: skip
+def test_the_ramdisk_has_the_size_of_the_part_of_a_level_that_is_in_memory(media: str, quota: str, size: str | None) -> None:
+    level = {**TIERS[0], "alias": media, "mediumtype": media, "path": "/a,/b", "quota": quota}
+    assert options(render({"tieredstore": {"levels": [level]}}), "ALLUXIO_WORKER_JAVA_OPTS").get("alluxio.worker.ramdisk.size") == size
+
+
 ALLUXIO_UNITS = {"": 1, "B": 1, "K": 2**10, "KB": 2**10, "M": 2**20, "MB": 2**20, "G": 2**30, "GB": 2**30, "T": 2**40, "TB": 2**40}
 KUBERNETES_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -267,6 +275,27 @@ def test_the_domain_socket_lies_on_the_node_by_default_and_is_seen_by_worker_and
             assert {"name": "alluxio-domain", "mountPath": "/opt/domain"} in item["volumeMounts"]
 
 
+def test_without_a_socket_fuse_opens_the_files_of_the_tiers() -> None:
+    socket = "alluxio.worker.data.server.domain.socket"
+    worker = options(render(), "ALLUXIO_WORKER_JAVA_OPTS")
+    assert (worker[f"{socket}.address"], worker[f"{socket}.as.uuid"]) == ("/opt/domain", "true")
+    manifests = render(MATRIX["open-tiers"])
+    # Told /opt/domain, a worker would bind its socket to the directory itself.
+    assert socket not in json.dumps(manifests)
+    assert "alluxio-domain" not in json.dumps(manifests)
+    pods = {kind: find(manifests, "DaemonSet", f"alluxio-{kind}")["spec"]["template"]["spec"] for kind in ("worker", "fuse", "proxy")}
+    mounts = {kind: {item["mountPath"]: item["name"] for item in pod["containers"][0]["volumeMounts"]} for kind, pod in pods.items() if kind != "proxy"}
+    for path in ("/dev/shm", "/ssd1", "/hdd"):
+        (here, there) = ([item for item in pods[kind]["volumes"] if item["name"] == mounts[kind][path]] for kind in ("worker", "fuse"))
+        assert here == there
+    # It is in the node's folder that FUSE has for its mount.
+    assert "/mnt/ssd0" in mounts["worker"]
+    assert "/mnt/ssd0" not in mounts["fuse"]
+    assert mounts["fuse"]["/mnt"] == "alluxio-fuse-mount"
+    assert options(manifests, "ALLUXIO_PROXY_JAVA_OPTS")["alluxio.user.short.circuit.enabled"] == "false"
+    assert "alluxio.user.short.circuit.enabled" not in options(manifests, "ALLUXIO_JAVA_OPTS") | options(manifests, "ALLUXIO_FUSE_JAVA_OPTS")
+
+
 def test_fuse_in_the_worker_works_without_further_values() -> None:
     manifests = render(MATRIX["worker-fuse"])
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
@@ -278,6 +307,22 @@ def test_fuse_in_the_worker_works_without_further_values() -> None:
     assert worker | wanted == worker
     mounts = container(manifests, "DaemonSet", "alluxio-worker", "alluxio-worker")["volumeMounts"]
     assert {"name": "alluxio-fuse-mount", "mountPath": "/mnt", "mountPropagation": "Bidirectional"} in mounts
+
+
+def test_fuse_in_the_worker_is_told_what_fuse_is_told_but_has_the_workers_memory() -> None:
+    client = {"alluxio.user.x": "1", "alluxio.user.y": 2, "alluxio.user.metadata.cache.enabled": False, "alluxio.fuse.mount.point": "/elsewhere"}
+    fuse = {"properties": client, "jvmOptions": ["-Xmx7g", "-XX:MaxDirectMemorySize=7g"]}
+    values = {"worker": {"fuseEnabled": True, "properties": {"alluxio.user.y": 3}}, "fuse": fuse}
+    manifests = render(values)
+    worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
+    alone = options(render({"fuse": {"enabled": True}}), "ALLUXIO_FUSE_JAVA_OPTS")
+    del alone["alluxio.user.hostname"]
+    wanted = alone | {"alluxio.user.x": "1", "alluxio.user.y": "3", "alluxio.user.metadata.cache.enabled": "false", "alluxio.fuse.mount.point": "/run/alluxio-fuse"}
+    assert worker | wanted == worker
+    assert "7g" not in find(manifests, "ConfigMap", "alluxio-config")["data"]["ALLUXIO_WORKER_JAVA_OPTS"]
+    changes = {"fuse": {**fuse, "properties": {**client, "alluxio.user.x": "2"}}}
+    assert changed(values, {**values, **changes}) == {"worker"}
+    assert not {"alluxio.user.x", *alone} & set(options(render({"fuse": fuse}), "ALLUXIO_WORKER_JAVA_OPTS"))
 
 
 def test_pods_restart_one_at_a_time() -> None:
@@ -340,9 +385,11 @@ def without_effect(schema: dict[str, Any], path: str = "") -> set[str]:
 
 def test_the_readme_tells_of_each_key_that_is_taken_and_changes_nothing() -> None:
     rows = re.findall(r"(?m)^\| ([^`|]+) \| not there \|", (CHART / "README.md").read_text())
-    idle = without_effect(json.loads((CHART / "values.schema.json").read_text()))
+    known = keys(default_values())
+    # What is below a key of the first table is told of in its row.
+    idle = {path for path in without_effect(json.loads((CHART / "values.schema.json").read_text())) if not any(path.startswith(f"{key}.") for key in known)}
     assert idle <= set(", ".join(rows).split(", "))
-    assert not idle & keys(default_values())
+    assert not idle & known
 
 
 def test_the_schema_names_each_key_of_the_values() -> None:

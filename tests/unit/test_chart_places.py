@@ -38,6 +38,7 @@ def read(*files: dict[str, Any] | str) -> dict[str, Any]:
     (OLDER, {"fuse": {"mountPoint": "/mnt/cache"}}, []),
     (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain"}}, ["shortCircuit.hostPath: /tmp/alluxio-domain"]),
     (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain", "enabled": False}}, []),
+    (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain", "policy": "local"}}, []),
     (BUNDLED, {"shortCircuit": {"hostPath": "/tmp/alluxio-domain", "volumeType": "persistentVolumeClaim"}}, []),
     (BUNDLED, PUBLIC, []),
     (PUBLIC, PUBLIC, []),

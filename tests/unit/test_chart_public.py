@@ -93,6 +93,20 @@ def test_user_0_is_root_everywhere_and_with_its_capabilities() -> None:
             assert not {"runAsNonRoot", "capabilities", "fsGroup"} & set(security), f"{title} {item['name']}"
 
 
+@pytest.mark.parametrize(("values", "groups"), [
+    ({}, None), ({"fsGroup": None}, None), ({"user": 0, "fsGroup": None}, None), ({"user": 1000, "group": 2000, "fsGroup": None}, None),
+    ({"user": 2000, "group": 2000}, [0]), ({"user": 2000, "group": 2000, "fsGroup": None}, [0]),
+])  # fmt: skip
+@pytest.mark.parametrize("worker", [{}, {"fuseEnabled": True}])
+def test_another_user_than_the_images_reads_secrets_by_group_root(values: dict[str, Any], groups: list[int] | None, worker: dict[str, bool]) -> None:
+    secret = {"sitePropertiesSecret": "site", "secrets": {"worker": {"extra": "extra"}}, "proxy": {"enabled": True}, "worker": worker}
+    pods = dict(pod_specs(render({**secret, **values})))
+    assert {title: pod["securityContext"].get("supplementalGroups") for title, pod in pods.items()} == dict.fromkeys(pods, groups)
+    # It takes nothing but the group: everybody else reads none of them.
+    modes = {volume["secret"]["defaultMode"] for pod in pods.values() for volume in pod["volumes"] if "secret" in volume}
+    assert modes == {0o440}
+
+
 @pytest.mark.parametrize("user", [{}, {"user": 1000, "group": 1000}])
 def test_fuse_is_root_whatever_the_values_say(user: dict[str, int]) -> None:
     security = container(render({"fuse": {"enabled": True, **user}}), "DaemonSet", "alluxio-fuse", "alluxio-fuse")["securityContext"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from chart_matrix import TIERS
-from chart_tools import find, options, refused, render
+from chart_tools import default_values, find, options, refused, render
 
 
 def tier(**fields: Any) -> dict[str, Any]:
@@ -40,10 +41,23 @@ CREDENTIALS = (
             {"worker": {"jvmOptions": ["-Xmx2g", "-XX:MaxDirectMemorySize=1g"]}},
             "worker.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take 4096 MiB",
         ),
+        *(
+            ({"fuse": {"enabled": True, "jvmOptions": options}}, "fuse.resources.limits.memory is 4Gi, but heap, direct memory and volumes in memory may take")
+            for options in (["-Xmx3g -XX:MaxDirectMemorySize=1g"], [" -Xmx9g"], ["-XX:MaxHeapSize=9g"], ["-Xmx1g", "-XX:MaxHeapSize=9g"], ["-ea\t-Xmx9g"])
+        ),
+        ({"jvmOptions": ["-ea\t-Ds3a.secretKey=hush"]}, "s3a.secretKey in properties or jvmOptions would"),
         ({"master": {"jvmOptions": ["-Xmx8g"]}}, "master.resources.limits.memory is 8Gi"),
         ({"jobMaster": {"resources": {"limits": {"memory": "512Mi"}}}, "jvmOptions": ["-Xmx600m"]}, "jobMaster.resources.limits.memory is 512Mi"),
         ({"fuse": {"enabled": True, "resources": {"limits": {"memory": "2Gi"}}}}, "fuse.resources.limits.memory is 2Gi"),
         ({"proxy": {"enabled": True, "jvmOptions": ["-Xmx4096m"]}}, "proxy.resources.limits.memory is 4Gi"),
+        (
+            {"shortCircuit": {"policy": "local"}, "fuse": {"enabled": True}},
+            "has /dev/shm of level 0 in an emptyDir, which only the worker's pod sees. Set the level's type to hostPath, or shortCircuit.policy to uuid.",
+        ),
+        (
+            {**tier(type="persistentVolumeClaim", name="ssd", path="/mnt/ssd"), "shortCircuit": {"policy": "local"}, "fuse": {"enabled": True}},
+            "has the claim of level 0 at /mnt/ssd, in the folder of fuse.mountPoint",
+        ),
         ({"fuse": {"enabled": True}, "worker": {"fuseEnabled": True}}, "two processes would mount the same path"),
         ({"fuse": {"enabled": True, "mountPoint": "/alluxio"}}, "Use a path like /mnt/alluxio-fuse."),
         ({"fuse": {"mountPoint": "mnt/fuse"}}, "fuse/mountPoint"),
@@ -52,6 +66,32 @@ CREDENTIALS = (
         ({"fuse": {"maxSurge": "25%"}}, "fuse/maxSurge"),
         (tier(type="persistentVolumeClaim"), "Name the claim that it lies on."),
         (tier(quota="1 Gi"), "quota"),
+        (tier(quota="100K"), "quota of level 0 is 100K, whose suffix Kubernetes does not know: write 100k for thousands or 100Ki"),
+        (tier(mediumtype="MEM,MEM", path="/a,/b", quota="1Mi, 100ki"), "quota of level 0 is 100ki, whose suffix Kubernetes does not know"),
+        *((tier(quota=quota), f"quota of level 0 is {quota}, which holds nothing: write a size such as 512Mi") for quota in ("0", "0Gi", 0)),
+        ({"journal": {"size": "100K"}}, "journal.size is 100K, whose suffix Kubernetes does not know"),
+        ({"metastore": {"mountPath": "/metastore", "size": 0}}, "metastore.size is 0, which holds nothing"),
+        ({"shortCircuit": {"size": "1K"}}, "shortCircuit.size is 1K, whose suffix Kubernetes does not know"),
+        (tier(high=0.5, low=0.7), "of level 0 high is 0.5 and low is 0.7, but a worker frees a level from high down to low. Make high larger than low"),
+        (tier(high=0.7, low=0.7), "of level 0 high is 0.7 and low is 0.7"),
+        (
+            {"tieredstore": {"levels": [{key: value for key, value in TIERS[0].items() if key != "low"} | {"high": 0.6}]}},
+            "of level 0 high is 0.6 and low is 0.7",
+        ),
+        *(
+            ({"tieredstore": {"levels": [{**TIERS[0], "level": number} for number in numbers]}}, f"has the levels {', '.join(map(str, numbers))}, but no level {gap}")
+            for numbers, gap in (([0, 0], 1), ([1], 0), ([0, 2], 1), ([1, 2], 0))
+        ),
+        *(
+            ({part: {"enabled": True, "resources": {"requests": {what: more}}} if part in ("fuse", "proxy") else {"resources": {"requests": {what: more}}}},
+             f"{part}.resources.requests.{what} is {more}, above {part}.resources.limits.{what}, which is {limit}: Kubernetes refuses such a pod. Lower the")
+            for part, memory in {"master": "8Gi", "jobMaster": "8Gi", "worker": "4Gi", "jobWorker": "4Gi", "fuse": "4Gi", "proxy": "4Gi"}.items()
+            for what, more, limit in (("memory", "9G", memory), ("cpu", "4500m", "4"), ("cpu", "5", "4"))
+        ),
+        ({"worker": {"ports": {"web": 29999}}}, "worker.ports.rpc and worker.ports.web are both 29999, but are opened in one pod: give each a number of its own"),
+        ({"jobWorker": {"ports": {"data": 30000}}}, "worker.ports.web and jobWorker.ports.data are both 30000"),
+        ({"jobMaster": {"ports": {"embedded": 19998}}}, "master.ports.rpc and jobMaster.ports.embedded are both 19998"),
+        ({"master": {"podDisruptionBudget": None}}, "master.podDisruptionBudget is null, which says neither yes nor no: set master.podDisruptionBudget.enabled"),
         (tier(mediumtype="NVME"), "mediumtype"),
         ({"tieredstore": {"levels": []}}, "tieredstore/levels"),
         ({"worker": {"ports": {"rpc": 70000}}}, "worker/ports/rpc"),
@@ -75,6 +115,7 @@ CREDENTIALS = (
         ({"master": {"properties": {"aws.secretKey": "hush"}}}, "aws.secretKey in master.properties or master.jvmOptions would stand in a ConfigMap"),
         ({"jvmOptions": ["-Xmx1g", "-Ds3a.secretKey=hush"]}, "s3a.secretKey in properties or jvmOptions would"),
         ({"fuse": {"jvmOptions": ["-Xmx1g -Ds3a.accessKeyId=hush"]}}, "s3a.accessKeyId in fuse.properties or fuse.jvmOptions would"),
+        ({"worker": {"fuseEnabled": True}, "fuse": {"properties": {"aws.secretKey": "hush"}}}, "aws.secretKey in fuse.properties or fuse.jvmOptions would"),
         ({"worker": {"properties": {"alluxio.user.x": "1 -Daws.secretKey=hush"}}}, "aws.secretKey in worker.properties or worker.jvmOptions would"),
         ({"properties": {"fs.azure.account.oauth2.client.secret": "hush"}}, "fs.azure.account.oauth2.client.secret in properties"),
         ({"properties": {"fs.azure.account.oauth2.client.secret.a.dfs.core.windows.net": "hush"}}, "client.secret.a.dfs.core.windows.net in properties"),
@@ -100,6 +141,7 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
         *({"journal": {"volumeType": kind, "medium": medium, "size": "80Gi"}} for kind, medium in (("emptyDir", ""), ("persistentVolumeClaim", "Memory"))),
         tier(quota="3900Mi"),
         {"worker": {"jvmOptions": ["-Xmx1g", "-XX:MaxDirectMemorySize=1g"]}},
+        {"worker": {"jvmOptions": ["-Xmx9g -XX:MaxHeapSize=1g"]}},
         {
             "properties": {
                 "alluxio.security.authentication.type": "SIMPLE",
@@ -107,11 +149,40 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(values: dict[str, A
                 "alluxio.underfs.cephfs.auth.keyring": "/secrets/ceph/keyring",
             }
         },
+        {"tieredstore": {"levels": [{**TIERS[0], "level": 1, "alias": "SSD", "mediumtype": "SSD", "path": "/ssd"}, TIERS[0]]}},
+        *(tier(quota=quota) for quota in ("1k", "1000Ki", "0.5Gi", 1048576)),
+        {"worker": {"resources": {"requests": {"cpu": 4, "memory": "4096Mi"}, "limits": {"cpu": "4000m"}}}},
+        {"fuse": {"resources": {"requests": {"memory": "9Gi"}}}},
+        {"fuse": {"enabled": True, "livenessProbe": None}},
         {"jvmOptions": ["-Dalluxio.user.x=secretKey"], "master": {"jvmOptions": None}, "fuse": {"jvmOptions": None}},
     ],
 )
 def test_values_that_work_are_taken(values: dict[str, Any]) -> None:
     assert refused(values) == ""
+
+
+def mappings(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in values.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from mappings(value, (*path, key))
+
+
+@pytest.mark.parametrize("path", [path for path in mappings(default_values()) if len(path) <= 2], ids=".".join)
+def test_an_empty_key_is_taken_or_named(path: tuple[str, ...]) -> None:
+    values: Any = None
+    for key in reversed(path):
+        values = {key: values}
+    for part in ("fuse", "proxy"):
+        if path[0] != part:
+            values[part] = {"enabled": True}
+        elif len(path) > 1 and path[1] != "enabled":
+            values[part]["enabled"] = True
+    text = refused(values)
+    assert not text or path[-1] in text, text
+    assert "nil pointer" not in text
+    assert "YAML parse error" not in text
+    assert "wrong type" not in text
 
 
 # The keys and sizes of the value files of Alnair's storage-caching, in order.

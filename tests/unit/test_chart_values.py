@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.alnair.alluxio.plugins.module_utils.chart_values import Keys
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import differing, merged
+from chart_tools import CHART, default_values
 
 DEFAULTS: dict[str, Any] = {
     "properties": {"one": "default"},
@@ -87,3 +91,44 @@ def test_a_schema_knows_more_than_the_defaults() -> None:
     keys = Keys(DEFAULTS, schema)
     assert keys.unknown({"worker": {"ports": {"rpc": 1}}, "hooks": {"any": "x"}}) == []
     assert keys.unknown({"worker": {"ports": {"rcp": 1}}}) == ["worker.ports.rcp"]
+
+
+def bundled() -> Keys:
+    """Return what the module knows of the bundled chart."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((CHART / "templates").rglob("*.*"))]
+    return Keys({"global": {}, **default_values()}, json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")), "\n".join(texts))
+
+
+@pytest.mark.parametrize(("path", "remedy"), [
+    ("master.replicas", "in the chart it is master.count"),
+    ("fuse.args", "options of the mount are fuse.mountOptions"),
+    ("fuse.image", "alluxio_chart_image and alluxio_chart_image_tag"),
+    ("fuse.imageTag", "alluxio_chart_image and alluxio_chart_image_tag"),
+    ("fuse.imagePullPolicy", "FUSE runs from the image of all parts"),
+    ("fuse.mountPath", "alluxio_chart_fuse_mount_point"),
+    ("fuse.clientEnabled", "alluxio_chart_fuse, or fuse.enabled"),
+    ("fuse.global", "nothing ever read it"),
+    ("fuse.user", "FUSE is root, for nobody else may mount what other pods see; leave it out"),
+    ("fuse.group", "FUSE is root, as fuse.user tells; leave it out"),
+    ("fuse.fsGroup", "FUSE has no volume whose files a group would be given; leave it out"),
+    ("journal.runFormat", "a journal is formatted when it is new, and never again; leave it out"),
+    ("journal.format.runFormat", "a journal is formatted when it is new, and never again; leave it out"),
+    ("metastore.enabled", "it is on where metastore.mountPath is set; leave it out"),
+    ("worker.limitOneWorkerPerNode", "a DaemonSet has one worker per node; leave it out"),
+    ("secrets.logserver", "the chart has no log server; leave it out"),
+])  # fmt: skip
+def test_a_key_that_the_bundled_chart_takes_without_effect_is_named_with_what_does_it(path: str, remedy: str) -> None:
+    for value in ("x", {"x": 1}) if path.count(".") == 1 else (True,):
+        given: Any = value
+        for key in reversed(path.split(".")):
+            given = {key: given}
+        (sentence,) = bundled().remarks(given)
+        assert sentence.startswith(f"the chart takes {path}, which changes nothing: ")
+        assert remedy in sentence
+
+
+def test_what_the_bundled_chart_reads_is_silent() -> None:
+    assert bundled().remarks({**default_values(), "global": {"any": 1}}) == []
+    public = yaml.safe_load((Path(__file__).parent / "files" / "public_values.yml").read_text(encoding="utf-8"))
+    idle = {"master.replicas", "fuse.user", "fuse.group", "fuse.fsGroup", "secrets.logserver", "configmaps.logserver"}
+    assert {sentence.split(",")[0].removeprefix("the chart takes ") for sentence in bundled().remarks(merged([public])) if " takes " in sentence} == idle

@@ -117,6 +117,7 @@ def test_a_directory_of_domain_sockets_may_be_shared() -> None:
     ({}, None),
     ({"shortCircuit": {"volumeType": "hostPath", "pvcName": "mine"}}, None),
     ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "enabled": False}}, None),
+    ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "policy": "local"}}, None),
     ({"shortCircuit": {"volumeType": "persistentVolumeClaim"}}, "r-worker-domain-socket"),
     ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "pvcName": ""}, "fullnameOverride": "full"}, "full-worker-domain-socket"),
     ({"shortCircuit": {"volumeType": "persistentVolumeClaim", "pvcName": "mine"}, "fullnameOverride": "full"}, "mine"),

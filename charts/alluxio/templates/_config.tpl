@@ -20,12 +20,6 @@
 {{- join "," $addresses -}}
 {{- end -}}
 
-{{/* A quota in Alluxio's words: its G is 2^30, Kubernetes' G 10^9. What is no whole number of Ki, Mi, Gi or Ti is given in bytes and fits the volume. */}}
-{{- define "alluxio.quota" -}}
-{{- $quota := toString . -}}
-{{- if regexMatch "^[0-9]+[KMGT]i$" $quota -}}{{- $quota | replace "i" "B" -}}{{- else -}}{{- include "alluxio.bytes" $quota -}}{{- end -}}
-{{- end -}}
-
 {{- define "alluxio.options.common" -}}
 {{- $v := .Values -}}
 {{- /* A worker that comes back has another address: until the masters forget the old one, clients wait for it in vain. */ -}}
@@ -82,58 +76,10 @@ alluxio.master.hostname: ${ALLUXIO_MASTER_HOSTNAME}
 {{- include "alluxio.options" (list .Values.jobMaster.properties $p .Values.jobMaster.jvmOptions) -}}
 {{- end -}}
 
-{{- define "alluxio.options.worker" -}}
-{{- $v := .Values -}}
-{{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.worker.rpc.port" $v.worker.ports.rpc "alluxio.worker.web.port" $v.worker.ports.web -}}
-{{- if not $v.worker.hostNetwork -}}{{- $_ := set $p "alluxio.worker.container.hostname" "${ALLUXIO_WORKER_CONTAINER_HOSTNAME}" -}}{{- end -}}
-{{- if $v.shortCircuit.enabled -}}
-{{- $_ := set $p "alluxio.worker.data.server.domain.socket.address" "/opt/domain" -}}
-{{- $_ := set $p "alluxio.worker.data.server.domain.socket.as.uuid" (eq $v.shortCircuit.policy "uuid") -}}
-{{- end -}}
-{{- $_ := set $p "alluxio.worker.tieredstore.levels" (len $v.tieredstore.levels) -}}
-{{- range $v.tieredstore.levels -}}
-{{- $prefix := printf "alluxio.worker.tieredstore.level%d" (int .level) -}}
-{{- $quotas := list -}}
-{{- range splitList "," (toString .quota) -}}{{- $quotas = append $quotas (include "alluxio.quota" (trim .)) -}}{{- end -}}
-{{- /* Masters order levels by their aliases and know MEM, SSD and HDD only: of SSD,HDD the first names the level. */ -}}
-{{- $_ := set $p (printf "%s.alias" $prefix) (splitList "," .alias | first | trim) -}}
-{{- $_ := set $p (printf "%s.dirs.mediumtype" $prefix) (nospace .mediumtype) -}}
-{{- $_ := set $p (printf "%s.dirs.path" $prefix) (nospace .path) -}}
-{{- $_ := set $p (printf "%s.dirs.quota" $prefix) (join "," $quotas) -}}
-{{- /* Alluxio has marks of its own for a level that names none. */ -}}
-{{- range $mark, $ratio := pick . "high" "low" -}}{{- $_ := set $p (printf "%s.watermark.%s.ratio" $prefix $mark) $ratio -}}{{- end -}}
-{{- if eq .mediumtype "MEM" -}}{{- $_ := set $p "alluxio.worker.ramdisk.size" (first $quotas) -}}{{- end -}}
-{{- end -}}
-{{- /* What the container's own script counts on. */ -}}
-{{- $own := dict -}}
-{{- if $v.worker.fuseEnabled -}}
-{{- $own = dict "alluxio.fuse.mount.point" (include "alluxio.ownMount" .) "alluxio.fuse.mount.options" (include "alluxio.mountOptions" .) -}}
-{{- $_ := set $p "alluxio.worker.fuse.enabled" true -}}
-{{- $_ := set $p "alluxio.fuse.mount.alluxio.path" $v.fuse.alluxioPath -}}
-{{- $_ := set $p "alluxio.fuse.jnifuse.libfuse.version" 3 -}}
-{{- end -}}
-{{- include "alluxio.options" (list (merge $own ($v.worker.properties | default dict)) $p $v.worker.jvmOptions) -}}
-{{- end -}}
-
-{{- define "alluxio.options.jobWorker" -}}
-{{- $ports := .Values.jobWorker.ports -}}
-{{- $p := dict "alluxio.worker.hostname" "${ALLUXIO_WORKER_HOSTNAME}" "alluxio.job.worker.rpc.port" $ports.rpc "alluxio.job.worker.data.port" $ports.data "alluxio.job.worker.web.port" $ports.web -}}
-{{- include "alluxio.options" (list .Values.jobWorker.properties $p .Values.jobWorker.jvmOptions) -}}
-{{- end -}}
-
-{{- define "alluxio.options.fuse" -}}
-{{- $p := dict "alluxio.user.hostname" "${ALLUXIO_CLIENT_HOSTNAME}" "alluxio.user.metadata.cache.enabled" true "alluxio.user.metadata.cache.max.size" 200000 -}}
-{{- /* As long as the kernel's own times in fuse.mountOptions: what it has forgotten shall not be answered from here. */ -}}
-{{- $_ := set $p "alluxio.user.metadata.cache.expiration.time" "1min" -}}
-{{- $_ := set $p "alluxio.user.update.file.accesstime.disabled" true -}}
-{{- /* A copy of each block that another worker holds would cost the first epoch half its speed and evict what is loaded. */ -}}
-{{- $_ := set $p "alluxio.user.file.passive.cache.enabled" false -}}
-{{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
-{{- include "alluxio.options" (list .Values.fuse.properties $p .Values.fuse.jvmOptions) -}}
-{{- end -}}
-
 {{- define "alluxio.options.proxy" -}}
 {{- $p := dict "alluxio.proxy.web.port" .Values.proxy.ports.web -}}
+{{- /* It has none of the tiers' volumes, and in the host's network it would take the node's worker for one whose files it can open. */ -}}
+{{- if include "alluxio.openTiers" . -}}{{- $_ := set $p "alluxio.user.short.circuit.enabled" false -}}{{- end -}}
 {{- include "alluxio.options" (list .Values.proxy.properties $p .Values.proxy.jvmOptions) -}}
 {{- end -}}
 

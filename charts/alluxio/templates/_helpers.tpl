@@ -63,6 +63,10 @@ role: alluxio-{{ index . 1 }}
 {{- end }}
 {{- end -}}
 
+{{/* Whether clients of a node read by a socket, or open the files of its worker's tiers. Empty for no. */}}
+{{- define "alluxio.domainSocket" -}}{{- if and .Values.shortCircuit.enabled (eq .Values.shortCircuit.policy "uuid") -}}true{{- end -}}{{- end -}}
+{{- define "alluxio.openTiers" -}}{{- if and .Values.shortCircuit.enabled (eq .Values.shortCircuit.policy "local") -}}true{{- end -}}{{- end -}}
+
 {{- define "alluxio.domainClaim" -}}
 {{ .Values.shortCircuit.pvcName | default (printf "%s-worker-domain-socket" (include "alluxio.name" .)) }}
 {{- end -}}

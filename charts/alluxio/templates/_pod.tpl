@@ -21,9 +21,9 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- if $part.hostNetwork }}
 hostNetwork: true
-dnsPolicy: {{ $part.dnsPolicy | replace "ClusterFirstWithHostNet" "ClusterFirst" | replace "ClusterFirst" "ClusterFirstWithHostNet" }}
+dnsPolicy: {{ $part.dnsPolicy | default "ClusterFirst" | replace "ClusterFirstWithHostNet" "ClusterFirst" | replace "ClusterFirst" "ClusterFirstWithHostNet" }}
 {{- else }}
-dnsPolicy: {{ $part.dnsPolicy | replace "ClusterFirstWithHostNet" "ClusterFirst" }}
+dnsPolicy: {{ $part.dnsPolicy | default "ClusterFirst" | replace "ClusterFirstWithHostNet" "ClusterFirst" }}
 {{- end }}
 {{- if $part.hostPID }}
 hostPID: true
@@ -62,6 +62,16 @@ securityContext:
   {{- end }}
 {{- end -}}
 
+{{/*
+A Secret's files are root:root, 0440, where fsGroup is empty, and images write their configuration as their own user. The image's user, 1000, belongs to group
+root by its /etc/group, which names no other: without a capability it is the least that lets another read them, and what an image leaves to the group.
+*/}}
+{{- define "alluxio.groupRoot" -}}
+{{- if not (has (int .Values.user) (list 0 1000)) -}}
+supplementalGroups: [0]
+{{- end -}}
+{{- end -}}
+
 {{- define "alluxio.podSecurity" -}}
 securityContext:
   {{- if int .Values.user }}
@@ -73,6 +83,7 @@ securityContext:
   fsGroup: {{ int . }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}
+  {{- with include "alluxio.groupRoot" . }}{{ . | nindent 2 }}{{ end }}
   seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 

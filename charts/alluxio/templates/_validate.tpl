@@ -1,18 +1,28 @@
 {{/* Bytes of a quantity such as 4Gi, 512Mi, 1G or Java's 1g, as a whole number. Helm writes large numbers as 1.07e+09. */}}
 {{- define "alluxio.bytes" -}}
 {{- $text := toString . -}}
-{{- $number := regexFind "^[0-9.]+(e[+][0-9]+)?" $text | float64 -}}
-{{- $suffix := regexReplaceAll "^[0-9.]+(e[+][0-9]+)?" $text "" | lower -}}
-{{- $factors := dict "" 1 "k" 1e3 "m" 1e6 "g" 1e9 "t" 1e12 "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 -}}
+{{- $number := regexFind "^[0-9.]+([eE][+]?[0-9]+)?" $text | float64 -}}
+{{- $suffix := regexReplaceAll "^[0-9.]+([eE][+]?[0-9]+)?" $text "" | lower -}}
+{{- $factors := dict "" 1 "k" 1e3 "m" 1e6 "g" 1e9 "t" 1e12 "p" 1e15 "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 "pi" 1125899906842624 -}}
 {{- printf "%.0f" (mulf $number (get $factors $suffix | default 1)) -}}
 {{- end -}}
 
-{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20. Argument: [options, -Xmx or the like]. */}}
+{{/* The words of a part's Java options as the ConfigMap has them: an item of a list may hold several. Argument: [root, part, ...]. */}}
+{{- define "alluxio.optionWords" -}}
+{{- $root := index . 0 -}}
+{{- $words := list -}}
+{{- range rest . -}}{{- $words = concat $words (regexSplit "\\s+" (include (printf "alluxio.options.%s" .) $root | trim) -1) -}}{{- end -}}
+{{- $words | toJson -}}
+{{- end -}}
+
+{{/* Bytes that Java options give to a kind of memory, 0 where they do not say. Java's m is 2^20, of several the last one holds. Argument: [words, how they begin...]. */}}
 {{- define "alluxio.javaBytes" -}}
 {{- $found := "0" -}}
-{{- $start := index . 1 -}}
-{{- range index . 0 -}}
-{{- if hasPrefix $start . -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix $start .)) -}}{{- end -}}
+{{- $starts := rest . -}}
+{{- range $word := index . 0 -}}
+{{- range $starts -}}
+{{- if hasPrefix . $word -}}{{- $found = include "alluxio.bytes" (printf "%si" (trimPrefix . $word)) -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $found -}}
 {{- end -}}
@@ -22,8 +32,8 @@
 {{- $part := get (index . 0).Values (index . 1) -}}
 {{- $limit := ((($part.resources).limits).memory) -}}
 {{- if $limit -}}
-{{- $options := concat ((index . 0).Values.jvmOptions | default list) ($part.jvmOptions | default list) -}}
-{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx") | float64 -}}
+{{- $options := include "alluxio.optionWords" (list (index . 0) "common" (index . 1)) | fromJsonArray -}}
+{{- $heap := include "alluxio.javaBytes" (list $options "-Xmx" "-XX:MaxHeapSize=") | float64 -}}
 {{- $direct := include "alluxio.javaBytes" (list $options "-XX:MaxDirectMemorySize=") | float64 -}}
 {{- $need := addf $heap $direct (index . 2) -}}
 {{- if ge $need (include "alluxio.bytes" $limit | float64) -}}
@@ -58,6 +68,7 @@
 {{- fail (printf "tieredstore.levels: level %v is of type persistentVolumeClaim but has no name. Name the claim that it lies on." .level) -}}
 {{- end -}}
 {{- end -}}
+{{- include "alluxio.validateOpenTiers" . -}}
 {{- $state := 0.0 -}}
 {{- range list $v.journal (ternary $v.metastore dict (not (empty ($v.metastore).mountPath))) -}}
 {{- if and (eq (toString .volumeType) "emptyDir") (eq (toString .medium) "Memory") .size -}}{{- $state = addf $state (include "alluxio.bytes" .size | float64) -}}{{- end -}}
@@ -68,6 +79,7 @@
 {{- include "alluxio.validateMemory" (list . "jobWorker" 0.0) -}}
 {{- if $v.fuse.enabled -}}{{- include "alluxio.validateMemory" (list . "fuse" 0.0) -}}{{- end -}}
 {{- if $v.proxy.enabled -}}{{- include "alluxio.validateMemory" (list . "proxy" 0.0) -}}{{- end -}}
+{{- include "alluxio.validateParts" . -}}
 {{- range $what, $instead := dict "csi" "pods use the FUSE mount by hostPath (fuse.enabled)" "logserver" "kubectl logs reads what the pods write" -}}
 {{- if ((get $v $what | default dict).enabled) -}}
 {{- fail (printf "%s.enabled is true, but this chart has none: set it to false; %s." $what $instead) -}}
@@ -78,9 +90,9 @@
 {{- fail (printf "metrics.%s.enabled is true, but there is nothing to scrape: set metrics.enabled and metrics.PrometheusMetricsServlet.enabled to true too." $what) -}}
 {{- end -}}
 {{- end -}}
-{{- range $part := tuple "common" "master" "jobMaster" "worker" "jobWorker" "fuse" "proxy" -}}
+{{- range $part := tuple "common" "master" "jobMaster" "fuse" "worker" "jobWorker" "proxy" -}}
 {{- /* As the ConfigMap has them, whether they come from properties or from jvmOptions. */ -}}
-{{- range $option := splitList " " (include (printf "alluxio.options.%s" $part) $) -}}
+{{- range $option := include "alluxio.optionWords" (list $ $part) | fromJsonArray -}}
 {{- $key := regexFind "^-D[^=]+" $option | trimPrefix "-D" -}}
 {{- if regexMatch "(?i)((access|secret)[._]?key(id|secret)?|secret\\.id|client\\.secret(\\..*)?|secretaccesskey|password|auth\\.key|oauth2\\.credential|account\\.key\\..*)$" $key -}}
 {{- $where := ternary "properties or jvmOptions" (printf "%s.properties or %s.jvmOptions" $part $part) (eq $part "common") -}}

@@ -1,0 +1,17 @@
+{{/* What FUSE is told, in pods of its own and in the worker. */}}
+{{- define "alluxio.fuseProperties" -}}
+alluxio.user.metadata.cache.enabled: true
+alluxio.user.metadata.cache.max.size: 200000
+{{- /* As long as the kernel's own times in fuse.mountOptions: what it has forgotten shall not be answered from here. */}}
+alluxio.user.metadata.cache.expiration.time: 1min
+alluxio.user.update.file.accesstime.disabled: true
+{{- /* A copy of each block that another worker holds would cost the first epoch half its speed and evict what is loaded. */}}
+alluxio.user.file.passive.cache.enabled: false
+{{- end -}}
+
+{{- define "alluxio.options.fuse" -}}
+{{- $p := include "alluxio.fuseProperties" . | fromYaml -}}
+{{- $_ := set $p "alluxio.user.hostname" "${ALLUXIO_CLIENT_HOSTNAME}" -}}
+{{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
+{{- include "alluxio.options" (list .Values.fuse.properties $p .Values.fuse.jvmOptions) -}}
+{{- end -}}
