@@ -12,6 +12,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from chart_rows import COMMON, MOUNT, ROWS, UFS
 from conftest import HOME
 from reading import nodes, ssh
 
@@ -20,40 +21,6 @@ from alnair_runner import Alnair
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 CHART = HOME / "charts" / "alluxio"
-UFS = "/srv/alluxio-ufs"
-SMALL = {"resources": {"requests": {"cpu": "10m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}}
-MOUNT = {"mountPoint": "/mnt/chart-matrix/alluxio", "jvmOptions": ["-Xmx300m", "-XX:MaxDirectMemorySize=128m"], **SMALL}
-TIER = {"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "emptyDir", "quota": "64Mi", "high": 0.95, "low": 0.7}
-
-ROWS: dict[str, dict[str, Any]] = {
-    # Alluxio's own tests reserve 64 MiB for each file, and some stay in the worker until they are persisted.
-    "plain": {"tieredstore": {"levels": [{**TIER, "quota": "256Mi"}]}},
-    "all": {
-        "proxy": {"enabled": True, "ports": {"web": 38999}, "jvmOptions": [], **SMALL},
-        "master": {"ports": {"rpc": 18998, "web": 18999, "embedded": 18200}, "extraContainers": [
-            {"name": "helper", "image": "localhost/alluxio:2.9.4", "command": ["sleep", "infinity"], "volumeMounts": [{"name": "scratch", "mountPath": "/s"}]}],
-            "extraVolumes": [{"name": "scratch", "emptyDir": {}}], "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}], **SMALL},
-        "worker": {"ports": {"rpc": 28999, "web": 28000}, **SMALL},
-        "metastore": {"volumeType": "emptyDir", "mountPath": "/metastore"},
-        "tieredstore": {"levels": [TIER, {
-            "level": 1, "alias": "SSD,HDD", "mediumtype": "SSD,HDD", "path": "/ssd,/hdd", "type": "emptyDir", "quota": "100M,0.1G"}]},
-        "secrets": {"master": {"extra": "extra"}, "worker": {"extra": "extra"}},
-        "configmaps": {"master": {"extra": "extra"}, "worker": {"extra": "extra"}},
-        "sitePropertiesSecret": "site",
-        "metrics": {"enabled": True, "dashboard": {"enabled": True}, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
-        "networkPolicy": {"enabled": True, "namespaces": [{"kubernetes.io/metadata.name": "kube-system"}]},
-        "backup": {"daily": {"enabled": True}},
-    },
-    "fuse": {"fuse": {"enabled": True, **MOUNT}},
-    "worker-fuse": {"worker": {"fuseEnabled": True, **SMALL}, "fuse": MOUNT},
-    "claims": {
-        "shortCircuit": {"volumeType": "persistentVolumeClaim"},
-        "metastore": {"volumeType": "persistentVolumeClaim", "mountPath": "/metastore"},
-        "fuse": {"enabled": True, **MOUNT},
-    },
-    # As root, which the public chart's page asks for at times.
-    "three-masters": {"user": 0, "group": 0, "fsGroup": 0, "master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"}, "metrics": {"enabled": True}},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -76,27 +43,46 @@ def node(core: Any) -> str:
     return str(max(item.metadata.name for item in core.list_node().items))
 
 
-@pytest.fixture
-def volumes(core: Any, node: str) -> Iterator[dict[str, str]]:
-    """Volumes on that node for both claims of the row "claims"; their names by claim."""
-    found, folder = (
-        {"chart-claims-worker-domain-socket": "chart-claims-domain", "alluxio-metastore-chart-claims-master-0": "chart-claims-metastore"},
-        "/srv/chart-claims",
-    )
-    here = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}
-    subprocess.run(ssh(nodes()[node], f"install -d -o 1000 -g 1000 -m 0770 {folder} {' '.join(f'{folder}/{name}' for name in found.values())}"), check=True)
+@contextmanager
+def volumes_of(core: Any, row: str, claims: dict[str, tuple[str, str]]) -> Iterator[dict[str, str]]:
+    """Volumes for the claims of a row, each by its kind and the node where it lies; their names by claim."""
+    folder, found = f"/srv/chart-{row}", {claim: f"chart-{row}-{index}" for index, claim in enumerate(claims)}
+    hosts = {node for _, node in claims.values()}
+    for node in hosts:
+        mine = " ".join(f"{folder}/{name}" for claim, name in found.items() if claims[claim][1] == node)
+        subprocess.run(ssh(nodes()[node], f"install -d -o 1000 -g 1000 -m 0770 {folder} {mine}"), check=True)
     try:
         for claim, name in found.items():
+            kind, node = claims[claim]
+            here = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}
             spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "storageClassName": "standard", "nodeAffinity": {"required": here},
-                    "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"name": claim, "namespace": "chart-claims"},
-                    ("hostPath" if name.endswith("domain") else "local"): {"path": f"{folder}/{name}"}}  # fmt: skip
+                    "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"name": claim, "namespace": f"chart-{row}"},
+                    kind: {"path": f"{folder}/{name}"}}  # fmt: skip
             core.create_persistent_volume({"metadata": {"name": name}, "spec": spec})
         yield found
     finally:
         for item in core.list_persistent_volume().items:
             if item.metadata.name in found.values():
                 core.delete_persistent_volume(item.metadata.name)
-        subprocess.run(ssh(nodes()[node], f"rm -r {folder}"), check=True)
+        for node in hosts:
+            subprocess.run(ssh(nodes()[node], f"rm -r {folder}"), check=True)
+
+
+@pytest.fixture
+def volumes(core: Any, node: str) -> Iterator[dict[str, str]]:
+    """Volumes on that node for both claims of the row "claims"; their names by claim."""
+    kinds = {"chart-claims-worker-domain-socket": "hostPath", "alluxio-metastore-chart-claims-master-0": "local"}
+    with volumes_of(core, "claims", {claim: (kind, node) for claim, kind in kinds.items()}) as found:
+        yield found
+
+
+@pytest.fixture
+def volumes_of_masters(core: Any) -> Iterator[dict[str, str]]:
+    """Volumes for the journal and the inodes of each master of the row "masters-claims", each master's on a node; their names by claim."""
+    names = sorted(item.metadata.name for item in core.list_node().items)[:3]
+    claims = {f"alluxio-{what}-chart-masters-claims-master-{index}": ("local", node) for index, node in enumerate(names) for what in ("journal", "metastore")}
+    with volumes_of(core, "masters-claims", claims) as found:
+        yield found
 
 
 @pytest.fixture
@@ -105,13 +91,7 @@ def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str],
     def install(row: str) -> Iterator[str]:
         """A release of this row's values in a namespace of its own; yields the name of both."""
         name = f"chart-{row}"
-        common: dict[str, Any] = {
-            "image": "localhost/alluxio", "imageTag": "2.9.4", "jvmOptions": ["-Xmx300m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
-            "properties": {"alluxio.master.mount.table.root.ufs": UFS, "alluxio.underfs.allow.set.owner.failure": "true"},
-            "mounts": [{"name": "ufs", "path": UFS, "hostPath": UFS}], "journal": {"volumeType": "emptyDir"}, "shortCircuit": {"enabled": False},
-            "master": SMALL, "jobMaster": SMALL, "worker": SMALL, "jobWorker": SMALL, "tieredstore": {"levels": [TIER]},
-        }  # fmt: skip
-        values = {**common, **ROWS[row]}
+        values = {**COMMON, **ROWS[row]}
         if "backup" in values:
             # The masters look once a minute; by then they are there.
             values["backup"] = {"daily": {"enabled": True, "time": time.strftime("%H:%M", time.gmtime(time.time() + 240))}}
@@ -123,6 +103,7 @@ def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str],
             )
             core.create_namespaced_secret(name, {"metadata": {"name": "extra"}, "stringData": {"word": "secret"}})
             core.create_namespaced_config_map(name, {"metadata": {"name": "extra"}, "data": {"word": "open"}})
+            core.create_namespaced_service_account(name, {"metadata": {"name": "mine"}})
             helm("install", name, str(CHART), "--namespace", name, "--wait", "--timeout", "6m", "--values", "-", values=values)
             # Of a DaemonSet with one pod helm waits for none, where that one may be unavailable.
             until_there(lambda: ready(core, name), 180)
@@ -275,3 +256,37 @@ def test_three_masters_go_on_when_the_leader_is_killed(installed: Any, core: Any
             time.sleep(2)
         for i in range(3):
             execute(f"{name}-master-{i}", "curl -sf localhost:19999/metrics/prometheus/ | grep -q heap_used", "alluxio-master", name)
+
+
+def test_a_quorum_keeps_its_journal_in_its_claims(installed: Any, core: Any, execute: Callable[..., str], volumes_of_masters: dict[str, str]) -> None:
+    def masters() -> list[Any]:
+        return list(core.list_namespaced_pod(name, label_selector="role=alluxio-master").items)
+
+    def ask(line: str) -> str:
+        return execute(f"{name}-master-0", f"for _ in $(seq 12); do alluxio fs {line} && exit; sleep 1; done; exit 1", "alluxio-master", name)
+
+    with installed("masters-claims") as name:
+        claims = core.list_namespaced_persistent_volume_claim(name).items
+        assert {item.metadata.name: item.spec.volume_name for item in claims} == volumes_of_masters
+        for pod in masters():
+            assert len(execute(pod.metadata.name, "ls -d /journal/* /metastore/*", "alluxio-master", name).split()) > 1
+        folder = open_folder(execute, name)
+        old = {pod.metadata.uid for pod in masters()}
+        for pod in masters():
+            core.delete_namespaced_pod(pod.metadata.name, name)
+        until_there(lambda: "" if len(masters()) < 3 or old & {pod.metadata.uid for pod in masters()} else ready(core, name), 300)
+        assert folder in ask("ls /")
+        ask(f"rm -R {folder}")
+
+
+def test_a_release_without_what_it_may_do_without_reads_secrets_as_another_user(installed: Any, core: Any, execute: Callable[..., str], cluster: Alnair) -> None:
+    client = kubernetes.config.new_client_from_config(cluster.variables()["alluxio_kubeconfig"])
+    with installed("bare") as name:
+        assert kubernetes.client.PolicyV1Api(client).list_namespaced_pod_disruption_budget(name).items == []
+        assert {item.metadata.name for item in core.list_namespaced_service_account(name).items} == {"default", "mine"}
+        assert {pod.spec.service_account_name for pod in core.list_namespaced_pod(name).items} == {"mine"}
+        for pod, container in ((f"{name}-master-0", "alluxio-master"), (pod_of(core, name, "worker"), "alluxio-worker")):
+            assert execute(pod, "id -u; id -G; cat /secrets/extra/word", container, name).split() == ["2000", "2000", "0", "secret"]
+            assert "ALLUXIO_JAVA_OPTS" in execute(pod, "cat conf/alluxio-env.sh", container, name)
+            assert execute(pod, "alluxio getConf alluxio.user.block.size.bytes.default", container, name).strip() == "3MB"
+        assert "Live Workers: 1" in execute(f"{name}-master-0", "alluxio fsadmin report summary", "alluxio-master", name)

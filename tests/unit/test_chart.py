@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chart_matrix import MATRIX
+from chart_rows import COMMON, ROWS
 from chart_tools import complaints, find, render
 
 
@@ -53,3 +56,32 @@ def test_what_prometheus_operator_reads_has_its_shape(kind: str, change: Any, co
 def test_the_next_fuse_begins_beside_the_old_one_unless_both_want_one_port(values: dict[str, Any], surge: int, unavailable: int) -> None:
     (found,) = [item for item in render({"fuse": {"enabled": True, **values}}) if (item["kind"], item["metadata"]["name"]) == ("DaemonSet", "alluxio-fuse")]
     assert found["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": surge, "maxUnavailable": unavailable}
+
+
+def made(values: dict[str, Any]) -> tuple[set[str], set[str], bool]:
+    """Return the kinds of objects that values make, the claims of each master, and whether there are several masters."""
+    manifests = render(values)
+    (masters,) = [item["spec"] for item in manifests if item["kind"] == "StatefulSet"]
+    return {item["kind"] for item in manifests}, {item["metadata"]["name"] for item in masters.get("volumeClaimTemplates", [])}, masters["replicas"] > 1
+
+
+@functools.cache
+def installed() -> dict[str, tuple[set[str], set[str], bool]]:
+    return {row: made({**COMMON, **values}) for row, values in ROWS.items()}
+
+
+@pytest.mark.parametrize("row", MATRIX)
+def test_what_a_row_makes_or_leaves_out_is_installed_in_the_lab(row: str) -> None:
+    """The rows of tests/e2e/test_chart_matrix.py: one has each kind that a row here has beside the default, and lacks each that it lacks."""
+    kinds, claims, several = made(MATRIX[row])
+    default, _, _ = made({})
+    more, fewer = kinds - default, default - kinds
+    assert [name for name, there in installed().items() if more <= there[0] and not fewer & there[0]]
+    assert [name for name, there in installed().items() if claims <= there[1] and bool(claims) == bool(there[1]) and several <= there[2]]
+
+
+def test_each_row_of_the_lab_is_one_that_the_api_server_takes_and_that_a_test_installs() -> None:
+    text = (Path(__file__).parents[1] / "e2e" / "test_chart_matrix.py").read_text(encoding="utf-8")
+    for row, values in ROWS.items():
+        assert [said for manifest in render({**COMMON, **values}) for said in complaints(manifest)] == [], row
+        assert f'installed("{row}")' in text or f'("{row}", ' in text, row

@@ -82,6 +82,26 @@ def test_no_pod_restarts_for_what_only_prometheus_and_grafana_read() -> None:
     assert changed({**EVERY, "metrics": {"enabled": False}}, {**EVERY, "metrics": {"enabled": True}}) == {"master", "worker", "fuse", "proxy"}
 
 
+def test_each_pod_is_placed_as_its_part_and_all_parts_say() -> None:
+    row = MATRIX["placed"]
+    pods = {title: pod for title, pod in pod_specs(render(row)) if not title.startswith("Pod/")}
+    kinds = {title.rpartition("-")[2] for title in pods}
+    assert kinds == {"master", "worker", "fuse", "proxy"}
+    for title, pod in pods.items():
+        part = row[title.rpartition("-")[2]]
+        assert pod["priorityClassName"] == part["priorityClassName"] == "high", title
+        assert pod["hostAliases"] == row["hostAliases"], title
+        assert pod["imagePullSecrets"] == [{"name": "registry"}], title
+        assert pod["tolerations"] == [*row["tolerations"], *part["tolerations"]], title
+        assert pod["nodeSelector"] == row["nodeSelector"] | part["nodeSelector"], title
+    # Helm's test runs wherever the release may, and needs the image as they do.
+    (test,) = [pod for title, pod in pod_specs(render(row)) if title.startswith("Pod/")]
+    assert (test["nodeSelector"], test["tolerations"], test["imagePullSecrets"]) == (row["nodeSelector"], row["tolerations"], [{"name": "registry"}])
+    assert "priorityClassName" not in test
+    masters = find(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master")["spec"]["template"]["spec"]
+    assert masters["topologySpreadConstraints"] == MATRIX["three-masters"]["master"]["topologySpreadConstraints"]
+
+
 def test_a_second_rendering_is_the_same() -> None:
     assert changed(EVERY, {**EVERY, "master": {"count": 1}}) == set()
 
