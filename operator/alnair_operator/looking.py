@@ -23,7 +23,7 @@ def look(alluxio: Any, dataset: Dataset) -> Survey:
 def look_closely(alluxio: Any, dataset: Dataset) -> Survey:
     """Return the same, after folders that seem to be empty were listed once more: one that cannot be listed Alluxio takes for empty, and says nothing."""
     survey, tried = look(alluxio, dataset), set[str]()
-    for _ in range(ROUNDS):
+    for _round in range(ROUNDS):
         again = [path for path in survey.folders if path not in tried]
         tried.update(again)
         # All of them, though one would do to know that there is more.
