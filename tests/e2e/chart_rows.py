@@ -43,7 +43,9 @@ ROWS: dict[str, dict[str, Any]] = {
         "fuse": {"enabled": True, **MOUNT},
     },
     # As root, which the public chart's page asks for at times.
-    "three-masters": {"user": 0, "group": 0, "fsGroup": 0, "master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"}, "metrics": {"enabled": True}},
+    "three-masters": {
+        "user": 0, "group": 0, "fsGroup": 0, "master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED", "volumeType": "emptyDir"},
+        "metrics": {"enabled": True}},
     # With a quorum's journal and inodes in volumes.
     "masters-claims": {
         "master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED"}, "metastore": {"volumeType": "persistentVolumeClaim", "mountPath": "/metastore"}},

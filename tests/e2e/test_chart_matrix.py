@@ -279,7 +279,9 @@ def test_a_quorum_keeps_its_journal_in_its_claims(installed: Any, core: Any, exe
         ask(f"rm -R {folder}")
 
 
-def test_a_release_without_what_it_may_do_without_reads_secrets_as_another_user(installed: Any, core: Any, execute: Callable[..., str], cluster: Alnair) -> None:
+def test_a_release_without_what_it_may_do_without_reads_secrets_as_another_user(
+    installed: Any, core: Any, execute: Callable[..., str], cluster: Alnair
+) -> None:
     client = kubernetes.config.new_client_from_config(cluster.variables()["alluxio_kubeconfig"])
     with installed("bare") as name:
         assert kubernetes.client.PolicyV1Api(client).list_namespaced_pod_disruption_budget(name).items == []

@@ -337,7 +337,12 @@ def test_fuse_in_the_worker_is_told_what_fuse_is_told_but_has_the_workers_memory
     worker = options(manifests, "ALLUXIO_WORKER_JAVA_OPTS")
     alone = options(render({"fuse": {"enabled": True}}), "ALLUXIO_FUSE_JAVA_OPTS")
     del alone["alluxio.user.hostname"]
-    wanted = alone | {"alluxio.user.x": "1", "alluxio.user.y": "3", "alluxio.user.metadata.cache.enabled": "false", "alluxio.fuse.mount.point": "/run/alluxio-fuse"}
+    wanted = alone | {
+        "alluxio.user.x": "1",
+        "alluxio.user.y": "3",
+        "alluxio.user.metadata.cache.enabled": "false",
+        "alluxio.fuse.mount.point": "/run/alluxio-fuse",
+    }
     assert worker | wanted == worker
     assert "7g" not in find(manifests, "ConfigMap", "alluxio-config")["data"]["ALLUXIO_WORKER_JAVA_OPTS"]
     changes = {"fuse": {**fuse, "properties": {**client, "alluxio.user.x": "2"}}}

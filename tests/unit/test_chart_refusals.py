@@ -79,19 +79,30 @@ CREDENTIALS = (
             "of level 0 high is 0.6 and low is 0.7",
         ),
         *(
-            ({"tieredstore": {"levels": [{**TIERS[0], "level": number} for number in numbers]}}, f"has the levels {', '.join(map(str, numbers))}, but no level {gap}")
+            (
+                {"tieredstore": {"levels": [{**TIERS[0], "level": number} for number in numbers]}},
+                f"has the levels {', '.join(map(str, numbers))}, but no level {gap}",
+            )
             for numbers, gap in (([0, 0], 1), ([1], 0), ([0, 2], 1), ([1, 2], 0))
         ),
         *(
-            ({part: {"enabled": True, "resources": {"requests": {what: more}}} if part in ("fuse", "proxy") else {"resources": {"requests": {what: more}}}},
-             f"{part}.resources.requests.{what} is {more}, above {part}.resources.limits.{what}, which is {limit}: Kubernetes refuses such a pod. Lower the")
+            (
+                {part: {"enabled": True, "resources": {"requests": {what: more}}} if part in ("fuse", "proxy") else {"resources": {"requests": {what: more}}}},
+                f"{part}.resources.requests.{what} is {more}, above {part}.resources.limits.{what}, which is {limit}: Kubernetes refuses such a pod. Lower the",
+            )
             for part, memory in {"master": "8Gi", "jobMaster": "8Gi", "worker": "4Gi", "jobWorker": "4Gi", "fuse": "4Gi", "proxy": "4Gi"}.items()
             for what, more, limit in (("memory", "9G", memory), ("cpu", "4500m", "4"), ("cpu", "5", "4"))
         ),
-        ({"worker": {"ports": {"web": 29999}}}, "worker.ports.rpc and worker.ports.web are both 29999, but are opened in one pod: give each a number of its own"),
+        (
+            {"worker": {"ports": {"web": 29999}}},
+            "worker.ports.rpc and worker.ports.web are both 29999, but are opened in one pod: give each a number of its own",
+        ),
         ({"jobWorker": {"ports": {"data": 30000}}}, "worker.ports.web and jobWorker.ports.data are both 30000"),
         ({"jobMaster": {"ports": {"embedded": 19998}}}, "master.ports.rpc and jobMaster.ports.embedded are both 19998"),
-        ({"master": {"podDisruptionBudget": None}}, "master.podDisruptionBudget is null, which says neither yes nor no: set master.podDisruptionBudget.enabled"),
+        (
+            {"master": {"podDisruptionBudget": None}},
+            "master.podDisruptionBudget is null, which says neither yes nor no: set master.podDisruptionBudget.enabled",
+        ),
         (tier(mediumtype="NVME"), "mediumtype"),
         ({"tieredstore": {"levels": []}}, "tieredstore/levels"),
         ({"worker": {"ports": {"rpc": 70000}}}, "worker/ports/rpc"),
