@@ -48,9 +48,10 @@ def volumes_of(core: Any, row: str, claims: dict[str, tuple[str, str]]) -> Itera
     """Volumes for the claims of a row, each by its kind and the node where it lies; their names by claim."""
     folder, found = f"/srv/chart-{row}", {claim: f"chart-{row}-{index}" for index, claim in enumerate(claims)}
     hosts = {node for _, node in claims.values()}
+    addresses = {**nodes("alluxio_masters"), **nodes()}
     for node in hosts:
         mine = " ".join(f"{folder}/{name}" for claim, name in found.items() if claims[claim][1] == node)
-        subprocess.run(ssh(nodes()[node], f"install -d -o 1000 -g 1000 -m 0770 {folder} {mine}"), check=True)
+        subprocess.run(ssh(addresses[node], f"install -d -o 1000 -g 1000 -m 0770 {folder} {mine}"), check=True)
     try:
         for claim, name in found.items():
             kind, node = claims[claim]
@@ -65,7 +66,7 @@ def volumes_of(core: Any, row: str, claims: dict[str, tuple[str, str]]) -> Itera
             if item.metadata.name in found.values():
                 core.delete_persistent_volume(item.metadata.name)
         for node in hosts:
-            subprocess.run(ssh(nodes()[node], f"rm -r {folder}"), check=True)
+            subprocess.run(ssh(addresses[node], f"rm -r {folder}"), check=True)
 
 
 @pytest.fixture
