@@ -15,12 +15,16 @@ import yaml
 HOME = Path(__file__).parents[2]
 MOUNT = "/mnt/alluxio-fuse"
 FOLDER, FILES = "/release-data", [f"file {number}" if number == 0 else f"file-{number}" for number in range(40)]
-# Reads files one after the other, each in at most five seconds, and writes a line for each: the time and whether it could be read.
+# Known to the journal alone: a journal that is lost would be filled again from the under storage, with everything but this.
+UNSAVED = "known-to-the-journal-alone"
+# Reads files one after the other, each in at most five seconds, and writes a line for each: the time, whether it could be read, and which.
+# Every read goes past the kernel's cache, which would answer for a worker that is gone.
 LOOP = """
 end=$(( $(date +%s) + $1 )); shift
 while [ "$(date +%s)" -lt "$end" ]; do
   for file in "$@"; do
-    if timeout 5 cat "$file" >/dev/null 2>&1; then echo "$(date +%s.%N) 1"; else echo "$(date +%s.%N) 0"; fi
+    if timeout 5 dd if="$file" of=/dev/null bs=1M iflag=direct 2>/dev/null; then fine=1; else fine=0; fi
+    echo "$(date +%s.%N) $fine $file"
     sleep 0.1
   done
 done
@@ -45,12 +49,23 @@ def ssh(address: str, *words: str) -> list[str]:
 
 
 def sums(folder: str = FOLDER) -> dict[str, set[str]]:
-    """Return the checksums of the data set's files as every worker's node reads them through FUSE."""
+    """Return the checksums of the data set's files, and its folders, as every worker's node reads them through FUSE and not from its kernel's cache."""
     found: dict[str, set[str]] = {}
+    line = f"echo 3 > /proc/sys/vm/drop_caches; cd {MOUNT}{folder} && md5sum file* && find . -mindepth 1 -type d"
     for name, address in nodes().items():
-        out = subprocess.run(ssh(address, f"cd {MOUNT}{folder} && md5sum *"), capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(ssh(address, line), capture_output=True, text=True, check=True).stdout
         found[name] = set(out.splitlines())
     return found
+
+
+def unsaved() -> set[str]:
+    """Return what ``sums`` finds of the folder that only the journal has."""
+    return {f"./{UNSAVED}"}
+
+
+def make_unsaved(execute: Callable[..., str]) -> None:
+    """Make the folder that only the journal has."""
+    execute("alluxio-master-0", f"alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE mkdir {FOLDER}/{UNSAVED}", "alluxio-master")
 
 
 def pod_log(core: Any, name: str, namespace: str, **options: Any) -> str:
@@ -60,7 +75,11 @@ def pod_log(core: Any, name: str, namespace: str, **options: Any) -> str:
 
 @contextlib.contextmanager
 def data_set(execute: Callable[..., str]) -> Iterator[set[str]]:
-    """Make a data set in the under storage and load it into the cache; its checksums as the under storage has them."""
+    """Make a data set in the under storage and load it into the cache, with a folder that only the journal has.
+
+    Yields:
+        What ``sums`` finds on each node as long as neither a file nor the journal is lost.
+    """
     # What a test that was cut off left behind would be read in its place, from the master's, the workers' or a kernel's cache.
     execute("alluxio-master-0", f"alluxio fs rm -R {FOLDER} || true", "alluxio-master")
     for address in nodes().values():
@@ -70,7 +89,9 @@ def data_set(execute: Callable[..., str]) -> Iterator[set[str]]:
             "head -c 100000 /dev/urandom > file-$i; done; head -c 100000 /dev/urandom > 'file 0'; chown -R 1000:1000 . && md5sum *")  # fmt: skip
     there = set(subprocess.run(ssh(first, line), capture_output=True, text=True, check=True).stdout.splitlines())
     execute("alluxio-master-0", f"alluxio fs loadMetadata {FOLDER}; alluxio fs load {FOLDER}", "alluxio-master")
+    make_unsaved(execute)
     assert len(there) == len(FILES)
+    there |= unsaved()
     assert sums() == dict.fromkeys(nodes(), there)
     yield there
     execute("alluxio-master-0", f"alluxio fs rm -R {FOLDER}", "alluxio-master")
@@ -94,10 +115,12 @@ class Readers:
 
     Attributes:
         lines: By node, the moments (seconds since the epoch) and whether a file could be read then.
+        failed: By node, the files that could not be read, once for each time.
     """
 
     def __init__(self) -> None:
         self.lines: dict[str, list[tuple[float, bool]]] = {}
+        self.failed: dict[str, list[str]] = {}
 
     def outages(self) -> dict[str, float]:
         """Return the longest outage, in seconds, by node."""
@@ -126,12 +149,14 @@ def readers(folder: str, files: list[str], limit: int = 900) -> Iterator[Readers
         process.stdin.write(LOOP)
         process.stdin.close()
         processes[name] = process
-        seen.lines[name] = []
+        seen.lines[name], seen.failed[name] = [], []
 
-        def collect(lines: list[tuple[float, bool]] = seen.lines[name], process: subprocess.Popen[str] = process) -> None:
+        def collect(name: str = name, process: subprocess.Popen[str] = process) -> None:
             for line in process.stdout or ():
-                moment, fine = line.split()
-                lines.append((float(moment), fine == "1"))
+                moment, fine, path = line.rstrip("\n").split(" ", 2)
+                seen.lines[name].append((float(moment), fine == "1"))
+                if fine == "0":
+                    seen.failed[name].append(path)
 
         threading.Thread(target=collect, daemon=True).start()
     deadline = time.monotonic() + 30

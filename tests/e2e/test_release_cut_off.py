@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from chart_variants import variant
 from kubernetes.client import ApiException
-from reading import knob, nodes, ssh, sums
+from reading import knob, make_unsaved, nodes, ssh, sums, unsaved
 
 from alnair_runner import HOME, Alnair
 
@@ -110,31 +110,26 @@ def test_a_first_deploy_of_a_chart_that_formats_at_every_start(
     cutting.until_task(run, "Format journals that are new")
     cutting.kill(run)
     assert run.returncode < 0
-    converges(cluster, content, variables, core)
-    execute("alluxio-master-0", "alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE mkdir /kept-by-the-journal-alone", "alluxio-master")
+    converges(cluster, content - unsaved(), variables, core)
+    make_unsaved(execute)
     core.delete_namespaced_pod("alluxio-master-0", "alluxio", grace_period_seconds=0)
     converges(cluster, content, variables, core)
-    execute("alluxio-master-0", "alluxio fs rm -R /kept-by-the-journal-alone", "alluxio-master")
 
 
 def test_going_back_to_what_formats_at_every_start_keeps_the_journal(
-    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path, execute: Callable[..., str],
-) -> None:  # fmt: skip
+    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path
+) -> None:
     """What plain helm has deployed is put back after an upgrade that fails, and by hand."""
     helm = [str(cutting.LAB / ".access/bin/helm"), "--kubeconfig", str(cutting.LAB / ".access/kubeconfig"), "--namespace", "alluxio"]
     words = ["upgrade", "alluxio", formatting(tmp_path), "--reuse-values", "--set", "journal.format.runFormat=true", "--wait", "--timeout", "5m"]
     subprocess.run([*helm, *words], check=True, capture_output=True)
-    execute("alluxio-master-0", "alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE mkdir /kept-by-the-journal-alone", "alluxio-master")
     failed = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_timeout": 120, **place})
     assert failed.status == "failed"
     assert "was put back and is Ready again" in failed.failures[-1].message
-    there = "alluxio fs -Dalluxio.user.file.metadata.load.type=NEVER test -d /kept-by-the-journal-alone"
-    execute("alluxio-master-0", there, "alluxio-master")
+    assert sums() == dict.fromkeys(nodes(), content)
     assert cluster.upgrade(extra_vars=place).status == "successful"
     back = cluster.rollback(extra_vars=place)
     assert back.status == "successful", back.failures
-    execute("alluxio-master-0", there, "alluxio-master")
-    execute("alluxio-master-0", "alluxio fs rm -R /kept-by-the-journal-alone", "alluxio-master")
     converges(cluster, content, place, core)
 
 
