@@ -49,6 +49,11 @@ ROWS: dict[str, dict[str, Any]] = {
     # With a quorum's journal and inodes in volumes.
     "masters-claims": {
         "master": {"count": 3, **SMALL}, "journal": {"type": "EMBEDDED"}, "metastore": {"volumeType": "persistentVolumeClaim", "mountPath": "/metastore"}},
+    # Masters and workers alone, with no folder of a host: what a namespace of the restricted profile takes.
+    "restricted": {
+        "mounts": [], "properties": {"alluxio.master.mount.table.root.ufs": "/under"},
+        "master": {"extraVolumes": [{"name": "under", "emptyDir": {}}], "extraVolumeMounts": [{"name": "under", "mountPath": "/under"}], **SMALL},
+        "proxy": {"enabled": True, "ports": {"web": 38999}, "jvmOptions": [], **SMALL}},
     # What a release may do without, and pods of another user than the image's; without a name in the image it needs one for Alluxio.
     "bare": {
         "serviceAccount": "mine", "tests": {"enabled": False}, "master": {"podDisruptionBudget": {"enabled": False}, **SMALL},

@@ -89,15 +89,15 @@ def volumes_of_masters(core: Any) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def installed(helm: Callable[..., str], core: Any, node: str) -> Callable[[str], Any]:
     @contextmanager
-    def install(row: str) -> Iterator[str]:
-        """A release of this row's values in a namespace of its own; yields the name of both."""
+    def install(row: str, **labels: str) -> Iterator[str]:
+        """A release of this row's values in a namespace of its own with labels; yields the name of both."""
         name = f"chart-{row}"
         values = {**COMMON, **ROWS[row]}
         if "backup" in values:
             # The masters look once a minute; by then they are there.
             values["backup"] = {"daily": {"enabled": True, "time": time.strftime("%H:%M", time.gmtime(time.time() + 240))}}
         values["worker"] = {**values["worker"], "nodeSelector": {"kubernetes.io/hostname": node}}
-        core.create_namespace({"metadata": {"name": name}})
+        core.create_namespace({"metadata": {"name": name, "labels": labels}})
         try:
             core.create_namespaced_secret(
                 name, {"metadata": {"name": "site"}, "stringData": {"alluxio-site.properties": "alluxio.user.block.size.bytes.default=3MB\n"}}
@@ -257,6 +257,54 @@ def test_three_masters_go_on_when_the_leader_is_killed(installed: Any, core: Any
             time.sleep(2)
         for i in range(3):
             execute(f"{name}-master-{i}", "curl -sf localhost:19999/metrics/prometheus/ | grep -q heap_used", "alluxio-master", name)
+
+
+def test_a_budget_lets_one_master_of_a_quorum_be_evicted_at_a_time(installed: Any, core: Any) -> None:
+    def evict(pod: str) -> None:
+        core.create_namespaced_pod_eviction(pod, name, {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": name}})
+
+    with installed("three-masters") as name:
+        evict(f"{name}-master-0")
+        with pytest.raises(kubernetes.client.ApiException) as refused:
+            evict(f"{name}-master-1")
+        assert (refused.value.status, f"The disruption budget {name}-master needs" in refused.value.body) == (429, True), refused.value.body
+        until_there(lambda: ready(core, name), 300)
+        evict(f"{name}-master-1")
+
+
+def test_two_releases_share_a_namespace_and_nothing_else(installed: Any, helm: Callable[..., str], core: Any, execute: Callable[..., str], node: str) -> None:
+    def ask(release: str, line: str) -> str:
+        return execute(f"{release}-master-0", f"alluxio {line}", "alluxio-master", name)
+
+    with installed("plain") as name:
+        second = f"{name}-2"
+        values = {**COMMON, "worker": {**COMMON["worker"], "nodeSelector": {"kubernetes.io/hostname": node}}}
+        helm("install", second, str(CHART), "--namespace", name, "--wait", "--timeout", "6m", "--values", "-", values=values)
+        try:
+            until_there(lambda: ready(core, name), 180)
+            for release in (name, second):
+                assert "Live Workers: 1" in ask(release, "fsadmin report summary")
+                ask(release, f"fs -Dalluxio.user.file.writetype.default=MUST_CACHE mkdir /of-{release}")
+            # The longer name has the shorter one in it, and neither's objects are the other's.
+            assert {release: f"/of-{name}\n" in ask(release, "fs ls -R /") for release in (name, second)} == {name: True, second: False}
+            assert {release: f"/of-{second}\n" in ask(release, "fs ls -R /") for release in (name, second)} == {name: False, second: True}
+        finally:
+            helm("uninstall", second, "--namespace", name, "--wait", "--timeout", "3m")
+        assert "Live Workers: 1" in ask(name, "fsadmin report summary")
+        assert f"/of-{name}\n" in ask(name, "fs ls -R /")
+
+
+def test_masters_workers_and_proxy_keep_to_the_restricted_profile(installed: Any, helm: Callable[..., str], core: Any, execute: Callable[..., str]) -> None:
+    with installed("restricted", **{"pod-security.kubernetes.io/enforce": "restricted"}) as name:
+        assert {pod.metadata.labels["role"] for pod in core.list_namespaced_pod(name).items} == {"alluxio-master", "alluxio-worker", "alluxio-proxy"}
+        line = "alluxio fs -Dalluxio.user.file.writetype.default=MUST_CACHE"
+        assert execute(f"{name}-master-0", f"echo kept > /tmp/f && {line} copyFromLocal /tmp/f /f >&2 && alluxio fs cat /f", "alluxio-master", name) == "kept\n"
+        # The test's pod, too; and the profile does judge here.
+        (hook,) = [item for item in yaml.safe_load_all(helm("get", "hooks", name, "--namespace", name)) if item["kind"] == "Pod"]
+        core.create_namespaced_pod(name, hook, dry_run="All")
+        hook["spec"]["hostNetwork"] = True
+        with pytest.raises(kubernetes.client.ApiException, match="violates PodSecurity"):
+            core.create_namespaced_pod(name, hook, dry_run="All")
 
 
 def test_a_quorum_keeps_its_journal_in_its_claims(installed: Any, core: Any, execute: Callable[..., str], volumes_of_masters: dict[str, str]) -> None:
