@@ -159,7 +159,7 @@ def test_an_object_that_somebody_removed_is_made_again(cluster: Alnair, content:
 
 
 @pytest.mark.long
-def test_a_release_of_another_chart_is_refused(cluster: Alnair, tmp_path: Path) -> None:
+def test_a_release_of_another_chart_is_refused(cluster: Alnair, content: set[str], tmp_path: Path) -> None:
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: other\nversion: 1.0.0\n", encoding="utf-8")
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates/map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n", encoding="utf-8")
@@ -172,6 +172,9 @@ def test_a_release_of_another_chart_is_refused(cluster: Alnair, tmp_path: Path) 
     for result in results:
         assert result.status == "failed"
         assert "has a release alluxio of chart other-1.0.0, which is not Alluxio's" in result.failures[0].message
+    assert sums() == dict.fromkeys(nodes(), content)
+    after = cluster.deploy()
+    assert (after.status, after.changed) == ("successful", 0), after.failures
 
 
 @pytest.mark.long

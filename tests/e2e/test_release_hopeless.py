@@ -34,7 +34,6 @@ IMAGES = {
     "an image that is not there": ({"alluxio_chart_image_tag": "not-there"}, "not-there"),
     "an image that is no Alluxio": ({"alluxio_chart_image": "localhost/alnair-client", "alluxio_chart_image_tag": "1"}, "tini"),
 }
-SEEN: list[str] = []
 
 
 def names(execute: Callable[..., str]) -> list[str]:
@@ -65,7 +64,6 @@ def test_an_upgrade_that_cannot_succeed(cluster: Alnair, content: set[str], exec
     put_back(cluster, {"alluxio_chart_backup_directory": str(tmp_path), **variables}, reason)
     assert names(execute) == before
     assert sums() == dict.fromkeys(nodes(), content)
-    SEEN.append(what)
 
 
 def test_an_upgrade_onto_a_corrupt_journal(cluster: Alnair, content: set[str], execute: Callable[..., str], tmp_path: Path) -> None:
@@ -76,7 +74,6 @@ def test_an_upgrade_onto_a_corrupt_journal(cluster: Alnair, content: set[str], e
     put_back(cluster, {"alluxio_chart_backup_directory": str(tmp_path), "alluxio_chart_image_tag": "2.9.3"}, "alluxio-master|wait-for-master")
     assert names(execute) == before
     assert sums() == dict.fromkeys(nodes(), content)
-    SEEN.append("a corrupt journal")
 
 
 @pytest.fixture
@@ -104,11 +101,8 @@ def test_an_upgrade_onto_a_claim_that_is_full(
     put_back(cluster, {"alluxio_chart_backup_directory": str(tmp_path), "alluxio_chart_values": values}, "No space left")
     assert names(execute) == before
     assert sums() == dict.fromkeys(nodes(), content)
-    SEEN.append("a claim that is full")
 
 
 def test_all_of_them_leave_nothing_to_do(cluster: Alnair) -> None:
     after = cluster.deploy()
     assert (after.status, after.changed) == ("successful", 0), after.failures
-    print(f"{len(SEEN)} upgrades that could not succeed were put back: {', '.join(SEEN)}")
-    assert len(SEEN) >= 10

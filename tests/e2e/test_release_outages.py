@@ -129,7 +129,7 @@ def test_a_worker_runs_out_of_memory(cluster: Alnair, content: set[str], core: A
 
 
 @pytest.mark.long
-def test_a_host_with_too_little_shared_memory_is_named(cluster: Alnair) -> None:
+def test_a_host_with_too_little_shared_memory_is_named(cluster: Alnair, content: set[str]) -> None:
     name, address = next(iter(nodes().items()))
     size = on(address, "df --block-size=1 --output=size /dev/shm | tail -1").strip()
     tier = {"level": 0, "alias": "MEM", "mediumtype": "MEM", "path": "/dev/shm", "type": "hostPath", "quota": "512Mi", "high": 0.95, "low": 0.7}
@@ -141,6 +141,7 @@ def test_a_host_with_too_little_shared_memory_is_named(cluster: Alnair) -> None:
         on(address, f"mount -o remount,size={size} /dev/shm")
     assert (result.status, result.changed) == ("failed", 0)
     assert f"{name} has a /dev/shm of 64 MiB" in result.failures[0].message, result.failures
+    converges(cluster, content)
 
 
 @pytest.mark.long
