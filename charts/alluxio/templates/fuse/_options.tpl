@@ -7,10 +7,11 @@ alluxio.user.metadata.cache.expiration.time: 1min
 alluxio.user.update.file.accesstime.disabled: true
 {{- /* A copy of each block that another worker holds would cost the first epoch half its speed and evict what is loaded. */}}
 alluxio.user.file.passive.cache.enabled: false
-{{- /* A worker whose pod is gone answers nobody, not even with a refusal: Alluxio waits 35 s to connect to it, for each file anew, and 3 min
-    on a connection that was there. What is given up too early is tried again. */}}
+{{- /* A worker whose pod is gone answers nobody, not even with a refusal: Alluxio waits 35 s to connect to it and 45 s more to
+    give that up in order, for each file anew, and 3 min on a connection that was there. What is given up too early is tried again. */}}
 alluxio.network.connection.health.check.timeout: 1sec
 alluxio.network.connection.auth.timeout: 3sec
+alluxio.network.connection.shutdown.graceful.timeout: 500ms
 alluxio.user.network.streaming.keepalive.time: 30sec
 alluxio.user.network.streaming.keepalive.timeout: 10sec
 {{- end -}}
