@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import subprocess
 import threading
 import time
@@ -129,6 +130,13 @@ class Readers:
     def counts(self) -> dict[str, tuple[int, int]]:
         """Return the reads and the failed reads by node."""
         return {name: (len(lines), sum(not fine for _moment, fine in lines)) for name, lines in self.lines.items()}
+
+    def told(self) -> str:
+        """Return for each node how long reads failed, how many of how many did, and how long the longest took, in seconds."""
+        outages, counts = self.outages(), self.counts()
+        longest = {name: max((after[0] - before[0] for before, after in itertools.pairwise(lines)), default=0.0) for name, lines in self.lines.items()}
+        return "; ".join(f"{name}: failed for {outages[name]:.1f} s, {counts[name][1]} of {counts[name][0]} reads, the longest {longest[name]:.1f} s"
+                         for name in self.lines)  # fmt: skip
 
 
 @contextlib.contextmanager

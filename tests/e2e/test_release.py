@@ -52,7 +52,7 @@ def test_another_version_and_back_loses_nothing(cluster: Alnair, content: set[st
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o077 == 0
     for what, measured in (("upgrade", seen), ("rollback", back)):
-        print(f"{what}: reads through FUSE failed for at most {measured.outages()} s; reads and failed reads {measured.counts()}")
+        print(f"{what}: {measured.told()}")
         record_property(f"outage_{what}", measured.outages())
         assert all(seconds < 120 for seconds in measured.outages().values())
 
@@ -230,7 +230,7 @@ def test_one_master_becomes_three_and_one_again(cluster: Alnair, three_masters: 
     with readers(FOLDER, FILES[1:6]) as seen:
         core.delete_namespaced_pod("alluxio-master-0", "alluxio", grace_period_seconds=0)
         assert three_masters.deploy().status == "successful"
-    print(f"a master killed: reads failed for at most {seen.outages()} s; reads and failed reads {seen.counts()}")
+    print(f"a master killed: {seen.told()}")
     assert sums() == dict.fromkeys(nodes(), content)
     # Three masters change their version one after another, and the next FUSE of a node takes the place of the old one.
     older = {"alluxio_chart_image_tag": "2.9.3", "alluxio_chart_backup_directory": str(tmp_path)}
@@ -238,7 +238,7 @@ def test_one_master_becomes_three_and_one_again(cluster: Alnair, three_masters: 
         rolled = three_masters.upgrade(extra_vars=older)
     assert rolled.status == "successful", rolled.failures
     assert version(three_masters) == "2.9.3"
-    print(f"upgrade with three masters: reads failed for at most {seen.outages()} s; reads and failed reads {seen.counts()}")
+    print(f"upgrade with three masters: {seen.told()}")
     assert all(seconds < 10 for seconds in seen.outages().values())
     assert sums() == dict.fromkeys(nodes(), content)
     assert three_masters.upgrade(extra_vars={"alluxio_chart_backup_directory": str(tmp_path)}).status == "successful"

@@ -47,9 +47,7 @@ def test_a_pod_is_killed_under_reading_load(cluster: Alnair, content: set[str], 
         result = cluster.run("deploy_alluxio")
         took = time.monotonic() - began
     assert (result.status, result.changed) == ("successful", 0), (result.failures, result.changes)
-    print(
-        f"{role} on {pod.spec.node_name} killed: Ready after at most {took:.0f} s; reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}"
-    )
+    print(f"{role} on {pod.spec.node_name} killed: Ready after at most {took:.0f} s; {seen.told()}")
     record_property(f"outage_{role}", seen.outages())
     if role == "fuse":
         assert all(count[1] == 0 for name, count in seen.counts().items() if name != pod.spec.node_name)
@@ -79,7 +77,7 @@ def test_fuse_is_killed_in_its_pod(cluster: Alnair, content: set[str], core: Any
             time.sleep(1)
     assert state().restart_count == restarts + 1
     assert core.read_namespaced_pod(pod.metadata.name, "alluxio").metadata.uid == pod.metadata.uid
-    print(f"FUSE on {pod.spec.node_name} killed in its pod: reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
+    print(f"FUSE on {pod.spec.node_name} killed in its pod: {seen.told()}")
     assert on(address, f"grep -c ' {MOUNT} fuse' /proc/mounts").strip() == "1"
     assert seen.counts()[pod.spec.node_name][1] > 0
     assert all(count[1] == 0 for name, count in seen.counts().items() if name != pod.spec.node_name)
@@ -93,7 +91,7 @@ def test_a_node_is_lost_and_back(cluster: Alnair, content: set[str], core: Any) 
     with readers(FOLDER, FILES[1:]) as seen:
         subprocess.run(["podman", "stop", "--time", "1", name], check=True, capture_output=True)
         time.sleep(60)
-    print(f"{name} lost: reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
+    print(f"{name} lost: {seen.told()}")
     try:
         # A worker's silence is noticed by the time-out of its reads; nothing else may fail on the nodes that are there.
         assert all(seconds < 60 for other, seconds in seen.outages().items() if other != name)
@@ -125,7 +123,7 @@ def test_a_worker_runs_out_of_memory(cluster: Alnair, content: set[str], core: A
     assert (result.status, result.changed) == ("successful", 0), (result.failures, result.changes)
     state = next(item for item in core.read_namespaced_pod(pod.metadata.name, "alluxio").status.container_statuses if item.name == "alluxio-worker")
     assert state.last_state.terminated.reason == "OOMKilled"
-    print(f"worker out of memory: reads failed for at most {seen.outages()} s; reads and failed {seen.counts()}")
+    print(f"worker out of memory: {seen.told()}")
     converges(cluster, content)
 
 
