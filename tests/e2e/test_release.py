@@ -116,10 +116,13 @@ def test_fields_that_cannot_be_changed_are_changed_all_the_same(cluster: Alnair,
         ("fuse/daemonset.yaml", '(list . "fuse") | nindent 6 }}', '(list . "fuse") | nindent 6 }}\n      chart: alluxio-other'),
         ("fuse/daemonset.yaml", '$v.fuse "fuse") | nindent 6 }}', '$v.fuse "fuse") | replace "labels:" "labels:\\n  chart: alluxio-other" | nindent 6 }}'),
     )
-    plan = cluster.run("deploy_alluxio", check=True, extra_vars={"alluxio_chart_ref": chart})
+    variables = {"alluxio_chart_ref": chart, "persistent_volumes_journal_size": "1536Mi"}
+    plan = cluster.deploy(check=True, extra_vars=variables)
     assert plan.status == "successful", plan.failures
-    changed = cluster.run("deploy_alluxio", extra_vars={"alluxio_chart_ref": chart})
+    changed = cluster.deploy(extra_vars=variables)
     assert changed.status == "successful", changed.failures
+    (template,) = kubernetes.client.AppsV1Api(core.api_client).read_namespaced_stateful_set("alluxio-master", "alluxio").spec.volume_claim_templates
+    assert template.spec.resources.requests["storage"] == "1536Mi"
     assert (uids("master"), uids("worker")) == (masters, workers)
     assert not uids("fuse") & fuse
     assert sums() == dict.fromkeys(nodes(), content)
