@@ -108,6 +108,7 @@ def test_fields_that_cannot_be_changed_are_changed_all_the_same(cluster: Alnair,
     def uids(role: str) -> set[str]:
         return {item.metadata.uid for item in core.list_namespaced_pod("alluxio", label_selector=f"role=alluxio-{role}").items}
 
+    assert cluster.deploy().status == "successful"
     masters, workers, fuse = uids("master"), uids("worker"), uids("fuse")
     chart = variant(
         tmp_path,
