@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 import subprocess
 import threading
 import time
@@ -152,7 +153,7 @@ def readers(folder: str, files: list[str], limit: int = 900) -> Iterator[Readers
     paths = [f"{MOUNT}{folder}/{name}" for name in files]
     processes = {}
     for name, address in nodes().items():
-        process = subprocess.Popen(ssh(address, "bash", "-s", "--", str(limit), *paths), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(ssh(address, "bash", "-s", "--", str(limit), *map(shlex.quote, paths)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdin
         process.stdin.write(LOOP)
         process.stdin.close()

@@ -7,7 +7,6 @@ import contextlib
 import random
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +17,7 @@ import s3
 from ansible_collections.alnair.alluxio.plugins.module_utils.certificates import made
 from caching import BUCKET, ENDED, NAMESPACE, Objects, fuse_sums, kill_operator, numbered, on_node, operator_pods, put, runner, shares, until
 from conftest import remove_secret
-from reading import MOUNT
+from reading import MOUNT, readers
 
 from alnair_runner import Alnair
 
@@ -117,13 +116,12 @@ def test_a_worker_that_is_killed_after_a_load_is_told_and_readers_go_on(
     sums = put(store, "bereft", numbered(40))
     objects.stored("bereft", store)
     objects.reach("bereft", "Complete")
-    read: list[dict[str, str]] = []
-    reader = threading.Thread(target=lambda: read.append(fuse_sums("/datasets/bereft")))
-    reader.start()
-    kill_worker(core)
-    reader.join(300)
-    assert read == [sums]
-    assert served.deploy().status == "successful"
+    with readers("/datasets/bereft", sorted(sums)) as seen:
+        kill_worker(core)
+        assert served.deploy().status == "successful"
+    print(f"a worker killed after a load: {seen.told()}")
+    assert all(failed == 0 and reads > len(sums) for reads, failed in seen.counts().values()), seen.told()
+    assert fuse_sums("/datasets/bereft") == sums
     # Status does not go on saying Complete of what is no longer there.
     until(
         "status and cache agree",

@@ -330,45 +330,6 @@ def test_each_file_that_cannot_be_loaded_is_named_with_its_reason(objects: Objec
         assert name in json.dumps(differs, ensure_ascii=False)
 
 
-def test_check_finds_what_differs_and_repair_puts_it_right(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
-    sums = put(store, "checked", numbered(12))
-    objects.stored("checked", store)
-    objects.reach("checked", "Complete")
-    fine = runner("dataset", "check", "checked", "--content")
-    assert fine.returncode == 0, fine.stdout + fine.stderr
-    changed, lost, new = "class 0/0003.jpg", "class 1/0004.jpg", "class 2/new.jpg"
-    # As long as before: only its content tells.
-    sums.update(put(store, "checked", [changed]))
-    store.door.delete(BUCKET, f"checked/{lost}")
-    del sums[lost]
-    sums.update(put(store, "checked", [new]))
-    differs = runner("dataset", "check", "checked", "--content")
-    assert differs.returncode == 1, differs.stdout + differs.stderr
-    for name in (changed, lost, new):
-        assert name in differs.stdout, differs.stdout
-    assert "class 0/0006.jpg" not in differs.stdout
-    as_json = runner("dataset", "check", "checked", "--content", "--json")
-    assert as_json.returncode == 1
-    assert changed in json.dumps(json.loads(as_json.stdout), ensure_ascii=False)
-    repaired = runner("dataset", "repair", "checked")
-    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert runner("dataset", "check", "checked", "--content").returncode == 0
-    # It may have been seen in the middle of the repair, and is looked at once more then.
-    until("it is Complete", lambda: objects.status("checked")["phase"] == "Complete", 180)
-    assert fuse_sums("/datasets/checked") == sums
-    assert shares(execute, "/datasets/checked") == dict.fromkeys(sums, 100)
-
-
-def test_checksums_are_told_for_folders_too(objects: Objects, store: s3.Endpoint) -> None:
-    sums = put(store, "summed", numbered(4))
-    objects.stored("summed", store)
-    objects.reach("summed", "Complete")
-    result = runner("dataset", "checksum", "summed")
-    assert result.returncode == 0, result.stdout + result.stderr
-    for name, digest in sums.items():
-        assert name in result.stdout and digest in result.stdout, result.stdout
-
-
 def test_free_takes_it_from_the_cache_and_not_from_the_source(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
     sums = put(store, "freed", numbered(5))
     objects.stored("freed", store)

@@ -6,9 +6,11 @@ import re
 import time
 from typing import Any
 
+import kubernetes
 import pytest
 import s3
 from caching import (
+    NAMESPACE,
     ROOT,
     SECRET,
     SUMS,
@@ -20,6 +22,7 @@ from caching import (
     kill_operator,
     metrics,
     numbered,
+    operator_pods,
     pod,
     put,
     scale_operator,
@@ -110,14 +113,36 @@ def test_a_pod_held_by_an_init_container_starts_after_a_bounded_wait(served: Aln
         scale_operator(core, 2)
 
 
-def test_a_replica_that_is_killed_is_followed_by_the_other(objects: Objects, store: s3.Endpoint, core: Any) -> None:
+def test_the_replica_that_leads_is_killed_and_followed_by_the_other(objects: Objects, store: s3.Endpoint, core: Any) -> None:
+    leases = kubernetes.client.CoordinationV1Api(core.api_client)
+
+    def leader() -> str:
+        return str(leases.read_namespaced_lease("alnair-operator", NAMESPACE).spec.holder_identity).partition("_")[0]
+
     sums = put(store, "followed", numbered(80), size=200_000)
-    with store.narrow("16mbit"):
+    with store.narrow("8mbit"):
         objects.stored("followed", store)
         until("it is loading", lambda: objects.status("followed").get("phase") == "Loading", 90)
-        kill_operator(core)
+        first = leader()
+        (other,) = [item.metadata.name for item in operator_pods(core) if item.metadata.name != first]
+        loaded = objects.status("followed").get("cachedBytes", 0)
+        core.delete_namespaced_pod(first, NAMESPACE, grace_period_seconds=0)
+        # The Lease lasts 15 s; the other one looks every 4 s.
+        until("the other one leads", lambda: leader() == other, 30)
+        until("the load goes on", lambda: objects.status("followed").get("cachedBytes", 0) > loaded, 60)
+        assert objects.status("followed")["phase"] == "Loading", "the load was to last longer than the change"
     objects.reach("followed", "Complete", seconds=240)
     assert fuse_sums("/datasets/followed") == sums
+
+
+def test_all_replicas_are_killed_and_the_next_ones_go_on(objects: Objects, store: s3.Endpoint, core: Any) -> None:
+    sums = put(store, "resumed", numbered(80), size=200_000)
+    with store.narrow("16mbit"):
+        objects.stored("resumed", store)
+        until("it is loading", lambda: objects.status("resumed").get("phase") == "Loading", 90)
+        kill_operator(core)
+    objects.reach("resumed", "Complete", seconds=240)
+    assert fuse_sums("/datasets/resumed") == sums
 
 
 def test_a_training_whose_data_set_failed_a_while_ago_starts_on_the_source_while_that_is_tried_again(objects: Objects, store: s3.Endpoint, team: Pods) -> None:
