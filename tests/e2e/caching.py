@@ -163,9 +163,9 @@ def runner(*words: str, seconds: float = 600) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, timeout=seconds)
 
 
-def read_by_workers(core: Any) -> float:
-    """Return the bytes that clients have read from workers' caches until now, as workers and clients count them."""
-    total = 0.0
+def read_by_workers(core: Any) -> tuple[float, float]:
+    """Return the bytes that clients have read from workers until now, and those that workers have read from under the storage, as Alluxio counts them."""
+    total = [0.0, 0.0]
     for role in ("worker", "fuse"):
         for pod in core.list_namespaced_pod(NAMESPACE, label_selector=f"app=alluxio,role=alluxio-{role}").items:
             ports = [port.container_port for item in pod.spec.containers for port in item.ports or [] if port.name == "web"]
@@ -174,8 +174,10 @@ def read_by_workers(core: Any) -> float:
             for line in answer.data.decode().splitlines():
                 # Alluxio appends its process's name.
                 if re.match(r"(Worker|Client)_BytesRead(Local|Domain|Direct|Remote)(_\w+)? ", line):
-                    total += float(line.rsplit(" ", 1)[1])
-    return total
+                    total[0] += float(line.rsplit(" ", 1)[1])
+                elif line.startswith("Worker_BytesReadPerUfs"):
+                    total[1] += float(line.rsplit(" ", 1)[1])
+    return total[0], total[1]
 
 
 def pod(name: str, paths: dict[str, str], line: str, *, cached: bool = True, node: str = "", annotations: dict[str, str] | None = None) -> Spec:

@@ -75,7 +75,9 @@ def test_the_pod_of_the_seed_runs_unchanged_and_reads_from_the_cache(objects: Ob
     assert [item.metadata.name for item in core.list_namespaced_pod(team.namespace).items] == ["alluxio-cifar10"]
     assert sums_in(team.log("alluxio-cifar10")) == sums
     # Workers' and clients' metrics come each ten seconds or so.
-    until("Alluxio's metrics tell of the reading", lambda: read_by_workers(core) - before >= sum(1 for _ in sums) * 100_000, 60, 2)
+    size = len(sums) * 100_000
+    until("Alluxio's metrics tell of the reading", lambda: read_by_workers(core)[0] - before[0] >= size, 60, 2)
+    assert read_by_workers(core)[1] - before[1] == size, "the load alone has read from under the storage, each file once"
 
 
 def test_a_pod_waits_at_its_gate_until_all_is_loaded(objects: Objects, store: s3.Endpoint, team: Pods) -> None:
