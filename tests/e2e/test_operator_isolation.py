@@ -181,14 +181,18 @@ def test_only_named_namespaces_use_a_data_set_that_names_some(objects: Objects, 
 
 
 def test_a_pod_sees_only_its_data_sets_and_read_only(objects: Objects, team: Pods) -> None:
-    for name in ("mine", "theirs"):
-        folder(name, numbered(2))
+    sums = {name: folder(name, numbered(2)) for name in ("mine", "theirs")}
+    for name in sums:
         objects.make(name, f"{ROOT}/{name}")
         objects.reach(name, "Complete")
-    team.start(pod("looker", {"/data": f"{ROOT}/mine"}, "ls /data /data/..; touch /data/new || echo refused; grep fuse /proc/mounts"))
+    # All files that it can reach in any way, and what of the cache its mount is of.
+    line = ("find / /proc/1/root/ /data/../data/.. -path '/proc/[0-9]*' -prune -o -name '*.jpg' -exec md5sum {} +; find /proc/1/root/ -name '*.jpg' -exec md5sum {} +; "
+            "touch /data/new || echo refused; grep -c ' /datasets/mine /data ro,.*fuse' /proc/self/mountinfo; grep -c fuse /proc/self/mountinfo")  # fmt: skip
+    team.start(pod("looker", {"/data": f"{ROOT}/mine"}, line))
     team.ended("looker")
     said = team.log("looker")
-    assert "theirs" not in said and "refused" in said, said
+    assert set(sums_in(said).values()) == set(sums["mine"].values()), said
+    assert said.split()[-3:] == ["refused", "1", "1"], said
     assert "new" not in on_node(f"ls {ROOT}/mine")
 
 
