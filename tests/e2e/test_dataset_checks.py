@@ -71,11 +71,26 @@ def test_check_reads_what_is_cached_and_repair_loads_it_anew(objects: Objects, s
     assert shares(execute, "/datasets/spoilt") == dict.fromkeys(sums, 100)
 
 
+def test_a_sample_is_as_large_as_is_said(objects: Objects, store: s3.Endpoint, core: Any, execute: Callable[..., str]) -> None:
+    sums = put(store, "sampled", numbered(9))
+    objects.stored("sampled", store)
+    objects.reach("sampled", "Complete")
+    for digest in list(sums.values()):
+        spoil(core, execute, digest)
+    differs = runner("dataset", "check", "sampled", "--content", "--sample", "4", "--json")
+    assert differs.returncode == 1, differs.stdout + differs.stderr
+    assert len([name for name in sums if name in differs.stdout]) == 4, differs.stdout
+    assert runner("dataset", "repair", "sampled", "--content").returncode == 0
+    assert fuse_sums("/datasets/sampled") == sums
+
+
 def test_checksums_are_told_for_folders_too(objects: Objects, store: s3.Endpoint) -> None:
     sums = put(store, "summed", numbered(4))
     objects.stored("summed", store)
     objects.reach("summed", "Complete")
-    result = runner("dataset", "checksum", "summed")
-    assert result.returncode == 0, result.stdout + result.stderr
-    for name, digest in sums.items():
-        assert name in result.stdout and digest in result.stdout, result.stdout
+    for words in ([], ["--path", "class 0"], ["--path", "class 1/0001.jpg"]):
+        result = runner("dataset", "checksum", "summed", *words)
+        assert result.returncode == 0, result.stdout + result.stderr
+        wanted = {name: digest for name, digest in sums.items() if name.startswith(words[1] if words else "")}
+        assert wanted and {name: digest for name, digest in sums.items() if digest in result.stdout} == wanted, result.stdout
+        assert all(name.rpartition("/")[2] in result.stdout for name in wanted), result.stdout

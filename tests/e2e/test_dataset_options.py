@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +10,27 @@ from typing import Any
 
 import pytest
 import s3
-from caching import BUCKET, NAMESPACE, ROOT, Objects, folder, fuse_sums, kill_operator, numbered, put, runner, shares, until
-from reading import nodes
+from caching import (
+    BUCKET,
+    NAMESPACE,
+    ROOT,
+    SUMS,
+    Objects,
+    Pods,
+    folder,
+    fuse_sums,
+    gates,
+    kill_operator,
+    numbered,
+    pod,
+    put,
+    runner,
+    served_from,
+    shares,
+    sums_in,
+    until,
+)  # fmt: skip
+from reading import MOUNT, nodes
 
 # They need the lab with LAB_DATASETS=1, as make test-all raises it.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -112,6 +132,28 @@ def test_what_only_workers_hold_outlives_a_repair_and_an_unmount(objects: Object
     assert "scribbled/only" in store.door.list(BUCKET, "scribbled/")
 
 
+def test_more_keys_than_one_answer_of_the_store_has(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    names = put(store, "many-keys", [f"{number:05}" for number in range(1_100)], size=10)
+    objects.stored("many-keys", store)
+    status = objects.reach("many-keys", "Complete", seconds=400)
+    assert (status["files"], status["cachedPercent"]) == (1_100, 100)
+    assert shares(execute, "/datasets/many-keys") == dict.fromkeys(names, 100)
+
+
+def test_a_load_of_what_is_complete_says_that_the_source_is_gone(objects: Objects, store: s3.Endpoint, execute: Callable[..., str]) -> None:
+    sums = put(store, "orphaned", numbered(4))
+    objects.stored("orphaned", store)
+    objects.reach("orphaned", "Complete")
+    with store.gone():
+        result = runner("dataset", "load", "orphaned")
+        assert result.returncode == 1, result.stdout + result.stderr
+        assert re.search("orphaned.*(refused|connect)", " ".join(result.stdout.split()), re.IGNORECASE), result.stdout
+        # What is cached is read all the same.
+        assert fuse_sums("/datasets/orphaned") == sums
+    assert runner("dataset", "load", "orphaned").returncode == 0
+    assert shares(execute, "/datasets/orphaned") == dict.fromkeys(sums, 100)
+
+
 @pytest.fixture
 def claim(core: Any) -> Iterator[str]:
     """A claim in the release's namespace on a folder that all nodes see."""
@@ -126,12 +168,22 @@ def claim(core: Any) -> Iterator[str]:
     core.delete_persistent_volume(name)
 
 
-def test_a_claim_is_a_source(objects: Objects, claim: str, execute: Callable[..., str]) -> None:
+def test_a_claim_is_a_source_and_who_mounts_it_reads_from_the_cache(objects: Objects, claim: str, core: Any, execute: Callable[..., str]) -> None:
     sums = folder("of-claim", numbered(3))
     objects.make("of-claim", f"pvc://{claim}")
     objects.reach("of-claim", "Complete")
     assert shares(execute, "/datasets/of-claim") == dict.fromkeys(sums, 100)
     assert fuse_sums("/datasets/of-claim") == sums
+    wanted = pod("of-claim", {"/data": "/"}, f"{SUMS}; grep -c ' /data .*fuse' /proc/self/mountinfo")
+    wanted["spec"]["volumes"] = [{"name": "data-0", "persistentVolumeClaim": {"claimName": claim}}]
+    pods = Pods(core, NAMESPACE)
+    try:
+        made = pods.start(wanted)
+        assert (served_from(made), gates(made)) == ([f"{MOUNT}/datasets/of-claim"], ["alnair.io/dataset"])
+        pods.ended("of-claim")
+        assert sums_in(pods.log("of-claim")) == sums and pods.log("of-claim").split()[-1] == "1"
+    finally:
+        core.delete_namespaced_pod("of-claim", NAMESPACE, grace_period_seconds=0)
     checked = runner("dataset", "check", "of-claim", "--content")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     objects.remove("of-claim")

@@ -22,6 +22,7 @@ from caching import (
     kill_operator,
     metrics,
     numbered,
+    on_node,
     operator_pods,
     pod,
     put,
@@ -52,6 +53,28 @@ def test_a_training_whose_data_cannot_be_loaded_starts_on_the_source_with_a_warn
     team.ended("trainer", 60)
     warnings = until("a warning says why", lambda: [line for line in team.events("trainer") if line.startswith("Warning") and "unloadable" in line], 60)
     assert warnings
+
+
+def test_a_training_whose_data_do_not_fit_starts_without_them_or_is_held(objects: Objects, team: Pods) -> None:
+    # Sparse, so that it costs no disk: only its size is asked for.
+    on_node(f"mkdir -p {ROOT}/vast && truncate -s 8G {ROOT}/vast/all && chown -R 1000:1000 {ROOT}/vast")
+    try:
+        objects.make("vast", f"{ROOT}/vast")
+        line = "stat --format %s /data/all"
+        made = team.start(pod("starts", {"/data": f"{ROOT}/vast"}, line))
+        held = team.start(pod("held", {"/data": f"{ROOT}/vast"}, line, annotations={"alnair.io/onFailure": "hold"}))
+        assert gates(made) == gates(held) == ["alnair.io/dataset"]
+        objects.reach("vast", "TooLarge")
+        team.ended("starts", 90)
+        assert team.log("starts").strip() == str(8 * 2**30)
+        for name in ("starts", "held"):
+            (warning,) = until("a warning says why", lambda name=name: [line for line in team.events(name) if line.startswith("Warning") and "vast" in line], 60)
+            # What it has, and what there is.
+            assert len(re.findall(r"\d[\d.]* [KMGT]?i?B", warning)) >= 2, warning
+        assert gates(team.read("held")) == ["alnair.io/dataset"]
+    finally:
+        objects.remove("vast")
+        on_node(f"rm -r {ROOT}/vast")
 
 
 def test_a_training_that_shall_be_held_is_held(objects: Objects, store: s3.Endpoint, team: Pods) -> None:

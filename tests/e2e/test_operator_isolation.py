@@ -196,6 +196,15 @@ def test_a_pod_sees_only_its_data_sets_and_read_only(objects: Objects, team: Pod
     assert "new" not in on_node(f"ls {ROOT}/mine")
 
 
+def test_a_pod_writes_where_its_data_set_lets_it(objects: Objects, team: Pods) -> None:
+    folder("drafts", numbered(2))
+    objects.make("drafts", f"{ROOT}/drafts", readOnly=False)
+    objects.reach("drafts", "Complete")
+    team.start(pod("writer", {"/data": f"{ROOT}/drafts"}, "echo written > /data/new"))
+    team.ended("writer")
+    until("the file is at the source", lambda: on_node(f"cat {ROOT}/drafts/new 2>/dev/null || true") == "written\n", 60)
+
+
 def test_a_namespace_that_is_limited_reaches_no_more_without_annotation_or_webhook(
     objects: Objects, isolated: tuple[Pods, Pods], names: tuple[str, str], away: Any
 ) -> None:
