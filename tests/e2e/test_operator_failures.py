@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from typing import Any
 
 import kubernetes
@@ -39,6 +40,11 @@ from alnair_runner import Alnair
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
+def warnings(team: Pods, name: str, word: str) -> list[str]:
+    """Return the warnings of a pod that have a word in them."""
+    return [line for line in team.events(name) if line.startswith("Warning") and word in line]
+
+
 def failing(objects: Objects, store: s3.Endpoint, name: str) -> None:
     """Make a data set that cannot be loaded, although its pods' folder is there."""
     folder(name, numbered(3))
@@ -51,8 +57,7 @@ def test_a_training_whose_data_cannot_be_loaded_starts_on_the_source_with_a_warn
     made = team.start(pod("trainer", {"/data": f"{ROOT}/unloadable"}, "ls /data"))
     assert served_from(made) == [f"{ROOT}/unloadable"]
     team.ended("trainer", 60)
-    warnings = until("a warning says why", lambda: [line for line in team.events("trainer") if line.startswith("Warning") and "unloadable" in line], 60)
-    assert warnings
+    until("a warning says why", lambda: warnings(team, "trainer", "unloadable"), 60)
 
 
 def test_a_training_whose_data_do_not_fit_starts_without_them_or_is_held(objects: Objects, team: Pods) -> None:
@@ -68,7 +73,7 @@ def test_a_training_whose_data_do_not_fit_starts_without_them_or_is_held(objects
         team.ended("starts", 90)
         assert team.log("starts").strip() == str(8 * 2**30)
         for name in ("starts", "held"):
-            (warning,) = until("a warning says why", lambda name=name: [line for line in team.events(name) if line.startswith("Warning") and "vast" in line], 60)
+            (warning,) = until("a warning says why", partial(warnings, team, name, "vast"), 60)
             # What it has, and what there is.
             assert len(re.findall(r"\d[\d.]* [KMGT]?i?B", warning)) >= 2, warning
         assert gates(team.read("held")) == ["alnair.io/dataset"]
@@ -189,7 +194,7 @@ def test_a_gate_stays_where_the_mount_has_failed_until_that_is_mended(objects: O
     assert gates(made) == ["alnair.io/dataset"]
     objects.reach("unmountable", "Failed", seconds=240)
     # It would wait for its volume for ever.
-    until("a warning says why it waits", lambda: [line for line in team.events("trainer") if line.startswith("Warning") and "no mount" in line], 60)
+    until("a warning says why it waits", lambda: warnings(team, "trainer", "no mount"), 60)
     assert gates(team.read("trainer")) == ["alnair.io/dataset"]
     objects.change("unmountable", credentials=SECRET)
     objects.reach("unmountable", "Complete")
