@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -180,6 +181,29 @@ def read_by_workers(core: Any) -> tuple[float, float]:
     return total[0], total[1]
 
 
+@contextlib.contextmanager
+def from_cache(core: Any, size: int) -> Iterator[None]:
+    """See that at least so many bytes that are read meanwhile come from workers, which read none from under the storage; no kernel has any of them before."""
+    for node in nodes():
+        on_node("echo 3 > /proc/sys/vm/drop_caches", node)
+    before = read_by_workers(core)
+    yield
+    # Workers' and clients' metrics come each ten seconds or so.
+    until("Alluxio's metrics tell of the reading", lambda: read_by_workers(core)[0] - before[0] >= size, 60, 2)
+    assert read_by_workers(core)[1] == before[1], "workers have read from under the storage"
+
+
+def printed(core: Any) -> list[str]:
+    """Return what all containers of the release's namespace have printed until now."""
+    found = []
+    for item in core.list_namespaced_pod(NAMESPACE).items:
+        for container in item.spec.containers:
+            # One that has not started yet has printed nothing.
+            with contextlib.suppress(kubernetes.client.ApiException):
+                found.append(pod_log(core, item.metadata.name, NAMESPACE, container=container.name))
+    return found
+
+
 def pod(name: str, paths: dict[str, str], line: str, *, cached: bool = True, node: str = "", annotations: dict[str, str] | None = None) -> Spec:
     """Return a pod as a user writes it.
 
@@ -279,6 +303,23 @@ def shoot_operator(core: Any) -> None:
     shots = [subprocess.Popen(ssh(address, "pkill -KILL -f '[a]lnair_operator run'; true")) for address in hosts.values()]
     assert [shot.wait(60) for shot in shots] == [0] * len(hosts)
     kill_operator(core)
+
+
+def leader(core: Any) -> str:
+    """Return the name of the replica that holds the operator's Lease."""
+    leases = kubernetes.client.CoordinationV1Api(core.api_client)
+    return str(leases.read_namespaced_lease("alnair-operator", NAMESPACE).spec.holder_identity).partition("_")[0]
+
+
+def shoot_replica(core: Any, name: str) -> None:
+    """Kill one replica of the operator by a signal that no process can answer, so that it does not give its Lease back, and take its pod away."""
+    hosts = {**nodes("alluxio_masters"), **nodes()}
+    # The process whose host has the pod's name.
+    line = ("for process in $(pgrep -f '[a]lnair_operator run'); do "
+            f'if [ "$(nsenter --target $process --uts hostname)" = {name} ]; then kill -KILL $process && echo shot; fi; done')  # fmt: skip
+    shot = subprocess.run(ssh(hosts[core.read_namespaced_pod(name, NAMESPACE).spec.node_name], line), capture_output=True, text=True, check=False)
+    assert shot.stdout == "shot\n", shot
+    core.delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=0)
 
 
 def mounted(execute: Callable[..., str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from caching import (
     Objects,
     Pods,
     folder,
+    from_cache,
     fuse_sums,
     gates,
     kill_operator,
@@ -178,9 +179,10 @@ def test_a_claim_is_a_source_and_who_mounts_it_reads_from_the_cache(objects: Obj
     wanted["spec"]["volumes"] = [{"name": "data-0", "persistentVolumeClaim": {"claimName": claim}}]
     pods = Pods(core, NAMESPACE)
     try:
-        made = pods.start(wanted)
-        assert (served_from(made), gates(made)) == ([f"{MOUNT}/datasets/of-claim"], ["alnair.io/dataset"])
-        pods.ended("of-claim")
+        with from_cache(core, len(sums) * 100_000):
+            made = pods.start(wanted)
+            assert (served_from(made), gates(made)) == ([f"{MOUNT}/datasets/of-claim"], ["alnair.io/dataset"])
+            pods.ended("of-claim")
         assert sums_in(pods.log("of-claim")) == sums and pods.log("of-claim").split()[-1] == "1"
     finally:
         core.delete_namespaced_pod("of-claim", NAMESPACE, grace_period_seconds=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from typing import Any
 import kubernetes
 import pytest
 import s3
-from caching import BUCKET, ENDED, NAMESPACE, SECRET, Objects, folder, fuse_sums, numbered, on_node, operator_pods, put, runner, shares, until
+from caching import BUCKET, ENDED, NAMESPACE, SECRET, Objects, folder, fuse_sums, numbered, on_node, operator_pods, printed, put, runner, shares, until
 from reading import HOME, MOUNT, nodes, pod_log
 
 from alnair_runner import Alnair
@@ -86,8 +85,8 @@ def test_what_a_node_read_before_it_changed_is_read_anew(objects: Objects, store
     result = runner("dataset", "load", name)
     assert result.returncode == 0, result.stdout + result.stderr
     began = time.monotonic()
-    # A minute that FUSE keeps what it knows, and another that the kernel does.
-    until("the new content on all nodes", lambda: all(fuse_sums(f"/datasets/{name}", node, cold=False) == after for node in nodes()), 150)
+    # A minute that FUSE keeps what it knows, and another that the kernel does (docs/explanation/tuning.md).
+    until("the new content on all nodes", lambda: all(fuse_sums(f"/datasets/{name}", node, cold=False) == after for node in nodes()), 120)
     print(f"changed files were seen on all nodes {time.monotonic() - began:.0f} s after the load at most")
 
 
@@ -136,11 +135,7 @@ def test_credentials_stand_nowhere_but_in_their_secret(objects: Objects, store: 
     objects.reach("guarded", "Complete")
     seen += [str(core.list_namespaced_config_map(NAMESPACE).items), str(objects.list()), str(core.list_namespaced_event(NAMESPACE).items)]
     seen.append(execute("alluxio-master-0", "alluxio fs mount; alluxio getConf --master --source 2>/dev/null || true", "alluxio-master"))
-    for pod in core.list_namespaced_pod(NAMESPACE).items:
-        seen.append(str(pod.spec))
-        for container in pod.spec.containers:
-            with contextlib.suppress(kubernetes.client.ApiException):
-                seen.append(pod_log(core, pod.metadata.name, NAMESPACE, container=container.name))
+    seen += [*(str(pod.spec) for pod in core.list_namespaced_pod(NAMESPACE).items), *printed(core)]
     for text in seen:
         assert store.keys[1] not in text, text[max(0, text.index(store.keys[1]) - 300) :][:400]
 
@@ -348,13 +343,19 @@ def test_two_data_sets_that_overlap_are_not_both_served(objects: Objects, store:
     objects.reach("outer", "Complete")
     objects.stored("inner", store, prefix="other", path="/datasets/outer/inner")
     status = objects.reach("inner", "Failed")
-    assert "Path /datasets/outer/inner overlaps with /datasets/outer of data set alluxio/outer, which is older." in status["message"], status
+    wanted = "Path /datasets/outer/inner overlaps with /datasets/outer of data set alluxio/outer, which is older. Give one of them another path."
+    assert status["message"] == wanted
     assert objects.status("outer")["phase"] == "Complete"
 
 
 def test_wrong_input_is_told_before_anything_is_changed(listing: Callable[..., Any], store: s3.Endpoint, objects: Objects) -> None:
     before = [item["metadata"]["name"] for item in objects.list()]
-    result = listing(listed(store, "fine"), listed(store, "wrong", path="relative"))
-    assert result.status == "failed"
-    assert "wrong" in result.failures[0].message
+    relative = ('wrong: path "relative" must be absolute, below /, without a slash at its end and without empty parts, . or .. in it, such as /datasets/wrong. '
+                "Nothing was changed.")  # fmt: skip
+    nested = ("fine: its path /datasets/fine and that of wrong, /datasets/fine/in, lie in each other; give one of them another path, for a file would belong to "
+              "both. Nothing was changed.")  # fmt: skip
+    for path, sentence in (("relative", relative), ("/datasets/fine/in", nested)):
+        result = listing(listed(store, "fine"), listed(store, "wrong", path=path))
+        assert result.status == "failed"
+        assert sentence in result.failures[0].message
     assert [item["metadata"]["name"] for item in objects.list()] == before
