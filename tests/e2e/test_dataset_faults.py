@@ -23,7 +23,7 @@ from alnair_runner import Alnair
 
 # They need the lab with LAB_DATASETS=1, as make test-all raises it.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
-# Until a status unsays what a worker has lost: the masters forget its blocks after half a minute, and each minute the operator looks (docs/datasets.md, Phases).
+# Until a status unsays what a worker has lost: the masters forget its blocks after half a minute, and each minute the operator looks (docs/datasets.md).
 UNSAID = 90
 
 

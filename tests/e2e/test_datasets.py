@@ -352,8 +352,8 @@ def test_wrong_input_is_told_before_anything_is_changed(listing: Callable[..., A
     before = [item["metadata"]["name"] for item in objects.list()]
     relative = ('wrong: path "relative" must be absolute, below /, without a slash at its end and without empty parts, . or .. in it, such as /datasets/wrong. '
                 "Nothing was changed.")  # fmt: skip
-    nested = ("fine: its path /datasets/fine and that of wrong, /datasets/fine/in, lie in each other; give one of them another path, for a file would belong to "
-              "both. Nothing was changed.")  # fmt: skip
+    nested = ("fine: its path /datasets/fine and that of wrong, /datasets/fine/in, lie in each other; give one of them another path, for a file would belong "
+              "to both. Nothing was changed.")  # fmt: skip
     for path, sentence in (("relative", relative), ("/datasets/fine/in", nested)):
         result = listing(listed(store, "fine"), listed(store, "wrong", path=path))
         assert result.status == "failed"
