@@ -186,9 +186,10 @@ def from_cache(core: Any, size: int) -> Iterator[None]:
     """See that at least so many bytes that are read meanwhile come from workers, which read none from under the storage; no kernel has any of them before."""
     for node in nodes():
         on_node("echo 3 > /proc/sys/vm/drop_caches", node)
+    # Workers' and clients' metrics come each ten seconds or so: what was read before does not count.
+    time.sleep(12)
     before = read_by_workers(core)
     yield
-    # Workers' and clients' metrics come each ten seconds or so.
     until("Alluxio's metrics tell of the reading", lambda: read_by_workers(core)[0] - before[0] >= size, 60, 2)
     assert read_by_workers(core)[1] == before[1], "workers have read from under the storage"
 
