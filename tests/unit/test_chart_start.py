@@ -238,3 +238,25 @@ def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str
         ended = process.wait(5)
     # One that waits ends when it is told to, of its own accord.
     assert ended == (143 if waits else 0)
+
+
+@pytest.mark.parametrize(
+    ("own", "leads", "elected"),
+    [("alluxio-master-0", True, "alluxio-master-1"), ("alluxio-master-1", True, "alluxio-master-0"), ("alluxio-master-2", True, "alluxio-master-0"),
+     ("alluxio-master-1", False, "")],
+)  # fmt: skip
+def test_a_master_that_leads_hands_over_to_the_one_that_goes_last(tmp_path: Path, own: str, leads: bool, elected: str) -> None:
+    item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")
+    (tmp_path / "alluxio").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\nexit 1\n', encoding="utf-8")
+    (tmp_path / "alluxio").chmod(0o755)
+    with masters("2.9.4") as port:
+        words = [word.replace("/19999", f"/{port if leads else 1}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ALLUXIO_MASTER_HOSTNAME": own}
+        subprocess.run(words, check=True, env=environment, timeout=30)
+    called = (tmp_path / "called").read_text(encoding="utf-8") if (tmp_path / "called").exists() else ""
+    assert called == (f"fsadmin journal quorum elect -address {elected}:19200\n" if elected else "")
+
+
+def test_one_master_has_nobody_to_hand_over_to() -> None:
+    item = container(render({}), "StatefulSet", "alluxio-master", "alluxio-master")
+    assert "lifecycle" not in item

@@ -24,6 +24,19 @@ await() { timeout 60 bash -c 'until led; do if named; then SECONDS=0; fi; [ "$SE
 {{- end -}}
 
 {{/*
+A leading master hands over before it ends: an election among those that are left takes 10 to 20 s. The first one of the others takes over, for in a rolling
+change that one goes last. Where it does not, the election comes after all.
+*/}}
+{{- define "alluxio.masterEnds" -}}
+{{ include "alluxio.leads" . }}
+leads localhost || exit 0
+for host in {{ include "alluxio.masterHosts" . }}; do
+  [ "$host" = "$ALLUXIO_MASTER_HOSTNAME" ] || break
+done
+timeout 20 alluxio fsadmin journal quorum elect -address "$host:{{ int .Values.master.ports.embedded }}" || true
+{{- end -}}
+
+{{/*
 Told to stop while no master leads, a worker hangs until it is killed, for all of its grace period; in an upgrade masters and workers are told at once. After
 five seconds, in which masters have stopped to lead, it waits for one; if none comes, it is killed.
 */}}

@@ -12,6 +12,9 @@ alluxio.user.file.passive.cache.enabled: false
 alluxio.network.connection.health.check.timeout: 1sec
 alluxio.network.connection.auth.timeout: 3sec
 alluxio.network.connection.shutdown.graceful.timeout: 500ms
+{{- /* Nor does one of several masters: all are asked at once for the one that leads, and not one after the other for 30 s each. */}}
+alluxio.user.master.polling.concurrent: true
+alluxio.user.master.polling.timeout: 5sec
 alluxio.user.network.streaming.keepalive.time: 30sec
 alluxio.user.network.streaming.keepalive.timeout: 10sec
 {{- end -}}
