@@ -153,7 +153,8 @@ def fuse_sums(path: str, node: str = "", *, cold: bool = True) -> dict[str, str]
 def folder(name: str, names: Iterable[str], size: int = 100_000, root: str = ROOT) -> dict[str, str]:
     """Make a data set in a folder that all nodes see; return the MD5 of its files by name."""
     quoted, files = shlex.quote(f"{root}/{name}"), " ".join(shlex.quote(file) for file in names)
-    line = (f"rm -rf {quoted}; mkdir -p {quoted} && cd {quoted} && for f in {files}; do mkdir -p \"$(dirname \"$f\")\" && head -c {size} /dev/urandom > \"$f\"; done; "
+    line = (f"rm -rf {quoted}; mkdir -p {quoted} && cd {quoted} && "
+            f"for f in {files}; do mkdir -p \"$(dirname \"$f\")\" && head -c {size} /dev/urandom > \"$f\"; done; "
             "chown -R 1000:1000 . && find . -type f -exec md5sum {} +")  # fmt: skip
     return {found[34:].removeprefix("./"): found[:32] for found in on_node(line).splitlines()}
 

@@ -153,7 +153,8 @@ def readers(folder: str, files: list[str], limit: int = 900) -> Iterator[Readers
     paths = [f"{MOUNT}{folder}/{name}" for name in files]
     processes = {}
     for name, address in nodes().items():
-        process = subprocess.Popen(ssh(address, "bash", "-s", "--", str(limit), *map(shlex.quote, paths)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        words = ssh(address, "bash", "-s", "--", str(limit), *map(shlex.quote, paths))
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdin
         process.stdin.write(LOOP)
         process.stdin.close()

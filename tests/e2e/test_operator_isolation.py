@@ -241,7 +241,8 @@ def test_a_pod_sees_only_its_data_sets_and_read_only(objects: Objects, team: Pod
         objects.make(name, f"{ROOT}/{name}")
         objects.reach(name, "Complete")
     # All files that it can reach in any way, and what of the cache its mount is of.
-    line = ("find / /proc/1/root/ /data/../data/.. -path '/proc/[0-9]*' -prune -o -name '*.jpg' -exec md5sum {} +; find /proc/1/root/ -name '*.jpg' -exec md5sum {} +; "
+    line = ("find / /proc/1/root/ /data/../data/.. -path '/proc/[0-9]*' -prune -o -name '*.jpg' -exec md5sum {} +; "
+            "find /proc/1/root/ -name '*.jpg' -exec md5sum {} +; "
             "touch /data/new || echo refused; grep -c ' /datasets/mine /data ro,.*fuse' /proc/self/mountinfo; grep -c fuse /proc/self/mountinfo")  # fmt: skip
     team.start(pod("looker", {"/data": f"{ROOT}/mine"}, line))
     team.ended("looker")
