@@ -242,21 +242,50 @@ def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str
 
 @pytest.mark.parametrize(
     ("own", "leads", "elected"),
-    [("alluxio-master-0", True, "alluxio-master-1"), ("alluxio-master-1", True, "alluxio-master-0"), ("alluxio-master-2", True, "alluxio-master-0"),
+    [("alluxio-master-0", True, "alluxio-master-2"), ("alluxio-master-1", True, "alluxio-master-0"), ("alluxio-master-2", True, "alluxio-master-0"),
      ("alluxio-master-1", False, "")],
 )  # fmt: skip
-def test_a_master_that_leads_hands_over_to_the_one_that_goes_last(tmp_path: Path, own: str, leads: bool, elected: str) -> None:
+def test_a_master_that_leads_hands_over_before_it_ends(tmp_path: Path, own: str, leads: bool, elected: str) -> None:
     item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")
-    (tmp_path / "alluxio").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\nexit 1\n', encoding="utf-8")
+    (tmp_path / "alluxio").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\nsleep 1\n: > {tmp_path}/over\n', encoding="utf-8")
     (tmp_path / "alluxio").chmod(0o755)
     with masters("2.9.4") as port:
-        words = [word.replace("/19999", f"/{port if leads else 1}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+        words = [word.replace("127.0.0.1 19998", f"127.0.0.1 {port if leads else 1}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+        # The one that takes over answers.
+        words = [word.replace('"$heir" 19200', f"127.0.0.1 {port}") for word in words]
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ALLUXIO_MASTER_HOSTNAME": own}
         subprocess.run(words, check=True, env=environment, timeout=30)
-    called = (tmp_path / "called").read_text(encoding="utf-8") if (tmp_path / "called").exists() else ""
-    assert called == (f"fsadmin journal quorum elect -address {elected}:19200\n" if elected else "")
+    assert (tmp_path / "over").exists() is leads, "it waits until that is done"
+    assert not leads or (tmp_path / "called").read_text(encoding="utf-8") == f"fsadmin journal quorum elect -address {elected}:19200\n"
+
+
+def test_a_master_does_not_wait_for_one_that_ends_too(tmp_path: Path) -> None:
+    item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")
+    (tmp_path / "alluxio").write_text("#!/bin/sh\nexec sleep 20\n", encoding="utf-8")
+    (tmp_path / "alluxio").chmod(0o755)
+    with masters("2.9.4") as port:
+        words = [word.replace("127.0.0.1 19998", f"127.0.0.1 {port}").replace('"$heir" 19200', "127.0.0.1 1") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+        subprocess.run(words, check=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ALLUXIO_MASTER_HOSTNAME": ""}, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("leads", "connections", "ready"),
+    [(True, "", True), (False, "", False),
+     (False, "   0: 00000000000000000000000000000000:4B00 00000000000000000000000000000000:0000 0A 00000000:00000000", False),
+     (False, "   3: 0000000000000000FFFF00003B00F40A:AF66 0000000000000000FFFF00003E01F40A:4B00 01 00000000:00000000", False),
+     (False, "   4: 0000000000000000FFFF00003B00F40A:4B00 0000000000000000FFFF00003E01F40A:98A2 06 00000000:00000000", False),
+     (False, "  12: 0000000000000000FFFF00003B00F40A:4B00 0000000000000000FFFF0000014D590A:98A2 01 00000000:00000000", True),
+     (False, "   1: 3B00F40A:4B00 014D590A:98A2 01 00000000:00000000", True)],
+    ids=["leads", "alone", "listens", "asks another", "was asked", "is led", "is led by IPv4 alone"],
+)  # fmt: skip
+def test_a_master_is_ready_when_it_leads_or_is_led(tmp_path: Path, leads: bool, connections: str, ready: bool) -> None:
+    item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")
+    (tmp_path / "tcp6").write_text(f"  sl  local_address rem_address st\n{connections}\n", encoding="utf-8")
+    with masters("2.9.4") as port:
+        words = [word.replace("/19998", f"/{port if leads else 1}").replace("/proc/net/tcp", str(tmp_path / "tcp")) for word in item["readinessProbe"]["exec"]["command"]]
+        assert (subprocess.run(words, check=False, timeout=10).returncode == 0) is ready
 
 
 def test_one_master_has_nobody_to_hand_over_to() -> None:
     item = container(render({}), "StatefulSet", "alluxio-master", "alluxio-master")
-    assert "lifecycle" not in item
+    assert "lifecycle" not in item and item["readinessProbe"]["tcpSocket"] == {"port": "rpc"}

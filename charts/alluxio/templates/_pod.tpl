@@ -104,13 +104,17 @@ env:
   {{- end }}
 {{- end -}}
 
-{{/* The three probes of a part on a port. Argument: [values of the part, port]. */}}
+{{/* The three probes of a part. Argument: [values of the part, its port, line of bash that tells whether it is ready; empty for the port]. */}}
 {{- define "alluxio.probes" -}}
-{{- $part := index . 0 -}}{{- $port := index . 1 -}}
+{{- $part := index . 0 -}}{{- $port := index . 1 -}}{{- $ready := index . 2 -}}
 {{- range $name := tuple "readinessProbe" "livenessProbe" "startupProbe" }}
 {{- with get $part $name }}
 {{ $name }}:
+  {{- if and $ready (eq $name "readinessProbe") }}
+  exec: {command: [/bin/bash, -c, {{ quote $ready }}]}
+  {{- else }}
   tcpSocket: {port: {{ $port }}}
+  {{- end }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

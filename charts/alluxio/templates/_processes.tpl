@@ -24,16 +24,29 @@ await() { timeout 60 bash -c 'until led; do if named; then SECONDS=0; fi; [ "$SE
 {{- end -}}
 
 {{/*
-A leading master hands over before it ends: an election among those that are left takes 10 to 20 s. The first one of the others takes over, for in a rolling
-change that one goes last. Where it does not, the election comes after all.
+Whether a master takes part in the quorum: it leads, for then alone its rpc port is open, or the one that leads is connected to its journal's port. One that was
+started anew listens at once, but the one that leads looks for its new address half a minute later; if the next one went before, two of three would be away.
+*/}}
+{{- define "alluxio.inQuorum" -}}
+{{- $ports := .Values.master.ports -}}
+timeout 3 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{{ int $ports.rpc }}' 2>/dev/null || grep -qsE '^ *[0-9]+: [0-9A-F]+:{{ printf "%04X" (int $ports.embedded) }} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6
+{{- end -}}
+
+{{/*
+A master that leads hands over before it ends, for an election among those that are left takes 10 to 20 s. The first one takes over, which goes last in a rolling
+change, and from that the last one, which came first. Alluxio looks each 20 s or so whether it shall hand over; there is nobody to wait for when all end.
 */}}
 {{- define "alluxio.masterEnds" -}}
-{{ include "alluxio.leads" . }}
-leads localhost || exit 0
-for host in {{ include "alluxio.masterHosts" . }}; do
-  [ "$host" = "$ALLUXIO_MASTER_HOSTNAME" ] || break
+{{- $ports := .Values.master.ports -}}{{- $hosts := splitList " " (include "alluxio.masterHosts" .) -}}
+answers() { timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$@" 2>/dev/null; }
+answers 127.0.0.1 {{ int $ports.rpc }} || exit 0
+heir={{ first $hosts }}
+[ "$ALLUXIO_MASTER_HOSTNAME" != "$heir" ] || heir={{ last $hosts }}
+alluxio fsadmin journal quorum elect -address "$heir:{{ int $ports.embedded }}" &
+for _ in $(seq 45); do
+  kill -0 "$!" 2>/dev/null && answers "$heir" {{ int $ports.embedded }} || break
+  sleep 1
 done
-timeout 20 alluxio fsadmin journal quorum elect -address "$host:{{ int .Values.master.ports.embedded }}" || true
 {{- end -}}
 
 {{/*
