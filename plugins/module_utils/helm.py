@@ -52,6 +52,12 @@ def title(item: Mapping[str, Any]) -> str:
     return f"{item.get('kind', '')}/{item.get('metadata', {}).get('name', '')}"
 
 
+def forgetting(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON merge patch (RFC 7386) that sets what a new object says and removes what only the old one says."""
+    kept = {key: forgetting(old[key], value) if isinstance(value, Mapping) and isinstance(old.get(key), Mapping) else value for key, value in new.items()}
+    return {**dict.fromkeys(key for key in old if key not in new), **kept}
+
+
 def keeps_pods(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Tell whether an object that is made anew takes its pods over.
 
@@ -290,22 +296,28 @@ class Helm:
                    before_again=lambda: self.repair(self.history()))  # fmt: skip
         return json.loads(out or "{}")
 
-    def unchangeable(self, manifest: str) -> list[dict[str, Any]]:
+    def unchangeable(self, before: str, after: str) -> list[dict[str, Any]]:
         """Return the live objects that the API server would not change into what a manifest says because a field of them is fixed.
 
         What it refuses for another reason fails the module.
+
+        Args:
+            before: The manifest that is deployed.
+            after: The one that is wanted.
         """
-        found: list[dict[str, Any]] = kube.patient(lambda: self.asked(manifest), self.client)
+        found: list[dict[str, Any]] = kube.patient(lambda: self.asked(before, after), self.client)
         return found
 
-    def asked(self, manifest: str) -> list[dict[str, Any]]:
+    def asked(self, before: str, after: str) -> list[dict[str, Any]]:
         """Ask the API server once about each object of a manifest."""
         dynamic, found = self.dynamic(), []
-        for item, live in self.living(objects(manifest)):
+        deployed = {title(item): item for item in objects(before)}
+        for item, live in self.living(objects(after)):
             resource, where = self.place(dynamic, item)
+            # As helm's own patch: what the deployed manifest has and the wanted one lacks goes, such as a probe's other handler; all else stays.
+            body = forgetting(deployed.get(title(item), {}), item)
             try:
-                # The same question that helm's own patch puts to the API server, but for good.
-                resource.server_side_apply(body=item, field_manager="helm", force_conflicts=True, dry_run="All", **where)
+                resource.patch(body=body, content_type="application/merge-patch+json", dry_run="All", **where)
             except kubernetes.dynamic.exceptions.DynamicApiError as error:
                 if kube.passing(error):
                     raise

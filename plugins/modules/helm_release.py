@@ -127,7 +127,7 @@ def present(module: AnsibleModule, helm: helms.Helm) -> None:
     changed = bool(unseen or lines[0] != lines[1] or "repaired" in result)
     recreated: list[dict[str, object]] = []
     if changed:
-        recreated = helm.unchangeable(after)
+        recreated = helm.unchangeable(before, after)
         result["recreated"] = [helms.title(item) for item in recreated]
         result["restarts"] = helms.restarted(before, after)
     if module._diff and changed:
@@ -158,7 +158,7 @@ def rolled_back(module: AnsibleModule, helm: helms.Helm) -> None:
         lacking = f"Release {module.params['name']} has no revision {target or 'that was Ready before'} to go back to"
         module.fail_json(msg=f"{lacking}; it has {numbers}. See helm history.")
     before, after = helm("get", "manifest", module.params["name"]) or "", helm("get", "manifest", module.params["name"], "--revision", str(target)) or ""
-    recreated = helm.unchangeable(after)
+    recreated = helm.unchangeable(before, after)
     release, now = helm.release(target), helm.release(numbers[-1])
     result: dict[str, object] = {
         "effective_before": merged([now["chart"].get("values") or {}, now.get("config") or {}]),

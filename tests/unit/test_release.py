@@ -15,7 +15,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
-from ansible_collections.alnair.alluxio.plugins.module_utils import helm, masters, pods, readiness, workers
+from ansible_collections.alnair.alluxio.plugins.module_utils import helm, kube, masters, pods, readiness, workers
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import layered, merged
 from ansible_collections.alnair.alluxio.plugins.modules import helm_release
 from ansible_collections.alnair.alluxio.plugins.modules.files_persisted import LISTING, unpersisted
@@ -449,3 +449,33 @@ def test_a_values_file_that_is_none_is_named(tmp_path: Path, written: bytes, tol
     path.write_bytes(written)
     with pytest.raises(ValueError, match=f"(?s)The values file {path} cannot be read: .*{told}.*Nothing was changed"):
         layered({"defaults": {}, "values_files": [str(path)], "values": {}})
+
+
+def test_what_the_api_server_is_asked_removes_what_the_wanted_manifest_lacks() -> None:
+    old = {"spec": {"probe": {"tcpSocket": {"port": 1}, "periodSeconds": 5}, "only": "old", "list": [{"name": "a", "value": 1}, {"name": "b"}]}}
+    new = {"spec": {"probe": {"exec": {"command": ["true"]}, "periodSeconds": 9}, "list": [{"name": "a"}], "more": {}}}
+    assert helm.forgetting(old, new) == {
+        "spec": {"probe": {"tcpSocket": None, "exec": {"command": ["true"]}, "periodSeconds": 9}, "only": None, "list": [{"name": "a"}], "more": {}}}  # fmt: skip
+    assert helm.forgetting({}, new) == new
+
+
+def test_an_object_is_asked_for_as_it_shall_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Known(helm.Helm):
+        def __init__(self) -> None:
+            self.client, self.params = None, {"namespace": "cache"}
+
+        def dynamic(self) -> Any:
+            return None
+
+        def living(self, wanted: Any) -> Any:
+            return [(item, {}) for item in wanted]
+
+        def place(self, _dynamic: Any, item: dict[str, Any]) -> Any:
+            return SimpleNamespace(patch=lambda **words: asked.append(words)), {"name": item["metadata"]["name"], "namespace": "cache"}
+
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(kube, "patient", lambda call, _client: call())
+    manifests = ["{kind: Service, metadata: {name: a}, spec: {a: 1}}", "{kind: Service, metadata: {name: a}, spec: {b: 2}}"]
+    assert Known().unchangeable(*manifests) == []
+    body = {"kind": "Service", "metadata": {"name": "a"}, "spec": {"a": None, "b": 2}}
+    assert asked == [{"body": body, "content_type": "application/merge-patch+json", "dry_run": "All", "name": "a", "namespace": "cache"}]
