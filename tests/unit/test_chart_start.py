@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
 import signal
 import subprocess
@@ -203,14 +204,16 @@ def test_a_worker_says_which_process_it_is(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def masters(version: str) -> Iterator[int]:
-    """Serve a leading master's page; its port."""
+def masters(version: str, gained: int = 2) -> Iterator[int]:
+    """Serve the pages of a master that lost primacy at 1 and gained it when it is said; its port."""
+    gauges = {f"Master.Last{what}PrimacyTime": {"value": moment} for what, moment in (("Gain", gained), ("Lose", 1))}
+    pages = {"/metrics/json/": json.dumps({"gauges": gauges}, indent=2), "/api/v1/master/info": f'{{"version":"{version}","revision":"1"}}'}
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(f'{{"version":"{version}","revision":"1"}}'.encode())
+            self.wfile.write(pages[self.path].encode())
 
         def log_message(self, *_args: object) -> None:
             pass
@@ -223,13 +226,16 @@ def masters(version: str) -> Iterator[int]:
             server.shutdown()
 
 
-@pytest.mark.parametrize(("own", "master", "waits"), [("2.9.4", "2.9.4", False), ("2.9.4", "2.9.3", True), ("2.9.4", "2.9.41", True), ("", "2.9.3", False)])
-def test_a_worker_waits_for_a_master_of_its_own_version(tmp_path: Path, own: str, master: str, waits: bool) -> None:
+@pytest.mark.parametrize(
+    ("own", "master", "gained", "waits"),
+    [("2.9.4", "2.9.4", 2, False), ("2.9.4", "2.9.3", 2, True), ("2.9.4", "2.9.41", 2, True), ("", "2.9.3", 2, False), ("2.9.4", "2.9.4", 0, True)],
+)  # fmt: skip
+def test_a_worker_waits_for_a_leading_master_of_its_own_version(tmp_path: Path, own: str, master: str, gained: int, waits: bool) -> None:
     (tmp_path / "alluxio").write_text(f"#!/bin/sh\necho {own}\n", encoding="utf-8")
     (tmp_path / "alluxio").chmod(0o755)
     (spec,) = [item for kind, item in pod_specs(render({})) if kind == "DaemonSet/alluxio-worker"]
     (line,) = next(item for item in spec["initContainers"] if item["name"] == "wait-for-master")["args"]
-    with masters(master) as port:
+    with masters(master, gained) as port:
         line = line.replace("alluxio-master-0", "127.0.0.1").replace("/19999", f"/{port}")
         process = subprocess.Popen(["bash", "-c", line], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -249,10 +255,9 @@ def test_a_master_that_leads_hands_over_before_it_ends(tmp_path: Path, own: str,
     item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")
     (tmp_path / "alluxio").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\nsleep 1\n: > {tmp_path}/over\n', encoding="utf-8")
     (tmp_path / "alluxio").chmod(0o755)
-    with masters("2.9.4") as port:
-        words = [word.replace("127.0.0.1 19998", f"127.0.0.1 {port if leads else 1}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+    with masters("2.9.4", gained=2 if leads else 0) as port:
         # The one that takes over answers.
-        words = [word.replace('"$heir" 19200', f"127.0.0.1 {port}") for word in words]
+        words = [word.replace("/19999", f"/{port}").replace("$0/19200", f"127.0.0.1/{port}") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ALLUXIO_MASTER_HOSTNAME": own}
         subprocess.run(words, check=True, env=environment, timeout=30)
     assert (tmp_path / "over").exists() is leads, "it waits until that is done"
@@ -264,7 +269,7 @@ def test_a_master_does_not_wait_for_one_that_ends_too(tmp_path: Path) -> None:
     (tmp_path / "alluxio").write_text("#!/bin/sh\nexec sleep 20\n", encoding="utf-8")
     (tmp_path / "alluxio").chmod(0o755)
     with masters("2.9.4") as port:
-        words = [word.replace("127.0.0.1 19998", f"127.0.0.1 {port}").replace('"$heir" 19200', "127.0.0.1 1") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
+        words = [word.replace("/19999", f"/{port}").replace("$0/19200", "127.0.0.1/1") for word in item["lifecycle"]["preStop"]["exec"]["command"]]
         subprocess.run(words, check=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ALLUXIO_MASTER_HOSTNAME": ""}, timeout=5)
 
 
@@ -281,8 +286,8 @@ def test_a_master_does_not_wait_for_one_that_ends_too(tmp_path: Path) -> None:
 def test_a_master_is_ready_when_it_leads_or_is_led(tmp_path: Path, leads: bool, connections: str, ready: bool) -> None:
     item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")
     (tmp_path / "tcp6").write_text(f"  sl  local_address rem_address st\n{connections}\n", encoding="utf-8")
-    with masters("2.9.4") as port:
-        words = [word.replace("/19998", f"/{port if leads else 1}").replace("/proc/net/tcp", str(tmp_path / "tcp")) for word in item["readinessProbe"]["exec"]["command"]]
+    with masters("2.9.4", gained=2 if leads else 0) as port:
+        words = [word.replace("/19999", f"/{port}").replace("/proc/net/tcp", str(tmp_path / "tcp")) for word in item["readinessProbe"]["exec"]["command"]]
         assert (subprocess.run(words, check=False, timeout=10).returncode == 0) is ready
 
 

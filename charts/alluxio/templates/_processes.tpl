@@ -1,11 +1,15 @@
 {{/*
-A shell function: whether a master on a host leads and has a version that begins so. Standby masters answer only where metrics.enabled opens their web port.
-An address whose pod is gone answers nothing at all, and a name may stand for one for some time: no try is longer than three seconds.
+Shell functions: whether a master on a host leads, by its own metrics, for a standby master whose web port metrics.enabled opens answers like the one that
+leads; and whether it has a version that begins so, too. An address whose pod is gone answers nothing at all, and a name may stand for one for some time: no
+try is longer than three seconds.
 */}}
 {{- define "alluxio.leads" -}}
-leads() {
-  timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/{{ int .Values.master.ports.web }}" && printf "GET /api/v1/master/info HTTP/1.0\r\n\r\n" >&3 && grep -qF "\"version\":\"$1" <&3' "$1" "$2" 2>/dev/null
+page() { timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/{{ int .Values.master.ports.web }}" && printf "GET $1 HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$@" 2>/dev/null; }
+primary() {
+  page "$1" /metrics/json/ | tr -d " \n" | grep -oE '"Master.Last(Gain|Lose)PrimacyTime":[{]"value":[0-9]+' | grep -oE "[0-9]+$" |
+    { read -r gained; read -r lost; [ "${gained:-0}" -gt "${lost:-0}" ]; }
 }
+leads() { primary "$1" && page "$1" /api/v1/master/info | grep -qF "\"version\":\"$2"; }
 {{- end -}}
 
 {{- define "alluxio.masterHosts" -}}
@@ -19,17 +23,18 @@ Shell functions: whether a master leads, and to wait until one does, for a minut
 {{ include "alluxio.leads" . }}
 led() { for host in {{ include "alluxio.masterHosts" . }}; do leads "$host" && return; done; return 1; }
 named() { for host in {{ include "alluxio.masterHosts" . }}; do timeout 3 getent hosts "$host" >/dev/null && return; done; return 1; }
-export -f leads led named
+export -f page primary leads led named
 await() { timeout 60 bash -c 'until led; do if named; then SECONDS=0; fi; [ "$SECONDS" -lt 8 ] || exit; sleep 1; done'; }
 {{- end -}}
 
 {{/*
-Whether a master takes part in the quorum: it leads, for then alone its rpc port is open, or the one that leads is connected to its journal's port. One that was
-started anew listens at once, but the one that leads looks for its new address half a minute later; if the next one went before, two of three would be away.
+Whether a master takes part in the quorum: the one that leads is connected to its journal's port, or it leads itself. One that was started anew listens at
+once, but the one that leads looks for its new address half a minute later; if the next one went before, two of three would be away.
 */}}
 {{- define "alluxio.inQuorum" -}}
-{{- $ports := .Values.master.ports -}}
-timeout 3 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{{ int $ports.rpc }}' 2>/dev/null || grep -qsE '^ *[0-9]+: [0-9A-F]+:{{ printf "%04X" (int $ports.embedded) }} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6
+grep -qsE '^ *[0-9]+: [0-9A-F]+:{{ printf "%04X" (int .Values.master.ports.embedded) }} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6 && exit
+{{ include "alluxio.leads" . }}
+primary 127.0.0.1
 {{- end -}}
 
 {{/*
@@ -37,14 +42,14 @@ A master that leads hands over before it ends, for an election among those that 
 change, and from that the last one, which came first. Alluxio looks each 20 s or so whether it shall hand over; there is nobody to wait for when all end.
 */}}
 {{- define "alluxio.masterEnds" -}}
-{{- $ports := .Values.master.ports -}}{{- $hosts := splitList " " (include "alluxio.masterHosts" .) -}}
-answers() { timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$@" 2>/dev/null; }
-answers 127.0.0.1 {{ int $ports.rpc }} || exit 0
+{{- $embedded := int .Values.master.ports.embedded -}}{{- $hosts := splitList " " (include "alluxio.masterHosts" .) -}}
+{{ include "alluxio.leads" . }}
+primary 127.0.0.1 || exit 0
 heir={{ first $hosts }}
 [ "$ALLUXIO_MASTER_HOSTNAME" != "$heir" ] || heir={{ last $hosts }}
-alluxio fsadmin journal quorum elect -address "$heir:{{ int $ports.embedded }}" &
+alluxio fsadmin journal quorum elect -address "$heir:{{ $embedded }}" &
 for _ in $(seq 45); do
-  kill -0 "$!" 2>/dev/null && answers "$heir" {{ int $ports.embedded }} || break
+  kill -0 "$!" 2>/dev/null && timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/{{ $embedded }}"' "$heir" 2>/dev/null || break
   sleep 1
 done
 {{- end -}}
