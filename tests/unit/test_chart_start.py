@@ -280,8 +280,9 @@ def test_a_master_does_not_wait_for_one_that_ends_too(tmp_path: Path) -> None:
      (False, "   3: 0000000000000000FFFF00003B00F40A:AF66 0000000000000000FFFF00003E01F40A:4B00 01 00000000:00000000", False),
      (False, "   4: 0000000000000000FFFF00003B00F40A:4B00 0000000000000000FFFF00003E01F40A:98A2 06 00000000:00000000", False),
      (False, "  12: 0000000000000000FFFF00003B00F40A:4B00 0000000000000000FFFF0000014D590A:98A2 01 00000000:00000000", True),
+     (False, "   4: 0000000000000000FFFF00003B00F40A:4B00 0000000000000000FFFF00003B00F40A:98A2 01 00000000:00000000", False),
      (False, "   1: 3B00F40A:4B00 014D590A:98A2 01 00000000:00000000", True)],
-    ids=["leads", "alone", "listens", "asks another", "was asked", "is led", "is led by IPv4 alone"],
+    ids=["leads", "alone", "listens", "asks another", "was asked", "is led", "asks itself", "is led by IPv4 alone"],
 )  # fmt: skip
 def test_a_master_is_ready_when_it_leads_or_is_led(tmp_path: Path, leads: bool, connections: str, ready: bool) -> None:
     item = container(render(MATRIX["three-masters"]), "StatefulSet", "alluxio-master", "alluxio-master")

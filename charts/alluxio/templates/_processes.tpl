@@ -28,11 +28,12 @@ await() { timeout 60 bash -c 'until led; do if named; then SECONDS=0; fi; [ "$SE
 {{- end -}}
 
 {{/*
-Whether a master takes part in the quorum: the one that leads is connected to its journal's port, or it leads itself. One that was started anew listens at
-once, but the one that leads looks for its new address half a minute later; if the next one went before, two of three would be away.
+Whether a master takes part in the quorum: the one that leads is connected to its journal's port, as it is itself for a moment, or it leads. One that was
+started anew listens at once, but the one that leads looks for its new address half a minute later; if the next one went before, two of three would be away.
 */}}
 {{- define "alluxio.inQuorum" -}}
-grep -qsE '^ *[0-9]+: [0-9A-F]+:{{ printf "%04X" (int .Values.master.ports.embedded) }} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6 && exit
+{{- $port := printf "%04X" (int .Values.master.ports.embedded) -}}
+grep -hsE '^ *[0-9]+: [0-9A-F]+:{{ $port }} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6 | grep -qvE ': ([0-9A-F]+):{{ $port }} \1:' && exit
 {{ include "alluxio.leads" . }}
 primary 127.0.0.1
 {{- end -}}
