@@ -16,8 +16,7 @@ WANTED: dict[str, Any] = {
     "namespace": "alluxio", "masters": ["m"], "workers": ["w"], "user": "alluxio-user", "uid": 1000, "group": "alluxio-user", "gid": 1000, "root": "/mnt/fuse",
     "mount": "/mnt/alluxio-fuse", "fuse": True, "free_mib": 512, "free_inodes": 1000, "journal_size": "1Gi", "quota": "2Gi", "values": {}, "images": ["alluxio/alluxio:2.9.4"],
     "image": "alluxio/alluxio", "image_tag": "2.9.4", "storage_class": "standard", "repository": "", "chart": "", "helm": "/usr/local/bin/helm", "helm_minimum": "3.12.0",
-    "helm_lacks": "",
-    "helm_program": "",
+    "helm_lacks": "", "helm_program": "", "release": "alluxio", "chart_values": {}, "chart_unread": "",
 }  # fmt: skip
 
 
@@ -35,7 +34,7 @@ def node(name: str, *, images: tuple[str, ...] = ("docker.io/alluxio/alluxio:2.9
 
 CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 NODES = {name: node(name) for name in ("m", "w", "x")}
-CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": NODES, "dns": {"coredns": 2}, "storage_class": None, "namespace": None, "unpullable": {}}
+CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": NODES, "pods": [], "dns": {"coredns": 2}, "storage_class": None, "namespace": None, "unpullable": {}}
 CONTROLLER = {
     "ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "helm_writable": True, "helm_elsewhere": "", "helm_program": True, "unread": [], "repository": "",
 }  # fmt: skip

@@ -146,7 +146,8 @@ class Api:
             item for item in self.known(kind)
             if (not space or item["metadata"].get("namespace") == space)
             and all((item["metadata"].get("labels") or {}).get(key) == value for key, value in labels)
-            and all((item.get("status") or {}).get("phase") == value for _key, value in fields)
+            # A selector with != was split behind its mark.
+            and all(((item.get("status") or {}).get("phase") == value) is not key.endswith("!") for key, value in fields)
         ]  # fmt: skip
 
     def applied(self, path: str, space: str | None, body: Item, *, dry: bool) -> Item:
