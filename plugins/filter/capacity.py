@@ -90,9 +90,14 @@ def host_memory_tier(layers: Iterable[Mapping[str, Any]]) -> bool:
     return Wanted(merged(layers)).in_host_memory()
 
 
+def tier_folders(layers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the folders of the hosts that tiers lie in."""
+    return Wanted(merged(layers)).host_folders()
+
+
 class FilterModule:
     """Register the filters."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"host_memory_tier": host_memory_tier, "overcommitted": overcommitted, "shortfalls": shortfalls}
+        return {"host_memory_tier": host_memory_tier, "overcommitted": overcommitted, "shortfalls": shortfalls, "tier_folders": tier_folders}

@@ -57,6 +57,11 @@ class Wanted:
                     total += quantity(folder["quota"], f"tieredstore.levels[{index}].quota")
         return total
 
+    def host_folders(self) -> list[str]:
+        """Return the folders of the hosts that tiers lie in."""
+        found = [folder["path"] for level in self.levels for folder in folders(level) if folder["type"] == "hostPath"]
+        return list(dict.fromkeys(found))
+
     def in_host_memory(self) -> bool:
         """Tell whether a memory tier lies in the hosts' own /dev/shm; an emptyDir in memory has a size of its own."""
         return any(folder["mediumtype"] == "MEM" and folder["type"] == "hostPath" and folder["path"].startswith("/dev/shm")

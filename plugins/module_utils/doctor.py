@@ -9,12 +9,15 @@ from ansible_collections.alnair.alluxio.plugins.module_utils.capacity import Wan
 from ansible_collections.alnair.alluxio.plugins.module_utils.host_checks import FAIL, OK, WARN, Check, of_host, version
 from ansible_collections.alnair.alluxio.plugins.module_utils.oci import canonical
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import CLAIM
 
 OLDEST_KUBERNETES = "1.30"
 # Of ansible-core: what meta/runtime.yml asks for, and the newest that the tests run with.
 OLDEST_ANSIBLE, NEWEST_ANSIBLE = "2.19", "2.21"
 # Where a chart may come from that can be asked.
 ASKED = ("http://", "https://", "oci://")
+# What a class names that makes no volumes.
+UNPROVISIONED = "kubernetes.io/no-provisioner"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 # Where values say no other; that of FUSE is the chart's own.
 PORTS = {
@@ -25,10 +28,11 @@ PORTS = {
 
 def defaults(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return what chart and role say in the chart's values, of that which is looked at here; the user's files and values win over it."""
-    count = {"master": {"count": len(params["masters"])}}
+    counted = {"master": {"count": len(params["masters"])}, "user": params["uid"], "group": params["gid"]}
+    claimed = {"journal": {"storageClass": params["claim_storage_class"] or params["storage_class"]}}
     level = {"mediumtype": "MEM", "type": "emptyDir", "path": "/dev/shm", "quota": params["quota"]}
     said = {"image": params["image"], "imageTag": params["image_tag"], "fuse": {"enabled": params["fuse"]}, "tieredstore": {"levels": [level]}}
-    return merged([{part: {"ports": ports} for part, ports in PORTS.items()}, params["chart_values"], count, said])
+    return merged([{part: {"ports": ports} for part, ports in PORTS.items()}, params["chart_values"], counted, claimed, said])
 
 
 def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], controller: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Check]:
@@ -59,7 +63,7 @@ def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any
         yield Check("cluster", "API server", OK, f"Kubernetes {cluster['version']}")
     yield from of_nodes(hosts, cluster, wanted)
     yield of_dns(cluster["dns"])
-    yield of_storage_class(cluster["storage_class"], wanted)
+    yield from of_storage_classes(cluster, wanted)
     yield of_pod_security(cluster["namespace"], wanted)
     yield from of_images(hosts, cluster, wanted["images"])
 
@@ -106,10 +110,27 @@ def of_dns(found: Mapping[str, int] | None) -> Check:
     return Check("cluster", "DNS", OK, ", ".join(f"{name}: {available} available" for name, available in found.items()))
 
 
-def of_storage_class(provisioner: str | None, wanted: Mapping[str, Any]) -> Check:
-    """Return the line on the journal's storage class."""
-    name = wanted["storage_class"]
-    return Check("cluster", "StorageClass", OK, f"{name} is made by deploy" if provisioner is None else f"{name} of {provisioner}")
+def of_storage_classes(cluster: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on the storage class of the volumes that deploy makes, and on the claims that name another one or wait for somebody else's volumes."""
+    made, classes, values, wrong = wanted["storage_class"], cluster["storage_classes"], wanted["values"], list[tuple[str, str]]()
+    journal, socket, metastore = (values.get(part) or {} for part in ("journal", "shortCircuit", "metastore"))
+    uses = socket.get("enabled", True) and socket.get("policy", "uuid") == "uuid" and socket.get("volumeType") == CLAIM
+    for part, claims in (("journal", journal if journal.get("volumeType", CLAIM) == CLAIM else {}), ("shortCircuit", socket if uses else {})):
+        if claims and (asked := claims.get("storageClass", made)) != made:
+            text = f'{part}.storageClass of the values is "{asked}", and deploy makes the volumes for its claims with "{made}"'
+            wrong.append((text, f"Set persistent_volumes_storage_class to {asked}, or {part}.storageClass in alluxio_chart_values to {made}."))
+    if metastore.get("mountPath") and metastore.get("volumeType", CLAIM) != "emptyDir":
+        asked = metastore.get("storageClass") or "standard"
+        if asked not in classes and asked not in cluster["volume_classes"]:
+            text = f'metastore.storageClass of the values is "{asked}", of which there is neither class nor volume: {", ".join(classes) or "none"} is there'
+            wrong.append((text, "Set it to one that is there, or make the class or a volume for each master; deploy makes none for the metastore."))
+        elif asked in classes and classes[asked] == UNPROVISIONED and asked not in cluster["volume_classes"]:
+            text = f'metastore.storageClass of the values is "{asked}", which makes no volumes, and none of it is there'
+            wrong.append((text, "Make a volume for each master, or name a class that makes them; deploy makes none for the metastore."))
+    for text, remedy in wrong:
+        yield Check("cluster", "StorageClass", FAIL, text, remedy)
+    if not wrong:
+        yield Check("cluster", "StorageClass", OK, f"{made} of {classes[made]}" if made in classes else f"{made} is made by deploy")
 
 
 def of_pod_security(labels: Mapping[str, str] | None, wanted: Mapping[str, Any]) -> Check:

@@ -65,6 +65,7 @@ def of_host(name: str, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
         yield from of_fuse(name, facts, wanted)
     yield from of_storage(name, facts, wanted)
     yield from of_memory(name, facts, wanted) if worker else ()
+    yield from of_folders(name, facts, asked) if worker else ()
     yield of_ports(name, facts, wanted)
     yield of_account(name, facts, wanted)
 
@@ -149,6 +150,32 @@ def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) ->
         yield Check(name, "/dev/shm", FAIL, size, remedy)
     else:
         yield Check(name, "/dev/shm", OK, size)
+
+
+def of_folders(name: str, facts: Mapping[str, Any], asked: Wanted) -> Iterator[Check]:
+    """Yield lines on the folders that tiers of type hostPath lie in, which the pods' user must read, write and enter."""
+    uid, gid = (int(asked.values[key]) for key in ("user", "group"))
+    for path in asked.host_folders():
+        # Not asked for where the values could not be read.
+        if path not in facts["folders"]:
+            continue
+        found, make = facts["folders"][path], f"Run on {name}: install -d -o {uid} -g {gid} {path}"
+        if found is None:
+            yield Check(
+                name, "tier's folder", FAIL, f"there is no {path}, where a tier of type hostPath shall lie", f"{make}; without it workers do not start."
+            )
+            continue
+        mode, owners = found["mode"], f"{found['uid']}:{found['gid']}"
+        first = 1 if found["uid"] == uid else 4 if found["gid"] == gid else 7
+        if not mode.startswith("d"):
+            yield Check(name, "tier's folder", FAIL, f"{path} is no folder", f"Move it away, then {make[0].lower()}{make[1:]}")
+        elif uid == 0 or {*mode[first : first + 3]} & {*"rw"} == {*"rw"} and mode[first + 2] in "xst":
+            yield Check(name, "tier's folder", OK, f"{path} belongs to {owners}, {mode}")
+        else:
+            # What an access list allows its mode does not tell.
+            verdict = WARN if mode.endswith("+") else FAIL
+            text = f"{path} belongs to {owners}, {mode}, where the pods' user {uid}:{gid} must read, write and enter"
+            yield Check(name, "tier's folder", verdict, text, f"Run on {name}: chown {uid}:{gid} {path} && chmod u+rwx {path}")
 
 
 def host_ports(name: str, wanted: Mapping[str, Any]) -> list[int]:

@@ -39,7 +39,8 @@ options:
   image: {description: Alluxio's image where O(values) name none., type: str, required: true}
   image_tag: {description: Its tag where O(values) say none., type: str, required: true}
   images: {description: Further images that nodes need., type: list, elements: str, default: []}
-  storage_class: {description: The journal's storage class., type: str, required: true}
+  storage_class: {description: The storage class of the volumes that deploy makes., type: str, required: true}
+  claim_storage_class: {description: "The journal's storage class where O(values) say none; empty for O(storage_class).", type: str, default: ""}
   repository: {description: The chart's repository; empty for none., type: str, default: ""}
   chart: {description: "The chart's name there, or its folder, tarball or oci:// reference.", type: str, default: ""}
   chart_unread: {description: Why the chart cannot be read; empty where it can., type: str, default: ""}
@@ -134,7 +135,8 @@ def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
         nodes = kube.retried(core.list_node, **patience).items
         pods = list(kube.listed(core.list_pod_for_all_namespaces, field_selector=kube.LIVE, **patience))
         dns = kube.retried(apps.list_namespaced_deployment, "kube-system", label_selector="k8s-app=kube-dns", **patience).items
-        found = kube.retried(storage.read_storage_class, params["storage_class"], missing=None, **patience)
+        classes = list(kube.listed(storage.list_storage_class, **patience))
+        volumes = list(kube.listed(core.list_persistent_volume, **patience))
         namespace = kube.retried(core.read_namespace, params["namespace"], missing=None, **patience)
     except kube.ClusterAway as error:
         return {"error": str(error)}
@@ -149,7 +151,9 @@ def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
         "nodes": {item.metadata.name: api.sanitize_for_serialization(item) for item in nodes},
         "pods": pods,
         "dns": {item.metadata.name: item.status.available_replicas or 0 for item in dns},
-        "storage_class": found.provisioner if found else None,
+        "storage_classes": {item["metadata"]["name"]: item["provisioner"] for item in classes},
+        # A volume of a claim that is there may be the metastore's own.
+        "volume_classes": [item["spec"].get("storageClassName", "") for item in volumes],
         "namespace": (namespace.metadata.labels or {}) if namespace else None,
     }
 
@@ -264,6 +268,7 @@ def main() -> None:
             "hosts": {"type": "dict", "required": True},
             "fuse": {"type": "bool", "default": True},
             "release": {"type": "str", "default": "alluxio"},
+            "claim_storage_class": {"type": "str", "default": ""},
             "chart_values": {"type": "dict", "default": {}},
             "chart_unread": {"type": "str", "default": ""},
             "values_files": {"type": "list", "elements": "path", "default": []},

@@ -19,12 +19,13 @@ KINDS = {
     "v1": ["Namespace", "Pod", "Secret", "ConfigMap", "Service", "ServiceAccount", "Node", "PersistentVolume", "PersistentVolumeClaim"],
     "apps/v1": ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"],
     "batch/v1": ["Job"],
+    "storage.k8s.io/v1": ["StorageClass"],
     "policy/v1": ["PodDisruptionBudget"],
     "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
     "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
 }
-CLUSTER = ("Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
+CLUSTER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$"
@@ -41,7 +42,7 @@ users: [{name: u, user: {token: t}}]
 def plural(kind: str) -> str:
     """Return a kind as paths name it."""
     name = kind.lower()
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}es" if name.endswith("ss") else f"{name}s"
 
 
 class Refused(Exception):

@@ -286,15 +286,19 @@ def test_the_script_reads_this_very_machine() -> None:
         "gid": 0,
         "root": "/nowhere/at/all",
         "mount": "/nowhere/alluxio-fuse",
+        "folders": ["/tmp/no where", "/", "/etc/passwd"],
     }
     done = subprocess.run(["sh", "-c", f"LC_ALL=C; export LC_ALL; {probe_script(args)}"], capture_output=True, text=True, check=True)
-    found = parse("n", done.stdout.splitlines())
+    found = parse("n", done.stdout.splitlines(), args["folders"])
     assert found["python"] == platform.python_version()
     assert found["kernel"] == os.uname().release
     assert found["root"] is (os.geteuid() == 0)
     assert found["memory"] > found["available"] > 0
     assert found["free_mib"] > 0
     assert found["users"] == [["root", "0"]]
+    assert found["folders"]["/tmp/no where"] is None
+    assert [found["folders"][path]["mode"][:2] for path in ("/", "/etc/passwd")] == ["dr", "-r"]
+    assert (found["folders"]["/"]["uid"], found["folders"]["/"]["gid"]) == (Path("/").stat().st_uid, Path("/").stat().st_gid)
 
 
 def test_a_host_without_any_of_it_is_read_too() -> None:
@@ -340,7 +344,7 @@ def test_the_playbook_looks_for_the_images_that_values_and_operator_name(tmp_pat
     host = {"ansible_connection": "local", "ansible_become": False}
     groups = {"alluxio_masters": {"hosts": {"m": host}}, "all": {"vars": {"alluxio_kubeconfig": str(tmp_path / "config")}}}
     (tmp_path / "hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
-    api = Odd({"/apis/storage.k8s.io/v1/storageclasses/standard": {"metadata": {"name": "standard"}, "provisioner": "x"}})
+    api = Api()
     api.add({"apiVersion": "v1", "kind": "Node", **node("m", images=("alluxio/alluxio:2.9.3",), taints=[CONTROL_PLANE])})
     server = serve(api, tmp_path / "config")
     values = {"alluxio_chart_values": {"imageTag": "2.9.3"}, "helm_install_directory": str(tmp_path), "helm_install_method": "apt"}
