@@ -34,7 +34,16 @@ def node(name: str, *, images: tuple[str, ...] = ("docker.io/alluxio/alluxio:2.9
 
 CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 NODES = {name: node(name) for name in ("m", "w", "x")}
-CLUSTER: dict[str, Any] = {"version": "1.34.4", "nodes": NODES, "pods": [], "dns": {"coredns": 2}, "storage_classes": {}, "volume_classes": [], "namespace": None, "unpullable": {}}
+CLUSTER: dict[str, Any] = {
+    "version": "1.34.4",
+    "nodes": NODES,
+    "pods": [],
+    "dns": {"coredns": 2},
+    "storage_classes": {},
+    "volume_classes": [],
+    "namespace": None,
+    "unpullable": {},
+}
 CONTROLLER = {
     "ansible": "2.21.5", "python": "3.13.0", "helm": "3.19.5", "helm_broken": "", "helm_writable": True, "helm_elsewhere": "", "helm_program": True, "unread": [], "repository": "",
 }  # fmt: skip

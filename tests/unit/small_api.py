@@ -25,7 +25,16 @@ KINDS = {
     "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
 }
-CLUSTER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
+CLUSTER = (
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "StorageClass",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    *KINDS["admissionregistration.k8s.io/v1"],
+    "CustomResourceDefinition",
+)
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$"

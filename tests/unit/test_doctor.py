@@ -249,7 +249,9 @@ def test_an_image_is_asked_for_where_its_registry_has_it(image: str, url: str) -
 def test_a_cluster_without_nodes_is_not_told_as_a_matter_of_names() -> None:
     remedies = [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"nodes": {}, "pods": []}, WANTED)]
     assert remedies == ["It has none yet: join this host."]
-    assert [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"nodes": {"x": NODES["x"]}, "pods": []}, WANTED)] == ["Its nodes are x: set alluxio_node_name."]
+    assert [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"nodes": {"x": NODES["x"]}, "pods": []}, WANTED)] == [
+        "Its nodes are x: set alluxio_node_name."
+    ]
 
 
 @pytest.mark.parametrize(
