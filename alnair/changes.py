@@ -16,7 +16,7 @@ class Difference:
         what: Its name, such as a path with the name of a property; empty where the task tells none.
         before: The value that is there; empty for none.
         after: The value that is wanted; empty for none.
-        patch: What a module tells as a finished diff instead of two values.
+        patch: What a module tells as a finished diff instead of two values, or a debug task in words.
     """
 
     what: str = ""
@@ -52,11 +52,16 @@ def of_event(kind: str, data: dict[str, Any]) -> Change | None:
     if not ended or not (answer.get("changed") or hidden):
         return None
     answers = [item for item in answer.get("results") or [] if isinstance(item, dict) and item.get("changed")] if "results" in answer else []
-    told = [
-        diff for item in answers or [answer] for diff in (item["diff"] if isinstance(item.get("diff"), list) else [item.get("diff")]) if isinstance(diff, dict)
-    ]
+    told = [diff for item in answers or [answer] for diff in diffs(item, debug=str(data.get("task_action", "")).endswith("debug"))]
     task = str(data.get("task", "")).rsplit(" : ", maxsplit=1)[-1]
     return Change(str(data.get("host", "")), task, str(data.get("role", "")), tuple(difference for diff in told for difference in of_diff(diff)), hidden)
+
+
+def diffs(answer: dict[str, Any], *, debug: bool) -> list[dict[str, Any]]:
+    """Return Ansible's diffs in the answer of a task; a debug task, by which a role tells what it would do, has words or a diff as its message."""
+    said = answer.get("msg") if debug else None
+    found = answer.get("diff") or ({"prepared": said} if isinstance(said, str) else said)
+    return [diff for diff in (found if isinstance(found, list) else [found]) if isinstance(diff, dict)]
 
 
 def of_diff(diff: dict[str, Any]) -> list[Difference]:

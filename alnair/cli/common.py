@@ -60,7 +60,7 @@ INVENTORY = click.option("-i", "--inventory", type=click.Path(), help="By defaul
 READING = [INVENTORY, click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")]
 RUNNING = [
     INVENTORY,
-    click.option("-l", "--limit", default="", help="Hosts for the host roles; cluster tasks always run."),
+    click.option("-l", "--limit", default="", help="Only these hosts; the cluster's tasks always run."),
     click.option("-e", "extra", multiple=True, metavar="VAR", help="key=value, YAML, JSON or @file; may be repeated."),
     click.option("--json", "form", flag_value="json", help="Print one JSON document at the end."),
     click.option("--jsonl", "form", flag_value="jsonl", help="Print each event as a line of JSON, the result last."),

@@ -88,7 +88,7 @@ cancels = click.option("--cancel", "cancels", is_flag=True, help="^C cancels the
 def compared(function: Any) -> Any:
     """Give a command the options of a comparison with the source."""
     content = click.option("--content", is_flag=True, help="Compare byte by byte what is cached, too.")
-    sample = click.option("--sample", default=0, type=click.IntRange(0), metavar="N", help="Of so many files picked at random; 0 for all.")
+    sample = click.option("--sample", default=0, type=click.IntRange(0), metavar="N", help="Of only so many files, picked at random; 0 for all.")
     return content(sample(function))
 
 
@@ -127,7 +127,7 @@ def cancel(inventory: str | None, names: tuple[str, ...], **options: Any) -> Non
 @named
 @compared
 def check(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
-    """Compare with the source.
+    """Compare what is cached and known with the source.
 
     Exit code 1 where something differs.
     """
@@ -139,7 +139,7 @@ def check(inventory: str | None, names: tuple[str, ...], *, content: bool, sampl
 @named
 @compared
 def repair(inventory: str | None, names: tuple[str, ...], *, content: bool, sample: int, **options: Any) -> None:
-    """Put right what differs from the source."""
+    """Put right what differs from the source, which is only read."""
     perform("repair", inventory, names, options, content=content, sample=sample)
 
 
@@ -163,7 +163,7 @@ def free(inventory: str | None, names: tuple[str, ...], **options: Any) -> None:
 @dataset.command(example="images texts")
 @changing
 @asked
-@click.option("--force", is_flag=True, help="Take finalizers off what is stuck, last.")
+@click.option("--force", is_flag=True, help="Remove what is stuck, too: its finalizers go, last.")
 def unmount(inventory: str | None, names: tuple[str, ...], *, force: bool, **options: Any) -> None:
     """Take data sets out of Alluxio; the source stays as it is."""
     perform("unmount", inventory, names, options, force=force)

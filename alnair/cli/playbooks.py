@@ -54,7 +54,7 @@ def verify(inventory: str | None, **options: Any) -> None:
 @click.command(cls=Verb, example="-e alluxio_chart_image_tag=2.9.4 --check --diff")
 @changing
 def upgrade(inventory: str | None, **options: Any) -> None:
-    """Change the release that is there.
+    """Bring the release to what the inventory says now.
 
     With a backup before, and the way back when it does not become Ready.
     """
@@ -66,7 +66,7 @@ def upgrade(inventory: str | None, **options: Any) -> None:
 @click.option("--revision", default=0, type=click.IntRange(0), help="Revision to put back; the newest that was Ready before by default.")
 @click.option("--journal", is_flag=True, help="Restore that revision's journal too: files made since vanish.")
 def rollback(inventory: str | None, *, revision: int, journal: bool, **options: Any) -> None:
-    """Put an earlier revision back."""
+    """Put an earlier revision of the release back."""
     perform("rollback", inventory, options, revision=revision, journal=journal)
 
 

@@ -33,12 +33,19 @@ def probe_script(args: dict[str, Any]) -> str:
         "echo '# ports'", "if command -v ss >/dev/null; then ss -Hltnp && echo end; fi",
         "echo '# user'", f"getent passwd {user} {uid}",
         "echo '# group'", f"getent group {group} {gid}",
+        "echo '# folders'", *[f"ls -dLn {shlex.quote(folder)} 2>/dev/null || echo none" for folder in args["folders"]],
         "true",
     ])  # fmt: skip
 
 
-def parse(node: str, lines: list[str]) -> dict[str, Any]:
-    """Return what the lines that the script printed tell; see the module's documentation."""
+def parse(node: str, lines: list[str], asked: list[str] | None = None) -> dict[str, Any]:
+    """Return what the lines that the script printed tell; see the module's documentation.
+
+    Args:
+        node: What Kubernetes calls the host.
+        lines: What the script printed.
+        asked: The folders that it was asked for.
+    """
     found = sections(lines)
     first = {name: (found.get(name) or [""])[0] for name in ("id", "kernel", "python", "device", "module", "propagation")}
     release = dict(line.partition("=")[::2] for line in found.get("system", []))
@@ -64,6 +71,7 @@ def parse(node: str, lines: list[str]) -> dict[str, Any]:
         "ports": ports(found["ports"]) if "end" in found.get("ports", []) else None,
         "users": accounts(found.get("user", [])),
         "groups": accounts(found.get("group", [])),
+        "folders": dict(zip(asked or [], map(folder, found.get("folders", [])), strict=False)),
     }
 
 
@@ -83,6 +91,12 @@ def accounts(lines: list[str]) -> list[list[str]]:
     return [[line.split(":")[0], line.split(":")[2]] for line in dict.fromkeys(lines)]
 
 
+def folder(line: str) -> dict[str, Any] | None:
+    """Return mode and owners from a line of ls; None where nothing is there."""
+    words = line.split()
+    return {"mode": words[0], "uid": int(words[2]), "gid": int(words[3])} if len(words) > 3 else None
+
+
 class ActionModule(ProbeAction):
     """Look at the host; there is nothing to act."""
 
@@ -95,4 +109,4 @@ class ActionModule(ProbeAction):
             raise AnsibleActionFail(
                 "The host accepts the login, but ran no script. May this user become root without being asked for a password (sudo -n true)?"
             )
-        return {"changed": False, "facts": parse(args["node"], lines)}
+        return {"changed": False, "facts": parse(args["node"], lines, args["folders"])}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import quantity
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import no_majority, quantity
 
 # Which parts run on which nodes, and those that do so only when they are turned on.
 PARTS = {"master": ("master", "jobMaster"), "worker": ("worker", "jobWorker", "fuse", "proxy")}
@@ -56,6 +56,11 @@ class Wanted:
                 if (folder["mediumtype"] == "MEM") == memory and kind in ("", folder["type"]):
                     total += quantity(folder["quota"], f"tieredstore.levels[{index}].quota")
         return total
+
+    def host_folders(self) -> list[str]:
+        """Return the folders of the hosts that tiers lie in."""
+        found = [folder["path"] for level in self.levels for folder in folders(level) if folder["type"] == "hostPath"]
+        return list(dict.fromkeys(found))
 
     def in_host_memory(self) -> bool:
         """Tell whether a memory tier lies in the hosts' own /dev/shm; an emptyDir in memory has a size of its own."""
@@ -123,4 +128,112 @@ def takes_no_pods(node: Mapping[str, Any], wanted: Wanted, kinds: list[str]) -> 
             mark = f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"
             remedy = "add it to tolerations in alluxio_chart_values, or take it off"
             reasons.append((f"has the taint {mark}, which {' and '.join(parts)} do not tolerate", remedy))
+    return reasons
+
+
+def mib(size: Decimal) -> str:
+    """Return bytes in words."""
+    return f"{size / 2**20:.0f} MiB"
+
+
+def asked(pod: Mapping[str, Any], resource: str) -> Decimal:
+    """Return what the scheduler counts for a pod."""
+
+    def of(container: Mapping[str, Any]) -> Decimal:
+        return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+
+    spec = pod["spec"]
+    first = spec.get("initContainers") or []
+    beside = sum((of(item) for item in first if item.get("restartPolicy") == "Always"), Decimal(0))
+    together = beside + sum(of(item) for item in spec["containers"])
+    return max([together, *[of(item) for item in first]]) + quantity((spec.get("overhead") or {}).get(resource, 0))
+
+
+def others(pods: Iterable[Mapping[str, Any]], release: str, namespace: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the pods that are not a release's own, by the name of their node.
+
+    Args:
+        pods: Pods of all namespaces that have not ended.
+        release: Name of the release.
+        namespace: Its namespace.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for pod in pods:
+        metadata = pod["metadata"]
+        if metadata["namespace"] != namespace or (metadata.get("labels") or {}).get("release") != release:
+            found.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
+    return found
+
+
+def cannot_be(wanted: Wanted) -> list[tuple[str, str]]:
+    """Return what fits no node at all, each reason with what to do: limits that break their own part, and a number of masters that makes no quorum."""
+    reason = no_majority(int(wanted.part("master").get("count") or 1))
+    return limits_too_small(wanted) + ([(reason, "name 1, 3 or 5 hosts in alluxio_masters")] if reason else [])
+
+
+def limits_too_small(wanted: Wanted) -> list[tuple[str, str]]:
+    """Return the limits that their own part breaks, each with what to do."""
+    reasons = []
+    for part in [*wanted.parts("master"), *wanted.parts("worker")]:
+        tier = wanted.tier(memory=True) if part == "worker" else Decimal(0)
+        need, limit = wanted.java(part) + tier, wanted.resource(part, "limits", "memory")
+        # The memory tier is a volume in memory, which counts against the container's limit.
+        if limit is not None and need and limit <= need:
+            what = f"its heap and direct memory of {mib(need)}"
+            if tier:
+                what = f"its memory tier of {mib(tier)} and heap and direct memory of {mib(wanted.java(part))}"
+            lower = "or lower alluxio_chart_quota" if tier else f"or lower {part}.jvmOptions"
+            reasons.append((f"the limit of {mib(limit)} does not hold {part} with {what}", f"raise {part}.resources.limits.memory {lower}"))
+        for resource in ("cpu", "memory"):
+            request, most = wanted.resource(part, "requests", resource), wanted.resource(part, "limits", resource)
+            if request is not None and most is not None and request > most:
+                refused = f"{part}.resources asks for more {resource} than its limit, which Kubernetes refuses"
+                reasons.append((refused, f"lower requests.{resource} or raise limits"))
+    return reasons
+
+
+def too_little(
+    node: Mapping[str, Any], wanted: Wanted, kinds: list[str], beside: Iterable[Mapping[str, Any]], shm: Mapping[str, Any] | None = None
+) -> list[tuple[str, str]]:
+    """Return what a node has too little of, each with what to do.
+
+    Args:
+        node: The node as the API returns it.
+        wanted: What the release asks for.
+        kinds: Which of "master" and "worker" shall run there.
+        beside: The pods of others on it.
+        shm: Bytes of /dev/shm by node, where the memory tier is there and nobody else looks at it.
+    """
+    name, has = node["metadata"]["name"], node["status"].get("allocatable") or {}
+    parts = [part for kind in kinds for part in wanted.parts(kind)]
+    remedies = {"memory": "alluxio_chart_quota or resources.requests.memory", "cpu": "resources.requests.cpu"}
+    reasons: list[tuple[str, str]] = []
+    for resource, lower in remedies.items():
+        if resource not in has:
+            continue
+        need = sum((wanted.takes(part, resource) for part in parts), Decimal(0))
+        more = sum((wanted.takes(part, resource) for part in parts if wanted.surges(part)), Decimal(0))
+        used = sum((asked(pod, resource) for pod in beside), Decimal(0))
+        free = quantity(has[resource]) - used
+        words = mib if resource == "memory" else lambda cores: f"{cores.normalize():f} cores"
+        if need + more > free:
+            surge, without = "", ""
+            if need <= free:
+                surge, without = f", and {words(more)} more while the next FUSE begins beside the old one", "set fuse.maxSurge to 0, "
+            there = f"{words(quantity(has[resource]))} allocatable, {words(used)} asked for by other pods"
+            reasons.append(
+                (
+                    f"has {words(free)} of {resource} free ({there}), {', '.join(parts)} need {words(need)}{surge}",
+                    f"lower {lower}, {without}or move other pods away",
+                )
+            )
+    disk = wanted.tier(memory=False, kind="emptyDir")
+    room = quantity(has["ephemeral-storage"]) if "ephemeral-storage" in has else None
+    if "worker" in kinds and room is not None and disk > room:
+        remedy = "lower their quota in tieredstore.levels, or put them on a disk of their own with type hostPath"
+        reasons.append((f"has {mib(room)} of ephemeral storage, the tiers on disk need {mib(disk)}", remedy))
+    memory = wanted.tier(memory=True, kind="hostPath")
+    if "worker" in kinds and shm and name in shm and memory > quantity(shm[name]):
+        remedy = f"lower its quota, use type emptyDir, or mount -o remount,size={memory / 2**20:.0f}m /dev/shm on the host"
+        reasons.append((f"has a /dev/shm of {mib(quantity(shm[name]))}, the memory tier needs {mib(memory)}", remedy))
     return reasons

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ansible_collections.alnair.alluxio.plugins.module_utils.capacity import Wanted, takes_no_pods
+from ansible_collections.alnair.alluxio.plugins.module_utils.capacity import Wanted, cannot_be, others, takes_no_pods, too_little
+from ansible_collections.alnair.alluxio.plugins.module_utils.host_checks import FAIL, OK, WARN, Check, of_host, version
 from ansible_collections.alnair.alluxio.plugins.module_utils.oci import canonical
-from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged, quantity
+from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
+from ansible_collections.alnair.alluxio.plugins.module_utils.volumes import CLAIM
 
-OK, WARN, FAIL = "ok", "warn", "fail"
-OLDEST_PYTHON, OLDEST_KUBERNETES = "3.9", "1.30"
+OLDEST_KUBERNETES = "1.30"
 # Of ansible-core: what meta/runtime.yml asks for, and the newest that the tests run with.
 OLDEST_ANSIBLE, NEWEST_ANSIBLE = "2.19", "2.21"
 # Where a chart may come from that can be asked.
 ASKED = ("http://", "https://", "oci://")
-# Systems that the tests run on, and their kin.
-TESTED = ("debian", "ubuntu")
+# What a class names that makes no volumes.
+UNPROVISIONED = "kubernetes.io/no-provisioner"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 # Where values say no other; that of FUSE is the chart's own.
 PORTS = {
@@ -26,39 +26,13 @@ PORTS = {
 }  # fmt: skip
 
 
-class Check(NamedTuple):
-    """A line of the report.
-
-    Attributes:
-        subject: A host, ``cluster`` or ``controller``.
-        check: What was looked at.
-        verdict: ``ok``, ``warn`` or ``fail``.
-        text: What was found.
-        remedy: What to do; empty where nothing is to be done.
-    """
-
-    subject: str
-    check: str
-    verdict: str
-    text: str
-    remedy: str = ""
-
-
-def version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, for comparing."""
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-
-
-def gib(count: float) -> str:
-    """Return bytes in words."""
-    return f"{count / 2**30:.1f} GiB"
-
-
 def defaults(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return what chart and role say in the chart's values, of that which is looked at here; the user's files and values win over it."""
+    counted = {"master": {"count": len(params["masters"])}, "user": params["uid"], "group": params["gid"]}
+    claimed = {"journal": {"storageClass": params["claim_storage_class"] or params["storage_class"]}}
     level = {"mediumtype": "MEM", "type": "emptyDir", "path": "/dev/shm", "quota": params["quota"]}
     said = {"image": params["image"], "imageTag": params["image_tag"], "fuse": {"enabled": params["fuse"]}, "tieredstore": {"levels": [level]}}
-    return merged([{part: {"ports": ports} for part, ports in PORTS.items()}, said])
+    return merged([{part: {"ports": ports} for part, ports in PORTS.items()}, params["chart_values"], counted, claimed, said])
 
 
 def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], controller: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Check]:
@@ -74,161 +48,6 @@ def checks(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], c
     return [*found, *of_cluster(hosts, cluster, wanted), *of_controller(controller, wanted)]
 
 
-def of_host(name: str, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield the lines of a host."""
-    said = " ".join(str(answer.get("msg", "")).split())
-    if answer.get("unreachable"):
-        yield Check(name, "ssh", FAIL, said, f"Try: ssh to {name} by hand; its address and user are in the inventory, its host key must be pinned.")
-        return
-    yield Check(name, "ssh", OK, "answers")
-    facts = answer.get("facts")
-    if not facts or not facts["root"]:
-        remedy = "Let the login become root: a rule in /etc/sudoers.d, or ansible_become_password in a vault. Then its sh must answer in time."
-        yield Check(name, "root shell", FAIL, said or "the login is not root", remedy)
-    else:
-        yield Check(name, "root shell", OK, "answers")
-    if not facts:
-        return
-    worker = name in wanted["workers"]
-    yield from of_system(name, facts)
-    asked = Wanted(wanted["values"])
-    if worker and (asked.part("fuse").get("enabled") or asked.part("worker").get("fuseEnabled")):
-        yield from of_fuse(name, facts, wanted)
-    yield from of_storage(name, facts, wanted)
-    yield from of_memory(name, facts, wanted) if worker else ()
-    yield of_ports(name, facts, wanted)
-    yield of_account(name, facts, wanted)
-
-
-def of_system(name: str, facts: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield lines on operating system and Python."""
-    tested = bool(set(facts["family"]) & set(TESTED))
-    system = f"{facts['system'] or 'unknown system'}, kernel {facts['kernel']}"
-    yield Check(name, "system", OK if tested else WARN, system, "" if tested else "The roles are tested on Debian 12 and 13; look at --check --diff first.")
-    if not facts["python"]:
-        yield Check(name, "python", FAIL, "there is none", "Install it (Debian: apt-get install python3), or name it with ansible_python_interpreter.")
-    elif version(facts["python"]) < version(OLDEST_PYTHON):
-        yield Check(name, "python", FAIL, facts["python"], f"Ansible's modules need {OLDEST_PYTHON}; name a newer one with ansible_python_interpreter.")
-    else:
-        yield Check(name, "python", OK, facts["python"])
-
-
-def of_fuse(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield lines on what a FUSE mount needs that pods see."""
-    if facts["device"]:
-        yield Check(name, "FUSE device", OK, "/dev/fuse")
-    else:
-        remedy = "Run modprobe fuse; it makes the device." if facts["module"] else "The kernel has no module fuse; install the one that belongs to it."
-        yield Check(name, "FUSE device", FAIL, "there is no /dev/fuse", f"{remedy} Without FUSE: alluxio_chart_fuse: false.")
-    if facts["module"]:
-        yield Check(name, "FUSE module", OK, facts["module"])
-    else:
-        yield Check(
-            name,
-            "FUSE module",
-            FAIL,
-            "the kernel knows no file system fuse",
-            "Install the kernel's modules (Debian: linux-image of this kernel), or run modprobe fuse.",
-        )
-    where = wanted["mount"].rpartition("/")[0] or "/"
-    if "shared" in facts["propagation"]:
-        yield Check(name, "shared mounts", OK, f"{where} is {facts['propagation']}")
-    elif facts["propagation"]:
-        remedy = "Run mount --make-rshared / (systemd does so at boot), or pods will not see the cache."
-        yield Check(name, "shared mounts", FAIL, f"{where} is {facts['propagation']}", remedy)
-    else:
-        yield Check(name, "shared mounts", WARN, "findmnt is not there to tell", f"See that the mount of {where} is shared: /proc/self/mountinfo.")
-
-
-def of_storage(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield lines on disk space and inodes."""
-    master = name in wanted["masters"]
-    least = wanted["free_mib"] + (int(quantity(wanted["journal_size"])) // 2**20 if master else 0)
-    free, inodes = facts["free_mib"], facts["free_inodes"]
-    if free is None:
-        yield Check(name, "disk", WARN, f"the space below {wanted['root']} could not be read", f"Try: df {wanted['root']}")
-    else:
-        few = free < least
-        remedy = f"Make room for {least} MiB, or choose another place with journal_directories_root." if few else ""
-        yield Check(name, "disk", FAIL if few else OK, f"{free} MiB free below {wanted['root']}", remedy)
-    if inodes is not None and inodes < wanted["free_inodes"]:
-        yield Check(
-            name,
-            "inodes",
-            FAIL,
-            f"{inodes} free below {wanted['root']}",
-            f"Make room for {wanted['free_inodes']}, or choose another place with journal_directories_root.",
-        )
-
-
-def of_memory(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield lines on the memory that the cache takes."""
-    asked = Wanted(wanted["values"])
-    quota = asked.tier(memory=True)
-    text = f"{gib(facts['available'])} of {gib(facts['memory'])} available"
-    remedy = f"The cache shall have {gib(quota)}: lower alluxio_chart_quota, or what tieredstore.levels of the values says in its place"
-    if facts["memory"] < quota:
-        yield Check(name, "memory", FAIL, text, f"{remedy}.")
-    elif facts["available"] < quota:
-        yield Check(name, "memory", WARN, text, f"{remedy}; or see what takes the rest.")
-    else:
-        yield Check(name, "memory", OK, text)
-    size = "is no mount" if facts["shm"] is None else gib(facts["shm"])
-    there = asked.tier(memory=True, kind="hostPath")
-    if asked.in_host_memory() and (facts["shm"] or 0) < there:
-        remedy = f"A tier of {gib(there)} shall lie there. Try: mount -o remount,size={there / 2**20:.0f}m /dev/shm"
-        yield Check(name, "/dev/shm", FAIL, size, remedy)
-    else:
-        yield Check(name, "/dev/shm", OK, size)
-
-
-def host_ports(name: str, wanted: Mapping[str, Any]) -> list[int]:
-    """Return the ports of a host that pods take, which they do only on the host's network."""
-    values = wanted["values"]
-    worker = name in wanted["workers"]
-    pods = {
-        "master": (name in wanted["masters"], ("master", "jobMaster")),
-        "worker": (worker, ("worker", "jobWorker")),
-        "proxy": (worker and values.get("proxy", {}).get("enabled"), ("proxy",)),
-        # Its page is switched on for its metrics.
-        "fuse": (worker and values.get("fuse", {}).get("enabled") and values.get("metrics", {}).get("enabled"), ("fuse",)),
-    }
-    parts = [part for pod, (runs, members) in pods.items() if runs and values.get(pod, {}).get("hostNetwork") for part in members]
-    return [int(port) for part in parts for port in values.get(part, {}).get("ports", {}).values()]
-
-
-def of_ports(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
-    """Return the line on the ports of the host."""
-    used = host_ports(name, wanted)
-    if not used:
-        return Check(name, "ports", OK, "pods have addresses of their own")
-    if facts["ports"] is None:
-        return Check(name, "ports", WARN, "ss is not there to tell", f"See that nothing else listens on {', '.join(map(str, used))}.")
-    # Alluxio itself runs in Java, and may be there already.
-    taken = {port: program for port in used if (program := facts["ports"].get(str(port))) not in (None, "java")}
-    if taken:
-        text = ", ".join(f"{port} by {program or 'somebody'}" for port, program in taken.items())
-        return Check(name, "ports", FAIL, f"taken: {text}", "End what listens there, or give Alluxio other ports (alluxio_chart_values).")
-    return Check(name, "ports", OK, "free, or Alluxio's")
-
-
-def of_account(name: str, facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:
-    """Return the line on names and numbers that somebody else has."""
-    clashes = []
-    for kind, number, listed in (("user", "uid", facts["users"]), ("group", "gid", facts["groups"])):
-        for other, value in listed:
-            if other == wanted[kind] and int(value) != wanted[number]:
-                clashes.append(f"{kind} {other} has {number} {value}, not {wanted[number]}")
-            elif other != wanted[kind] and int(value) == wanted[number]:
-                clashes.append(f"{number} {value} belongs to {kind} {other}")
-    if clashes:
-        return Check(
-            name, "account", FAIL, "; ".join(clashes), "Set alluxio_user_uid and alluxio_user_gid to numbers that are free on every host, or alluxio_user_name."
-        )
-    text = f"{wanted['user']} is there" if facts["users"] else f"{wanted['user']} ({wanted['uid']}:{wanted['gid']}) can be made"
-    return Check(name, "account", OK, text)
-
-
 def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of the cluster."""
     if cluster.get("error"):
@@ -242,9 +61,9 @@ def of_cluster(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any
         yield Check("cluster", "API server", FAIL, f"Kubernetes {cluster['version']}", f"Alnair needs {OLDEST_KUBERNETES}: upgrade the cluster.")
     else:
         yield Check("cluster", "API server", OK, f"Kubernetes {cluster['version']}")
-    yield from of_nodes(hosts, cluster["nodes"], wanted)
+    yield from of_nodes(hosts, cluster, wanted)
     yield of_dns(cluster["dns"])
-    yield of_storage_class(cluster["storage_class"], wanted)
+    yield from of_storage_classes(cluster, wanted)
     yield of_pod_security(cluster["namespace"], wanted)
     yield from of_images(hosts, cluster, wanted["images"])
 
@@ -254,18 +73,25 @@ def node_of(name: str, answer: Mapping[str, Any]) -> str:
     return str((answer.get("facts") or {}).get("node") or name)
 
 
-def of_nodes(hosts: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield lines on hosts that are no nodes, or do not take what shall run there; one line where all do."""
-    asked, wrong = Wanted(wanted["values"]), False
+def of_nodes(hosts: Mapping[str, Mapping[str, Any]], cluster: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on what fits no node, and on hosts that are no nodes or have no room for what shall run there; one line where all do."""
+    asked, nodes = Wanted(wanted["values"]), cluster["nodes"]
+    beside = others(cluster["pods"], wanted["release"], wanted["namespace"])
+    wrong = [("release", *reason) for reason in cannot_be(asked)]
     for name, answer in hosts.items():
         node = nodes.get(node_of(name, answer))
         kinds = [kind for kind in ("master", "worker") if name in wanted[f"{kind}s"]]
-        no_node = f"its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "it has none yet: join this host."
-        for reason, remedy in [("is no node of the cluster", no_node)] if node is None else takes_no_pods(node, asked, kinds):
-            wrong = True
-            yield Check("cluster", "nodes", FAIL, f"{name} {reason}", f"{remedy[0].upper()}{remedy[1:]}")
+        if node is None:
+            no_node = f"its nodes are {', '.join(nodes)}: set alluxio_node_name." if nodes else "it has none yet: join this host."
+            wrong.append(("nodes", f"{name} is no node of the cluster", no_node))
+            continue
+        # What /dev/shm holds its host itself tells.
+        reasons = [*takes_no_pods(node, asked, kinds), *too_little(node, asked, kinds, beside.get(node_of(name, answer), []))]
+        wrong += [("nodes", f"{name} {reason}", remedy) for reason, remedy in reasons]
+    for check, text, remedy in wrong:
+        yield Check("cluster", check, FAIL, text, f"{remedy[0].upper()}{remedy[1:]}")
     if not wrong:
-        yield Check("cluster", "nodes", OK, f"{len(hosts)} hosts are nodes that take pods")
+        yield Check("cluster", "nodes", OK, f"{len(hosts)} hosts are nodes that have room for the pods")
 
 
 def of_dns(found: Mapping[str, int] | None) -> Check:
@@ -284,10 +110,27 @@ def of_dns(found: Mapping[str, int] | None) -> Check:
     return Check("cluster", "DNS", OK, ", ".join(f"{name}: {available} available" for name, available in found.items()))
 
 
-def of_storage_class(provisioner: str | None, wanted: Mapping[str, Any]) -> Check:
-    """Return the line on the journal's storage class."""
-    name = wanted["storage_class"]
-    return Check("cluster", "StorageClass", OK, f"{name} is made by deploy" if provisioner is None else f"{name} of {provisioner}")
+def of_storage_classes(cluster: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield lines on the storage class of the volumes that deploy makes, and on the claims that name another one or wait for somebody else's volumes."""
+    made, classes, values, wrong = wanted["storage_class"], cluster["storage_classes"], wanted["values"], list[tuple[str, str]]()
+    journal, socket, metastore = (values.get(part) or {} for part in ("journal", "shortCircuit", "metastore"))
+    uses = socket.get("enabled", True) and socket.get("policy", "uuid") == "uuid" and socket.get("volumeType") == CLAIM
+    for part, claims in (("journal", journal if journal.get("volumeType", CLAIM) == CLAIM else {}), ("shortCircuit", socket if uses else {})):
+        if claims and (asked := claims.get("storageClass", made)) != made:
+            text = f'{part}.storageClass of the values is "{asked}", and deploy makes the volumes for its claims with "{made}"'
+            wrong.append((text, f"Set persistent_volumes_storage_class to {asked}, or {part}.storageClass in alluxio_chart_values to {made}."))
+    if metastore.get("mountPath") and metastore.get("volumeType", CLAIM) != "emptyDir":
+        asked = metastore.get("storageClass") or "standard"
+        if asked not in classes and asked not in cluster["volume_classes"]:
+            text = f'metastore.storageClass of the values is "{asked}", of which there is neither class nor volume: {", ".join(classes) or "none"} is there'
+            wrong.append((text, "Set it to one that is there, or make the class or a volume for each master; deploy makes none for the metastore."))
+        elif asked in classes and classes[asked] == UNPROVISIONED and asked not in cluster["volume_classes"]:
+            text = f'metastore.storageClass of the values is "{asked}", which makes no volumes, and none of it is there'
+            wrong.append((text, "Make a volume for each master, or name a class that makes them; deploy makes none for the metastore."))
+    for text, remedy in wrong:
+        yield Check("cluster", "StorageClass", FAIL, text, remedy)
+    if not wrong:
+        yield Check("cluster", "StorageClass", OK, f"{made} of {classes[made]}" if made in classes else f"{made} is made by deploy")
 
 
 def of_pod_security(labels: Mapping[str, str] | None, wanted: Mapping[str, Any]) -> Check:
@@ -334,7 +177,7 @@ def chart_source(wanted: Mapping[str, Any]) -> str:
 
 
 def of_chart(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield the line on where the chart comes from, where that is elsewhere."""
+    """Yield lines on where the chart comes from, where that is elsewhere, and on one that cannot be read."""
     source = chart_source(wanted)
     verdict, text, remedy = OK, f"{source}: answers", ""
     if wanted["repository"].startswith("oci://"):
@@ -347,6 +190,13 @@ def of_chart(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Ch
         verdict, text, remedy = FAIL, f"{source}: {found['repository']}", "See alluxio_chart_repository or alluxio_chart_ref, and the proxy."
     if source:
         yield Check("controller", "chart repository", verdict, text, remedy)
+    if not (unread := wanted["chart_unread"]) or verdict == FAIL:
+        return
+    if source and not found["helm"]:
+        text = f"{source} is not fetched, for there is no helm yet: of requests and limits those are looked at that your values say"
+        yield Check("controller", "chart", WARN, text, "Run the playbook install_helm, then doctor again.")
+    else:
+        yield Check("controller", "chart", FAIL, unread, "Until it can be read, of requests and limits those are looked at that your values say.")
 
 
 def of_helm(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Check:

@@ -22,6 +22,10 @@ ARGUMENTS = {"kubeconfig": {"type": "path", "required": True}, "context": {"type
 ANSWER_SECONDS = 15.0
 # An API server that is restarted first takes no more connections, but waits for those of clients that watch by HTTP/1.1: a minute at most.
 AWAY_SECONDS = 90.0
+# So many of a list are read at a time.
+PAGE = 500
+# The pods that have not ended, which hold what they ask for.
+LIVE = "status.phase!=Succeeded,status.phase!=Failed"
 
 
 class ClusterAway(Exception):
@@ -177,6 +181,27 @@ def retried(call: Callable[..., Any], *args: Any, seconds: float = AWAY_SECONDS,
         if missing is not ... and error.status == 404:
             return missing
         raise
+
+
+def listed(call: Callable[..., Any], seconds: float = AWAY_SECONDS, **options: Any) -> Iterator[dict[str, Any]]:
+    """Yield what the API lists, as its JSON has it: objects of the client's own would take a large cluster's list many times longer.
+
+    Args:
+        call: A method that lists, of one of the client's API classes.
+        seconds: How long to try each page.
+        options: Its keyword arguments.
+
+    Raises:
+        kubernetes.client.ApiException: as of :func:`retried`.
+        ClusterAway: as of :func:`retried`.
+    """
+    more: dict[str, str] = {}
+    while True:
+        page = json.loads(retried(call, seconds=seconds, limit=PAGE, _preload_content=False, **more, **options).data)
+        yield from page["items"]
+        if not page["metadata"].get("continue"):
+            return
+        more = {"_continue": page["metadata"]["continue"]}
 
 
 def log(core: Any, pod: str, namespace: str, missing: Any = ..., **options: Any) -> str:

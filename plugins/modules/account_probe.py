@@ -8,6 +8,7 @@ short_description: Tell whether an account is as wanted, and who has its name or
 description:
   - Reads the host's users, groups and memberships with one sh script over the open connection; no Python is started there.
   - Changes nothing. A password is compared by the digest of its hash, so that neither is sent or shown.
+  - In check mode it answers that something changes where the account is not as wanted, with what differs, for M(ansible.builtin.user) tells no difference.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
@@ -22,8 +23,8 @@ options:
   password_digest: {description: SHA-256 of the password hash in hexadecimal digits; empty where any password will do., type: str, default: ""}
   data: {description: Directories whose files the account may own; see RV(files)., type: list, elements: path, default: []}
 attributes:
-  check_mode: {description: Changes nothing., support: full}
-  diff_mode: {description: Changes nothing., support: none}
+  check_mode: {description: Tells what would change., support: full}
+  diff_mode: {description: In check mode it tells what differs., support: partial}
 """
 
 EXAMPLES = r"""

@@ -40,9 +40,7 @@ pods:
   returned: when asked for
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -55,26 +53,13 @@ except ImportError:
 
 # Kubelets report every ten seconds, but take up to three quarters of a minute to give a connection up whose server has gone.
 READY_SECONDS = 60.0
-# So many are read at a time.
-PAGE = 500
-
-
-def listed(call: Callable[..., Any], **options: Any) -> Iterator[dict[str, Any]]:
-    """Yield what the API lists, as its JSON has it: objects of the client's own would take a large cluster's list many times longer."""
-    more: dict[str, str] = {}
-    while True:
-        page = json.loads(kube.retried(call, limit=PAGE, _preload_content=False, **more, **options).data)
-        yield from page["items"]
-        if not page["metadata"].get("continue"):
-            return
-        more = {"_continue": page["metadata"]["continue"]}
 
 
 def nodes(core: Any, ready: list[str]) -> list[dict[str, Any]]:
     """Return all nodes, once those that are named are Ready or a minute is over."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
-        found = list(listed(core.list_node))
+        found = list(kube.listed(core.list_node))
         away = [node for node in found if node["metadata"]["name"] in ready and not is_ready(node)]
         if not away or time.monotonic() > deadline:
             return found
@@ -117,8 +102,7 @@ def main() -> None:
         core = kubernetes.client.CoreV1Api(kube.client(module.params))
         found = {"nodes": [lean_node(node) for node in nodes(core, module.params["ready"])]}
         if module.params["pods"]:
-            live = "status.phase!=Succeeded,status.phase!=Failed"
-            found["pods"] = [lean_pod(pod) for pod in listed(core.list_pod_for_all_namespaces, field_selector=live)]
+            found["pods"] = [lean_pod(pod) for pod in kube.listed(core.list_pod_for_all_namespaces, field_selector=kube.LIVE)]
         module.exit_json(changed=False, **found)
 
 

@@ -14,6 +14,7 @@ options:
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
   namespace: {description: Namespace of the release., type: str, required: true}
+  release: {description: "Name of the release, whose own pods leave their room to those that follow them.", type: str, default: alluxio}
   hosts: {description: "What M(alnair.alluxio.host_facts) answered, by host; an empty answer leaves the host out.", type: dict, required: true}
   masters: {description: Hosts of masters., type: list, elements: str, required: true}
   workers: {description: Hosts of workers., type: list, elements: str, required: true}
@@ -28,17 +29,21 @@ options:
   free_inodes: {description: Inodes that each host must have there., type: int, required: true}
   journal_size: {description: Space that masters must have beyond that., type: str, required: true}
   quota: {description: Memory of each worker's cache where O(values) name no tiers., type: str, required: true}
+  chart_values: {description: "The chart's own values, over which all others win; empty where they are not known.", type: dict, default: {}}
   values_files: {description: Values files of the chart in order; later ones win., type: list, elements: path, default: []}
   values:
-    description: Values that win over those; of all, image, FUSE, tolerations, tiers, ports and hostNetwork count.
+    description: >-
+      Values that win over those; of all image, FUSE, tolerations, tiers, ports, hostNetwork, options of Java, requests, limits and the masters' number count.
     type: dict
     default: {}
   image: {description: Alluxio's image where O(values) name none., type: str, required: true}
   image_tag: {description: Its tag where O(values) say none., type: str, required: true}
   images: {description: Further images that nodes need., type: list, elements: str, default: []}
-  storage_class: {description: The journal's storage class., type: str, required: true}
+  storage_class: {description: The storage class of the volumes that deploy makes., type: str, required: true}
+  claim_storage_class: {description: "The journal's storage class where O(values) say none; empty for O(storage_class).", type: str, default: ""}
   repository: {description: The chart's repository; empty for none., type: str, default: ""}
   chart: {description: "The chart's name there, or its folder, tarball or oci:// reference.", type: str, default: ""}
+  chart_unread: {description: Why the chart cannot be read; empty where it can., type: str, default: ""}
   helm: {description: The helm that is used., type: path, required: true}
   helm_minimum: {description: Oldest version of it., type: str, required: true}
   helm_lacks: {description: Variable that is missing for helm's installation; empty where none is., type: str, default: ""}
@@ -128,22 +133,27 @@ def cluster_facts(params: dict[str, Any]) -> dict[str, Any]:
         core, apps, storage = kubernetes.client.CoreV1Api(api), kubernetes.client.AppsV1Api(api), kubernetes.client.StorageV1Api(api)
         version = kube.patient(lambda: told_version(api), api, **patience)
         nodes = kube.retried(core.list_node, **patience).items
+        pods = list(kube.listed(core.list_pod_for_all_namespaces, field_selector=kube.LIVE, **patience))
         dns = kube.retried(apps.list_namespaced_deployment, "kube-system", label_selector="k8s-app=kube-dns", **patience).items
-        found = kube.retried(storage.read_storage_class, params["storage_class"], missing=None, **patience)
+        classes = list(kube.listed(storage.list_storage_class, **patience))
+        volumes = list(kube.listed(core.list_persistent_volume, **patience))
         namespace = kube.retried(core.read_namespace, params["namespace"], missing=None, **patience)
     except kube.ClusterAway as error:
         return {"error": str(error)}
     except kubernetes.client.ApiException as error:
         return {"error": f"The API server that {params['kubeconfig']} names refused: {error.status} {error.reason}"}
-    except ValueError as error:
+    except (ValueError, LookupError) as error:
         # The client lists what it misses in an answer, line by line.
         text = ": ".join(str(error).splitlines()[:2])
         return {"error": f"What {params['kubeconfig']} names as the API server answers otherwise than one: {text}. Is something else in front of it?"}
     return {
         "version": version,
         "nodes": {item.metadata.name: api.sanitize_for_serialization(item) for item in nodes},
+        "pods": pods,
         "dns": {item.metadata.name: item.status.available_replicas or 0 for item in dns},
-        "storage_class": found.provisioner if found else None,
+        "storage_classes": {item["metadata"]["name"]: item["provisioner"] for item in classes},
+        # A volume of a claim that is there may be the metastore's own.
+        "volume_classes": [item["spec"].get("storageClassName", "") for item in volumes],
         "namespace": (namespace.metadata.labels or {}) if namespace else None,
     }
 
@@ -257,6 +267,10 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "hosts": {"type": "dict", "required": True},
             "fuse": {"type": "bool", "default": True},
+            "release": {"type": "str", "default": "alluxio"},
+            "claim_storage_class": {"type": "str", "default": ""},
+            "chart_values": {"type": "dict", "default": {}},
+            "chart_unread": {"type": "str", "default": ""},
             "values_files": {"type": "list", "elements": "path", "default": []},
             "values": {"type": "dict", "default": {}},
             "repository": {"type": "str", "default": ""},

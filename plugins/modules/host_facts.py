@@ -19,6 +19,7 @@ options:
   gid: {description: Number of its group., type: int, required: true}
   root: {description: Directory for journal and domain socket; need not be there., type: path, required: true}
   mount: {description: Where FUSE mounts the cache; need not be there., type: path, required: true}
+  folders: {description: Folders whose owner and mode are told., type: list, elements: str, default: []}
 attributes:
   check_mode: {description: Changes nothing., support: full}
   diff_mode: {description: Changes nothing., support: none}
@@ -53,6 +54,7 @@ facts:
     ports: {description: "Programs that listen by port; null where that cannot be read.", type: dict}
     users: {description: "Name and number of users with the account's name or number.", type: list, elements: list}
     groups: {description: "Name and number of groups with the group's name or number.", type: list, elements: list}
+    folders: {description: "Mode as ls prints it, uid and gid by folder, links followed; null where nothing is there.", type: dict}
 """
 
 ARGUMENTS = {
@@ -64,4 +66,5 @@ ARGUMENTS = {
     "gid": {"type": "int", "required": True},
     "root": {"type": "path", "required": True},
     "mount": {"type": "path", "required": True},
+    "folders": {"type": "list", "elements": "str", "default": []},
 }

@@ -89,6 +89,8 @@ def environment(cluster: Alnair, folder: Path) -> dict[str, str]:
     # A home with all that there is in this one, but for host keys and the vault's password, which are the page's.
     home = folder / "home"
     (home / ".ssh").mkdir(parents=True)
+    # What a page installs stays with the page.
+    (home / ".ansible").mkdir()
     (home / ".vault-password").write_text(f"{PASSWORD}\n", encoding="utf-8")
     for item in Path.home().iterdir():
         if not (home / item.name).exists():

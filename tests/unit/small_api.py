@@ -19,12 +19,22 @@ KINDS = {
     "v1": ["Namespace", "Pod", "Secret", "ConfigMap", "Service", "ServiceAccount", "Node", "PersistentVolume", "PersistentVolumeClaim"],
     "apps/v1": ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"],
     "batch/v1": ["Job"],
+    "storage.k8s.io/v1": ["StorageClass"],
     "policy/v1": ["PodDisruptionBudget"],
     "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
     "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
 }
-CLUSTER = ("Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", *KINDS["admissionregistration.k8s.io/v1"], "CustomResourceDefinition")
+CLUSTER = (
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "StorageClass",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    *KINDS["admissionregistration.k8s.io/v1"],
+    "CustomResourceDefinition",
+)
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$"
@@ -41,7 +51,7 @@ users: [{name: u, user: {token: t}}]
 def plural(kind: str) -> str:
     """Return a kind as paths name it."""
     name = kind.lower()
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}es" if name.endswith("ss") else f"{name}s"
 
 
 class Refused(Exception):
@@ -146,7 +156,8 @@ class Api:
             item for item in self.known(kind)
             if (not space or item["metadata"].get("namespace") == space)
             and all((item["metadata"].get("labels") or {}).get(key) == value for key, value in labels)
-            and all((item.get("status") or {}).get("phase") == value for _key, value in fields)
+            # A selector with != was split behind its mark.
+            and all(((item.get("status") or {}).get("phase") == value) is not key.endswith("!") for key, value in fields)
         ]  # fmt: skip
 
     def applied(self, path: str, space: str | None, body: Item, *, dry: bool) -> Item:

@@ -8,11 +8,15 @@ import hashlib
 import os
 import pwd
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.alnair.alluxio.plugins.action.account_probe import compare, probe_script
 from ansible_collections.alnair.alluxio.plugins.filter.accounts import free_id
+from role_tools import run_playbook
+
+from alnair.changes import Difference, of_diff
 
 WANTED: dict[str, Any] = {"name": "ax", "uid": 1000, "group": "ax", "gid": 1000, "home": "/home/ax", "shell": "/bin/bash"}
 FRESH = ["# user", "root:x:0:0::/root:/bin/sh", "# group", "root:x:0:", "# member", "# home"]
@@ -81,6 +85,41 @@ def test_a_fresh_host_needs_the_account_and_has_no_conflict() -> None:
 )
 def test_each_difference_is_seen(other: dict[str, Any]) -> None:
     assert not compare({**WANTED, **other}, THERE)["as_wanted"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lines", "found"),
+    [
+        ({}, THERE, []),
+        ({}, FRESH, [Difference("group ax", "", "gid 1000"), Difference("user ax", "", "uid 1000, gid 1000, home /home/ax, shell /bin/bash")]),
+        ({"shell": "/bin/sh"}, THERE, [Difference("user ax shell", "/bin/bash", "/bin/sh")]),
+        ({"groups": ["video", "docker"]}, THERE, [Difference("user ax groups", "video", "docker, video")]),
+        ({"password_digest": "other"}, THERE, [Difference("user ax password", "another", "as wanted")]),
+        ({}, [line for line in THERE if line != "/home/ax" and line != "# home"], [Difference("user ax home", "/home/ax, which is not there", "/home/ax")]),
+        ({"home": "/srv/ax"}, [line for line in THERE if line != "# home"], [Difference("user ax home", "/home/ax", "/srv/ax")]),
+        ({"uid": 1001}, THERE, [Difference("user ax uid", "1000", "1001")]),
+        ({"state": "absent"}, FRESH, []),
+        (
+            {"state": "absent"}, THERE,
+            [Difference("group ax", "gid 1000"), Difference("user ax", "uid 1000, gid 1000, home /home/ax, shell /bin/bash, groups , password as wanted")],
+        ),
+        ({"state": "absent"}, ["# group", "ax:x:1000:ax,bob"], []),
+    ],
+)  # fmt: skip
+def test_what_differs_is_told_from_what_to_what(wanted: dict[str, Any], lines: list[str], found: list[Difference]) -> None:
+    assert of_diff(compare({**WANTED, **wanted}, lines)["diff"]) == found
+
+
+def test_in_check_mode_the_look_at_the_account_is_the_change(tmp_path: Path) -> None:
+    me = pwd.getpwuid(os.geteuid())
+    group = grp.getgrgid(me.pw_gid).gr_name
+    given = {"alluxio_user_name": me.pw_name, "alluxio_user_uid": me.pw_uid, "alluxio_user_group": group, "alluxio_user_gid": me.pw_gid,
+             "alluxio_user_home": me.pw_dir, "alluxio_user_shell": "/bin/other"}  # fmt: skip
+    (tmp_path / "play.yml").write_text("[{hosts: all, gather_facts: false, roles: [alnair.alluxio.alluxio_user]}]", encoding="utf-8")
+    code, text = run_playbook(tmp_path, tmp_path / "play.yml", "--check", "--diff", ansible_connection="local", **given)
+    assert code == 0, text
+    assert f"-        shell: {me.pw_shell}\n" in text and "+        shell: /bin/other\n" in text, text
+    assert "changed=1 " in text
 
 
 def test_a_missing_home_is_seen_and_further_groups_are_left_alone() -> None:

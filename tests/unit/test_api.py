@@ -24,6 +24,7 @@ import yaml
 import alnair
 from alnair import Alnair, Event, UsageError, home, records, running
 from alnair.options import Options, Plain
+from tests.unit import public_api
 
 HOME = Path(__file__).parents[2]
 # A number that no other process has in its arguments.
@@ -290,6 +291,7 @@ def test_a_run_goes_by_the_users_configuration_and_finds_the_collection(inventor
     )
     (tmp_path / "tell.yml").write_text(tell, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
     heard: list[str] = []
     running.play(HOME, tmp_path / "tell.yml", inventory, result := alnair.Result(), limit=[], words=[], extra_vars={}, verbosity=0, tick=lambda: None,
                  told=lambda event: heard.append(str(event.get("event_data", {}).get("res", {}).get("msg", ""))), interrupted=lambda: None, cancel=None)  # fmt: skip
@@ -320,6 +322,14 @@ def test_the_package_says_of_itself_what_the_collection_says() -> None:
     files = {path for path in (HOME / "alnair").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     named = {path for pattern in about["tool"]["setuptools"]["package-data"]["alnair"] for path in (HOME / "alnair").glob(pattern)}
     assert files == named > {HOME / "alnair" / "py.typed", HOME / "alnair" / "templates" / "report.html.j2", HOME / "alnair" / "templates" / "hosts.yml.j2"}
+
+
+def test_what_python_programs_may_rely_on_is_as_it_was() -> None:
+    golden = HOME / "tests" / "unit" / "files" / "public_api.txt"
+    assert public_api.lines() == golden.read_text(encoding="utf-8").splitlines(), (
+        "What was taken away or changed breaks programs, and needs a new major version. Was something added, write the list anew: "
+        "PYTHONPATH=. python tests/unit/public_api.py > tests/unit/files/public_api.txt"
+    )
 
 
 def test_what_is_offered_is_there() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.alnair.alluxio.plugins.filter import capacity
+from ansible_collections.alnair.alluxio.plugins.module_utils import capacity, kube
 from ansible_collections.alnair.alluxio.plugins.modules import cluster_info
 
 POD = {
@@ -38,7 +38,7 @@ class Core:
 
 def test_all_pages_are_read() -> None:
     core = Core(*[{"number": number} for number in range(5)])
-    assert [item["number"] for item in cluster_info.listed(core.list_pod_for_all_namespaces, field_selector="x=y")] == list(range(5))
+    assert [item["number"] for item in kube.listed(core.list_pod_for_all_namespaces, field_selector="x=y")] == list(range(5))
     assert {options["field_selector"] for options in core.asked} == {"x=y"}
     assert [options.get("_continue") for options in core.asked] == [None, "2", "4"]
 
@@ -71,19 +71,19 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_node_that_is_not_ready_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch, passed: list[float]) -> None:
     answers = iter([[node("w", "Unknown"), node("x", "False")], [node("w", "True"), node("x", "False")]])
-    monkeypatch.setattr(cluster_info, "listed", lambda _call: next(answers))
+    monkeypatch.setattr(kube, "listed", lambda _call: next(answers))
     found = cluster_info.nodes(SimpleNamespace(list_node=None), ["w"])
     assert [cluster_info.is_ready(item) for item in found] == [True, False]
     assert sum(passed) < 5
 
 
 def test_a_node_that_stays_away_is_told_after_a_minute(monkeypatch: pytest.MonkeyPatch, passed: list[float]) -> None:
-    monkeypatch.setattr(cluster_info, "listed", lambda _call: [node("w", "Unknown")])
+    monkeypatch.setattr(kube, "listed", lambda _call: [node("w", "Unknown")])
     assert not cluster_info.is_ready(cluster_info.nodes(SimpleNamespace(list_node=None), ["w", "gone"])[0])
     assert 60 <= sum(passed) <= 64
 
 
 def test_nobody_waits_for_nodes_that_are_no_matter(monkeypatch: pytest.MonkeyPatch, passed: list[float]) -> None:
-    monkeypatch.setattr(cluster_info, "listed", lambda _call: [node("w", "Unknown")])
+    monkeypatch.setattr(kube, "listed", lambda _call: [node("w", "Unknown")])
     cluster_info.nodes(SimpleNamespace(list_node=None), [])
     assert passed == []

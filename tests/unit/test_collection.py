@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
+from tests.shown_commands import blocks
 
 HOME = Path(__file__).parents[2]
 # What following docs/ leaves in the checkout.
@@ -20,10 +23,16 @@ OWN = [
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
-    """Return what a build packs, and which of it is a link."""
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout of a test's own."""
     folder = tmp_path_factory.mktemp("collection")
-    checkout = shutil.copytree(HOME, folder / "checkout", symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "build"))
+    return shutil.copytree(HOME, folder / "checkout", symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "build"))
+
+
+@pytest.fixture(scope="module")
+def packed(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+    """Return what a build packs, and which of it is a link."""
+    folder = tmp_path_factory.mktemp("packed")
     for name in OWN:
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("mine", encoding="utf-8")
@@ -53,3 +62,20 @@ def test_it_holds_nothing_of_its_users_own(packed: dict[str, bool]) -> None:
 def test_git_keeps_nothing_of_its_users_own_either() -> None:
     ignored = (HOME / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert {"/inventory/*", "!/inventory/example/", "/alluxio-site.properties", "/known_hosts*", "/report.html", "/wheels/"} <= set(ignored)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/air-gapped.md"])
+def test_the_commands_of_a_page_install_it_for_all_folders_but_the_checkout_again_and_again(checkout: Path, tmp_path: Path, page: str) -> None:
+    (block,) = [item.text for item in blocks("shell", [HOME / page]) if "collection install" in item.text]
+    # Of the environment only that of the tests is here, and nothing is fetched.
+    script = "set -e\nmake() { mkdir -p .venv/bin; touch .venv/bin/activate; }\npip() { :; }\n" + block
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}, "HOME": str(tmp_path), "PATH": path}
+    for _time in range(2):
+        done = subprocess.run(["bash", "-c", script], cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "installed successfully" in done.stdout, done.stdout + done.stderr
+    installed = tmp_path / ".ansible" / "collections" / "ansible_collections" / "alnair" / "alluxio"
+    assert (installed / "MANIFEST.json").is_file() and not installed.is_symlink()
+    words = ["ansible-playbook", "alnair.alluxio.site", "--list-tasks", "--inventory", str(checkout / "inventory" / "example")]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and f"playbook: {installed}" in done.stdout, done.stdout + done.stderr

@@ -46,7 +46,7 @@ SHARED = {name for cell in SHARED for name in re.findall(r"`(\w+)`", cell)}
 ANSIBLE = {"ansible_user", "ansible_become_password", "ansible_host"}
 PLACEHOLDERS = {"FILE": __file__, "N": "1", "TIME": "1h"}
 # What any shell has; nothing but the words around them is Alnair's.
-PLAIN = {".", "[", "cat", "export", "grep", "head", "mkdir", "sed", "tail", "${EDITOR:-vi}"}
+PLAIN = {".", "[", "cat", "cd", "export", "grep", "head", "mkdir", "sed", "tail", "${EDITOR:-vi}"}
 
 
 def known(names: Iterator[str] | set[str]) -> None:

@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.alnair.alluxio.plugins.action.host_facts import parse, ports, probe_script
 from ansible_collections.alnair.alluxio.plugins.filter.capacity import shortfalls
 from ansible_collections.alnair.alluxio.plugins.module_utils import doctor, oci
+from ansible_collections.alnair.alluxio.plugins.module_utils.host_checks import host_ports
 from ansible_collections.alnair.alluxio.plugins.module_utils.values import merged
 from ansible_collections.alnair.alluxio.plugins.modules.doctor import chart_values, cluster_facts
 
@@ -122,7 +123,7 @@ def test_shared_memory_matters_where_a_tier_lies_there(shm: int | None, values: 
 )  # fmt: skip
 def test_memory_is_held_against_the_tiers_that_will_be(memory: float, values: dict[str, Any], verdict: str) -> None:
     host = {"w": fit("w", memory=memory * GIB, available=min(memory, 6) * GIB)}
-    assert [line[1:3] for line in wrong(host, values=values)] == ([("memory", verdict)] if verdict else [])
+    assert [line[1:3] for line in wrong(host, values=values) if line[0] == "w"] == ([("memory", verdict)] if verdict else [])
 
 
 def test_fuse_is_what_the_values_say() -> None:
@@ -155,8 +156,8 @@ def test_ports_matter_on_the_hosts_network_and_may_be_alluxios_own() -> None:
 )
 def test_ports_are_those_of_the_values(values: dict[str, Any], ports: list[int]) -> None:
     params = {**WANTED, "values": merged([doctor.defaults(WANTED), values])}
-    assert doctor.host_ports("w", params) == ports
-    assert doctor.host_ports("m", params) == []
+    assert host_ports("w", params) == ports
+    assert host_ports("m", params) == []
 
 
 def test_ports_are_the_charts_where_values_say_none() -> None:
@@ -246,9 +247,11 @@ def test_an_image_is_asked_for_where_its_registry_has_it(image: str, url: str) -
 
 
 def test_a_cluster_without_nodes_is_not_told_as_a_matter_of_names() -> None:
-    remedies = [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {}, WANTED)]
+    remedies = [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"nodes": {}, "pods": []}, WANTED)]
     assert remedies == ["It has none yet: join this host."]
-    assert [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"x": NODES["x"]}, WANTED)] == ["Its nodes are x: set alluxio_node_name."]
+    assert [line.remedy for line in doctor.of_nodes({"w": fit("w")}, {"nodes": {"x": NODES["x"]}, "pods": []}, WANTED)] == [
+        "Its nodes are x: set alluxio_node_name."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -285,15 +288,19 @@ def test_the_script_reads_this_very_machine() -> None:
         "gid": 0,
         "root": "/nowhere/at/all",
         "mount": "/nowhere/alluxio-fuse",
+        "folders": ["/tmp/no where", "/", "/etc/passwd"],
     }
     done = subprocess.run(["sh", "-c", f"LC_ALL=C; export LC_ALL; {probe_script(args)}"], capture_output=True, text=True, check=True)
-    found = parse("n", done.stdout.splitlines())
+    found = parse("n", done.stdout.splitlines(), args["folders"])
     assert found["python"] == platform.python_version()
     assert found["kernel"] == os.uname().release
     assert found["root"] is (os.geteuid() == 0)
     assert found["memory"] > found["available"] > 0
     assert found["free_mib"] > 0
     assert found["users"] == [["root", "0"]]
+    assert found["folders"]["/tmp/no where"] is None
+    assert [found["folders"][path]["mode"][:2] for path in ("/", "/etc/passwd")] == ["dr", "-r"]
+    assert (found["folders"]["/"]["uid"], found["folders"]["/"]["gid"]) == (Path("/").stat().st_uid, Path("/").stat().st_gid)
 
 
 def test_a_host_without_any_of_it_is_read_too() -> None:
@@ -339,7 +346,7 @@ def test_the_playbook_looks_for_the_images_that_values_and_operator_name(tmp_pat
     host = {"ansible_connection": "local", "ansible_become": False}
     groups = {"alluxio_masters": {"hosts": {"m": host}}, "all": {"vars": {"alluxio_kubeconfig": str(tmp_path / "config")}}}
     (tmp_path / "hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
-    api = Odd({"/apis/storage.k8s.io/v1/storageclasses/standard": {"metadata": {"name": "standard"}, "provisioner": "x"}})
+    api = Api()
     api.add({"apiVersion": "v1", "kind": "Node", **node("m", images=("alluxio/alluxio:2.9.3",), taints=[CONTROL_PLANE])})
     server = serve(api, tmp_path / "config")
     values = {"alluxio_chart_values": {"imageTag": "2.9.3"}, "helm_install_directory": str(tmp_path), "helm_install_method": "apt"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.alnair.alluxio.plugins.filter.helm import helm_architecture, helm_fits, helm_number
+from role_tools import run_playbook
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,17 @@ def test_a_minimum_that_is_no_version_is_named(number: str) -> None:
 @pytest.mark.parametrize(("machine", "name"), [("x86_64\n", "amd64"), ("aarch64", "arm64"), ("armv7l", "arm"), ("s390x", "s390x")])
 def test_a_processor_has_the_name_of_the_helm_project(machine: str, name: str) -> None:
     assert helm_architecture(machine) == name
+
+
+@pytest.mark.parametrize(("method", "comes"), [("apt", "v3.99.1"), ("file", "/srv/helm"), ("snap", "latest/stable")])
+@pytest.mark.parametrize("there", [True, False])
+def test_check_mode_tells_from_which_helm_to_which(tmp_path: Path, method: str, comes: str, there: bool) -> None:
+    if there:
+        (tmp_path / "helm").write_text("#!/bin/sh\necho v3.2.0\n", encoding="utf-8")
+        (tmp_path / "helm").chmod(0o755)
+    (tmp_path / "play.yml").write_text("[{hosts: all, gather_facts: false, roles: [alnair.alluxio.helm_install]}]", encoding="utf-8")
+    given = {"helm_install_directory": str(tmp_path), "helm_install_method": method, "helm_install_version": "3.99.1", "helm_install_file": "/srv/helm"}
+    code, text = run_playbook(tmp_path, tmp_path / "play.yml", "--check", ansible_connection="local", **given)
+    assert code == 0 and "changed=1 " in text, text
+    found = yaml.safe_load(text.partition("Tell what would be installed")[2].partition("=>")[2].partition("\n\n")[0])["msg"]
+    assert found == {"before": {f"{tmp_path}/helm": "v3.2.0"} if there else {}, "after": {f"{tmp_path}/helm": f"{comes} by method {method}"}}

@@ -40,6 +40,16 @@ def test_the_help_of_every_verb_fits_a_screen_and_ends_with_an_example(words: tu
     assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
 
 
+def test_what_a_newcomer_asks_first_is_answered() -> None:
+    for words, said in {
+        ("upgrade",): "Bring the release to what the inventory says now.",
+        ("deploy",): "Only these hosts; the cluster's tasks always run.",
+        ("dataset", "repair"): "the source, which is only read",
+        ("dataset", "check"): "Of only so many files, picked at random; 0 for all.",
+    }.items():
+        assert said in call(*words, "--help").output, words
+
+
 def test_versions_are_told() -> None:
     assert re.match(r"ansible-core 2\.\d+\.\S+, collection \d+\.\d+\.\d+", call("--version").output)
 

@@ -47,6 +47,23 @@ def test_a_loop_tells_the_items_that_changed() -> None:
     assert of_event("runner_item_on_ok", event(changed=True)["event_data"]) is None
 
 
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        ("It would be installed.", ["would change: Make it (r), on node-1", "    It would be installed."]),
+        ({"before": {"/bin/helm": "v3.9.0"}, "after": {"/bin/helm": "v3.19.5"}}, ["would change: Make it (r): /bin/helm, on node-1, from v3.9.0 to v3.19.5"]),
+        ({"before": {}, "after": {"/bin/helm": "v3.19.5"}}, ["would change: Make it (r): /bin/helm, on node-1, from nothing to v3.19.5"]),
+        (["neither"], ["would change: Make it (r), on node-1"]),
+    ],
+)
+def test_what_a_role_tells_that_it_would_do_is_shown(message: Any, lines: list[str]) -> None:
+    data = {**event(changed=True, msg=message)["event_data"], "task_action": "ansible.builtin.debug"}
+    told = of_event("runner_on_ok", data)
+    assert told and plan.lines([told]) == lines
+    # Of other tasks a message is no difference.
+    assert of_event("runner_on_ok", event(changed=True, msg=message)["event_data"]) == Change("node-1", "Make it", "alnair.alluxio.r")
+
+
 @pytest.mark.parametrize(("changed", "names"), [(1, []), (2, ["Keep it secret"])])
 def test_a_secret_task_counts_as_far_as_the_host_has_more_changes_than_are_known(changed: int, names: list[str]) -> None:
     result = Result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,11 @@ def test_a_link_is_made_anew_wherever_it_led(checkout: Path, target: str | None)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (checkout / ".venv").readlink().parent == checkout / "cache" / "alnair"
     assert not list((checkout / "there").iterdir())
+
+
+def test_the_matrix_of_pythons_has_the_tests_of_plugins_and_runner_and_none_that_need_the_lab() -> None:
+    # By a process of its own, for it puts other Pythons before all programs.
+    done = subprocess.run([sys.executable, "-c", "import noxfile; print(*noxfile.unit_tests())"], cwd=HOME, capture_output=True, text=True, check=True)
+    names = {Path(path).stem for path in done.stdout.split()}
+    assert {"test_api", "test_runner", "test_plan", "test_start", "test_dataset_verbs", "test_killed_runner", "test_doctor", "test_accounts"} <= names
+    assert not names & {"test_chart", "test_chart_alerts", "test_docs_commands", "test_operator_engine", "test_roles"}
