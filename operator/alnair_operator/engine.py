@@ -195,8 +195,7 @@ class Engine:
             for number in running:
                 self.alluxio.cancel(number)
         if not before.get("evicted"):
-            for path in dataset.loaded_paths:
-                self.alluxio.sync(path)
+            looking.sync(self.alluxio, dataset)
         survey = self.look(dataset, closely=True)
         after = {key: value for key, value in before.items() if key != "waitingSince"} | {**survey.figures(dataset.replicas), "jobs": []}
         if not survey.files:
@@ -282,8 +281,7 @@ class Engine:
 
     def verify(self, dataset: Dataset, before: Status, load: Load) -> Step:
         """Read back what a load has brought, against a fresh look at the source."""
-        for path in dataset.loaded_paths:
-            self.alluxio.sync(path)
+        looking.sync(self.alluxio, dataset)
         survey, tried = self.look(dataset, closely=True), int(before.get("verifications") or 0) + 1
         after = {**before, **survey.figures(dataset.replicas), "verifications": tried, "jobs": []}
         # As in syncing.

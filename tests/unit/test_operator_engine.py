@@ -159,6 +159,16 @@ def test_a_folder_that_could_not_be_listed_is_listed_once_more_and_then_named(pr
     assert status["phase"] == "Complete" and status["files"] == 2 and said in status["message"]
 
 
+@pytest.mark.parametrize("preload", ["all", "metadata"])
+def test_a_folder_that_is_known_and_cannot_be_listed_any_more_is_named(preload: str) -> None:
+    fake, meant = Fake({"a/1": 10, "b/1": 10, "b/c/1": 10}), declared(preload=preload)
+    before = settled(engine(fake), meant)
+    assert (before["phase"], before["files"]) == ("Complete", 3)
+    fake.source["b/2"], fake.unlisted = 10, {"/datasets/x/b": 1000}
+    status = settled(engine(fake), declared(preload=preload, reload="again"), before)
+    assert status["files"] == 1 and " 1 folder is empty as far as Alluxio can list them, such as /datasets/x/b; dataset check" in status["message"]
+
+
 def test_of_very_many_empty_folders_some_are_listed_again_and_few_are_named() -> None:
     fake = Fake({"a": 10})
     fake.unlisted, listings = {f"/datasets/x/{index:03}": 0 for index in range(500)}, list[int]()
@@ -172,11 +182,11 @@ def test_a_folder_that_goes_while_it_is_listed_again_is_no_failure(monkeypatch: 
     fake = Fake({"a": 10})
     fake.unlisted, sync = {"/datasets/x/b": 0}, fake.sync
 
-    def gone(path: str) -> None:
+    def gone(path: str, twice: bool = False) -> None:
         if path == "/datasets/x/b":
             fake.unlisted.clear()
             raise AlluxioError("/datasets/x/b does not exist")
-        sync(path)
+        sync(path, twice)
 
     monkeypatch.setattr(fake, "sync", gone)
     status = settled(engine(fake), declared())
