@@ -450,3 +450,25 @@ def test_a_pod_with_a_claim_that_the_webhook_did_not_see_is_counted_too() -> Non
     one.count_unserved()
     one.count_unserved()
     assert cluster.told == [("below-a-root", "ReadsFromSource")], "each is told once"
+
+
+def test_a_pod_that_ended_long_ago_is_counted_once_and_not_as_one_that_reads() -> None:
+    cluster = Small()
+
+    def pod(name: str, phase: str) -> Item:
+        meta = {"name": name, "namespace": "n", "uid": f"u-{name}", "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {"cacheDataset": "yes"}}
+        return {"metadata": meta, "spec": {"volumes": [{"name": "data", "hostPath": {"path": "/srv/data/x"}}]}, "status": {"phase": phase}}
+
+    asked = list[str]()
+    cluster.claims = lambda namespace, names: asked.append(namespace) or {}
+    cluster.held = [pod("runs", "Running"), pod("ended", "Succeeded")]
+    one = Work(cluster, cluster, engine(Fake(), Clock()), Settings("n", roots=("/srv/data",)))  # type: ignore[arg-type]
+    before = metrics.STARTED_UNSERVED._value.get()
+    one.count_unserved()
+    assert cluster.told == [("runs", "ReadsFromSource"), ("ended", "ReadsFromSource")]
+    assert metrics.STARTED_UNSERVED._value.get() - before == 2 and metrics.UNSERVED._value.get() == 1
+    cluster.held = [pod("runs", "Failed"), pod("ended", "Succeeded")]
+    one.count_unserved()
+    one.count_unserved()
+    assert metrics.STARTED_UNSERVED._value.get() - before == 2 and metrics.UNSERVED._value.get() == 0 and len(cluster.told) == 2
+    assert len(asked) == 3, "of what has ended nothing is asked twice"
