@@ -145,10 +145,13 @@ class Work:
             if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
                 self.reloaded[key] = moment_of(statuses[key].get("settledAt") or "")
                 self.cluster.ask_again(key, f"{AGAIN}{pod['metadata']['uid']}")
-        if verdict.word in ("wait", "hold") and gates.over(pod):
-            # It was not to be held for ever (dataset_operator_hold_seconds), and runs.
+        gone, why = gates.over(pod)
+        if why or (gone and verdict.word in ("wait", "hold")):
+            # It was not to be held for ever (dataset_operator_hold_seconds), and runs, whatever its data sets are by now.
             if released := self.cluster.patch_pod(pod, gates.release(pod)):
                 metrics.RELEASED.labels("source").inc()
+                said = why or f"Its init container has let it go: {verdict.message}"
+                self.cluster.tell(pod, "Warning", "DatasetNotCached", f"It has started, and what is not cached is read from the source. {said}")
             return not released
         if verdict.word == "wait":
             self.cluster.tell(pod, "Normal", "WaitsForDataset", verdict.message.split(":")[0])
