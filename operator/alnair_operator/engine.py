@@ -166,7 +166,9 @@ class Engine:
         return Step({**before, "phase": "Mounting", "message": f"{dataset.source} is mounted at {dataset.path}.", "mountingSince": text_of(self.now())})
 
     def mounting(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
-        """Mount the source, unless it is."""
+        """Mount the source, unless it is, or another one was mounted there since this one was looked at."""
+        if wrong := datasets.problem(dataset, others):
+            return self.settle(dataset, before, "Failed", wrong)
         waited = self.now() - moment_of(before.get("mountingSince") or "")
         wait = self.mounts.mount(dataset, before.get("mounted") or {}, others, waited)
         if wait and wait.begun:

@@ -201,8 +201,7 @@ def of_fuse(index: int, path: str, namespace: str, declared: Sequence[Known], se
     inside = path[len(settings.fuse) :] or "/"
     fitting = [entry for entry in declared if within(inside, entry.dataset.path)]
     if fitting:
-        # Of two whose paths lie in each other the elder is served.
-        entry = min(fitting, key=lambda entry: (entry.dataset.created, entry.dataset.key))
+        entry = min(fitting, key=lambda entry: entry.dataset.rank)
         return Use(index, entry.dataset.key, "", inside, entry.dataset.read_only, True, through_fuse=True)
     return Use(index, "", "", inside, True, True, through_fuse=True) if namespace in settings.prefixes else None
 

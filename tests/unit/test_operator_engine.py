@@ -438,6 +438,28 @@ def test_complete_is_never_said_of_what_is_not(seed: int) -> None:
     assert status["phase"] in SETTLED
 
 
+@pytest.mark.parametrize("path", ["/datasets/b", "/datasets/b/sub"])
+@pytest.mark.parametrize("source", ["/srv/a", "/srv/b"])
+def test_a_path_that_is_changed_into_that_of_a_mounted_data_set_is_refused(path: str, source: str) -> None:
+    fake = Fake()
+    one = engine(fake)
+    # By its name the first is the elder.
+    elder, younger = declared("a", source=source), declared("b", source="/srv/b")
+    before, whole = settled(one, elder, others=(younger,)), settled(one, younger)
+    younger = replace(younger, mounted=whole["mounted"]["path"])
+    calls = len(fake.calls)
+    moved = replace(elder, path=path, generation=2, mounted=before["mounted"]["path"])
+    status = settled(one, moved, before, (younger,))
+    said = f"Path {path} overlaps with /datasets/b of data set n/b, which is mounted there."
+    assert status["phase"] == "Failed" and status["message"].startswith(said)
+    assert sorted(fake.table) == ["/datasets/a", "/datasets/b"] and fake.calls[calls:] == []
+    # As is one that got as far as its mount before the other one had one.
+    assert one.step(moved, {**before, "phase": "Mounting", "observedGeneration": 2}, (younger,)).status["phase"] == "Failed"
+    one.remove(moved, status, [younger])
+    assert sorted(fake.table) == ["/datasets/b"]
+    assert settled(one, replace(younger, reload="again"), whole, (moved,))["phase"] == "Complete", "and the other one goes on as it was"
+
+
 def test_what_is_at_the_path_of_another_data_set_is_not_freed_by_one_that_is_refused() -> None:
     fake = Fake()
     one, owner = engine(fake), declared(path="/datasets/x")
