@@ -272,10 +272,10 @@ class Engine:
         if load.surveyed:
             rate, left = planning.window(list(load.samples), load.needed)
             self.room.promise(dataset.key, load.needed)
-            after.update(load.survey.figures(dataset.replicas), cachedBytes=load.cached, neededBytes=load.needed, rate=rate)
+            after.update(load.survey.figures(dataset.replicas), cachedFiles=load.whole, cachedBytes=load.cached, neededBytes=load.needed, rate=rate)
             after.update(failedCount=len(load.failures), failedFiles=planning.shown(load.failures))
             after["cachedPercent"] = min(99, load.cached * 100 // load.survey.bytes) if load.survey.bytes else 0
-            after["message"] = f"{size(load.cached)} of {size(load.survey.bytes)} in {load.survey.files} files are cached."
+            after["message"] = f"{size(load.cached)} of {size(load.survey.bytes)} and {load.whole} of {load.survey.files} files are cached."
             after.pop("secondsLeft", None)
             if left is not None:
                 after["secondsLeft"] = left

@@ -259,6 +259,10 @@ def test_what_is_under_way_is_found_by_namespace_and_name() -> None:
 def test_progress_and_failure_are_told_with_figures() -> None:
     status = {"phase": "Loading", "files": 5000, "bytes": 100 * 2**30, "cachedBytes": 42 * 2**30, "cachedPercent": 42, "rate": 12 * 2**20, "secondsLeft": 200}
     assert datasets.progress("images", status) == "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 5000 files, 12.0 MiB/s, 3 min left"
+    line = "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 2000 of 5000 files, 12.0 MiB/s, 3 min left"
+    assert datasets.progress("images", {**status, "cachedFiles": 2000}) == line
+    whole = {"phase": "Complete", "files": 5, "cachedFiles": 5, "bytes": 1024, "cachedBytes": 1024, "cachedPercent": 100}
+    assert datasets.progress("images", whole) == "images: Complete, 1.0 KiB of 1.0 KiB (100 %), 5 files"
     assert datasets.progress("images", {}) == "images: waits for the operator"
     mounting = {"metadata": {}, "status": {"phase": "Mounting", "message": "It is mounted at noon."}}
     assert datasets.progress("images", mounting["status"]) == datasets.explained("images", "ns", mounting) == "images: Mounting: It is mounted at noon."

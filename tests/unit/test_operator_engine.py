@@ -13,6 +13,7 @@ from alnair_operator import loading
 from alnair_operator.alluxio import Job
 from alnair_operator.engine import SETTLED
 from alnair_operator.jvm import AlluxioError
+from alnair_operator.steps import Step
 
 from tests.unit.operator_tools import Clock, Fake, declared, engine, settled
 
@@ -137,6 +138,22 @@ def test_alluxio_that_is_away_is_waited_for() -> None:
         assert step.status["phase"] == phase and step.delay == engines.AWAY_SECONDS and "Nobody answers" in step.status["message"]
         status, fake.away = step.status, False
     assert settled(one, declared(), status)["phase"] == "Complete"
+
+
+def test_the_files_that_a_load_has_brought_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake()
+    job = fake.job
+    # Of four jobs, each of 64 files at most, one ends.
+    monkeypatch.setattr(fake, "job", lambda number: job(number) if number == 1 else Job("RUNNING", {}))
+    one, step = engine(fake), Step({})
+    for _ in range(8):
+        step = one.step(declared(), step.status)
+    assert step.status["phase"] == "Loading" and (step.status["cachedFiles"], step.status["files"]) == (64, 200)
+    assert step.status["message"] == "640 B of 2.0 KiB and 64 of 200 files are cached."
+    monkeypatch.undo()
+    status = settled(one, declared(), step.status)
+    assert (status["phase"], status["cachedFiles"]) == ("Complete", 200)
+    assert one.step(declared(cancel="1 free"), status).status["cachedFiles"] == 0
 
 
 def test_a_source_without_a_file_is_not_complete() -> None:
