@@ -304,7 +304,10 @@ def select(spec: Object, selector: Mapping[str, str]) -> Patch:
 
 
 def patch_mounts(spec: Object, volume: str, read_only: bool) -> Patch:
-    """Return how the containers mount a volume of the cache: a FUSE mount that is made anew reaches them."""
+    """Return how the containers mount a volume of the cache.
+
+    What is mounted below the volume's path on the host later reaches them. The FUSE mount that is made anew at its own point does not, for the path lies in it.
+    """
     patch: Patch = []
     for kind in LISTS:
         for index, container in enumerate(spec.get(kind) or []):
