@@ -25,7 +25,7 @@ def read(knobs: dict[str, Any], names: tuple[str, ...] = ()) -> list[dict[str, A
 
     Args:
         knobs: As :func:`alnair.inventory.variables` returns them.
-        names: Which are meant; all where it is empty.
+        names: Which are meant, as NAME or NAMESPACE/NAME; all where it is empty.
 
     Raises:
         ClusterError: there is no kubeconfig, the API server does not answer, or it knows no data sets.
@@ -55,10 +55,16 @@ def read(knobs: dict[str, Any], names: tuple[str, ...] = ()) -> list[dict[str, A
         }
         for item in found
     ]
-    if lacking := [name for name in names if name not in [item["name"] for item in listed]]:
+    known = {name for item in listed for name in called(item)}
+    if lacking := [name for name in names if name not in known]:
         there = ", ".join(sorted(item["name"] for item in listed)) or "none"
         raise ClusterError(f"There is no data set {', '.join(lacking)}. Declared: {there}.")
-    return [item for item in listed if not names or item["name"] in names]
+    return [item for item in listed if not names or called(item) & set(names)]
+
+
+def called(item: dict[str, Any]) -> set[str]:
+    """Return the names by which a data set may be meant."""
+    return {item["name"], f"{item['namespace']}/{item['name']}"}
 
 
 def table(found: list[dict[str, Any]]) -> rich.table.Table:

@@ -199,12 +199,13 @@ class Alluxio:
         with java_errors(f"{path} cannot be unmounted"):
             self.files.unmount(self.uri(path))
 
-    def sync(self, path: str) -> None:
-        """Make Alluxio look at the source again, the whole tree."""
+    def sync(self, path: str, twice: bool = False) -> None:
+        """Make Alluxio look at the source again, the whole tree; twice for folders that it cannot list: most it forgets, and then finds them, as empty ones."""
         with java_errors(f"The source of {path} cannot be listed"):
-            if not self.files.getStatus(self.uri(path), self.status_options(0)).isFolder():
-                return
-            self.files.loadMetadata(self.uri(path), self.listing(0).setLoadMetadataOnly(True).build())
+            if self.files.getStatus(self.uri(path), self.status_options(0)).isFolder():
+                listing = self.listing(0).setLoadMetadataOnly(True)
+                for interval in (0, -1) if twice else (0,):
+                    self.files.loadMetadata(self.uri(path), listing.setCommonOptions(self.common(interval)).build())
 
     def status_options(self, interval: int) -> Any:
         """Return the options of a look at one path."""

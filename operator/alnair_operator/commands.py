@@ -130,8 +130,18 @@ def hold(environment: Mapping[str, str], pause: float = ASK_SECONDS) -> int:
         if verdict["word"] in ("go", "source"):
             return 0
         time.sleep(pause)
-    print(f"After {limit:.0f} s the data sets are not cached: {last}. The pod starts all the same (onFailure: {on_failure}).")
+    text = f"After {limit:.0f} s the data sets are not cached: {last}. The pod starts all the same (onFailure: {on_failure})."
+    print(text, flush=True)
+    # By it the operator knows, and tells, why the pod was let go.
+    last_words(text)
     return 0
+
+
+def last_words(text: str) -> None:
+    """Leave a text where Kubernetes looks for why a container ended."""
+    if os.path.exists(LAST_WORDS):
+        with open(LAST_WORDS, "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def work(arguments: argparse.Namespace, environment: Mapping[str, str], secrets: Mapping[str, str]) -> int:
@@ -179,7 +189,5 @@ def main(words: list[str] | None = None) -> int:
             raise
         text = hidden(f"{arguments.word}: {error}", secrets)
         print(text, file=sys.stderr, flush=True)
-        if os.path.exists(LAST_WORDS):
-            with open(LAST_WORDS, "w", encoding="utf-8") as file:
-                file.write(text)
+        last_words(text)
         return BROKEN

@@ -29,10 +29,11 @@ class Dataset:
 
     Attributes:
         generation: Counts the changes of the spec.
-        created: When the object was made, as ISO 8601 text in UTC; the elder of two that overlap is served.
+        created: When the object was made, as ISO 8601 text in UTC; the elder of two that overlap is served, unless the other one is mounted.
         reload: Text of the annotation that asks for another load.
         cancel: Text of the annotation that asks to end the load that is under way.
         leaving: Whether the object is being deleted: it is about to be unmounted.
+        mounted: The path at which it is mounted, or its mount has begun; that of an earlier declaration until there is another one. Empty for none.
     """
 
     namespace: str
@@ -56,11 +57,17 @@ class Dataset:
     reload: str = ""
     cancel: str = ""
     leaving: bool = False
+    mounted: str = ""
 
     @property
     def key(self) -> str:
         """Return what no other data set has: namespace/name."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def rank(self) -> tuple[bool, str, str]:
+        """Return what is less than that of another data set whose path overlaps where this one is served: it is mounted there, or else the elder."""
+        return self.mounted != self.path, self.created, self.key
 
     @property
     def loaded_paths(self) -> list[str]:
@@ -81,7 +88,7 @@ class Dataset:
             sync_interval=str(spec.get("syncInterval") if spec.get("syncInterval") is not None else "-1"), evict=tuple(spec.get("evict") or ()),
             namespaces=tuple(spec.get("namespaces") or ()), uid=meta.get("uid") or "", generation=int(meta.get("generation") or 0),
             created=meta.get("creationTimestamp") or "", reload=asked.get(RELOAD, ""), cancel=asked.get(CANCEL, ""),
-            leaving=bool(meta.get("deletionTimestamp")),
+            leaving=bool(meta.get("deletionTimestamp")), mounted=((item.get("status") or {}).get("mounted") or {}).get("path") or "",
         )  # fmt: skip
 
     def answered(self, status: Mapping[str, Any]) -> bool:
@@ -125,7 +132,7 @@ def problem(dataset: Dataset, others: Iterable[Dataset] = ()) -> str:
 
     Args:
         dataset: The data set.
-        others: All others; of two that overlap the elder is served.
+        others: All others; of two that overlap one is served, by their ranks.
     """
     path = dataset.path
     if not path.startswith("/") or posixpath.normpath(path) != path or path == "/" or path.startswith("//"):
@@ -143,10 +150,10 @@ def problem(dataset: Dataset, others: Iterable[Dataset] = ()) -> str:
     except DatasetError as error:
         if not dataset.source.startswith("pvc://"):
             return str(error)
-    me = (dataset.created, dataset.key)
     for other in others:
-        if overlap(dataset, other) and not other.leaving and (other.created, other.key) < me:
-            return f"Path {path} overlaps with {other.path} of data set {other.key}, which is older. Give one of them another path."
+        if overlap(dataset, other) and not other.leaving and other.rank < dataset.rank:
+            why = "mounted there" if dataset.rank[0] and not other.rank[0] else "older"
+            return f"Path {path} overlaps with {other.path} of data set {other.key}, which is {why}. Give one of them another path."
     return ""
 
 

@@ -166,7 +166,9 @@ class Engine:
         return Step({**before, "phase": "Mounting", "message": f"{dataset.source} is mounted at {dataset.path}.", "mountingSince": text_of(self.now())})
 
     def mounting(self, dataset: Dataset, before: Status, others: Sequence[Dataset]) -> Step:
-        """Mount the source, unless it is."""
+        """Mount the source, unless it is, or another one was mounted there since this one was looked at."""
+        if wrong := datasets.problem(dataset, others):
+            return self.settle(dataset, before, "Failed", wrong)
         waited = self.now() - moment_of(before.get("mountingSince") or "")
         wait = self.mounts.mount(dataset, before.get("mounted") or {}, others, waited)
         if wait and wait.begun:
@@ -195,8 +197,7 @@ class Engine:
             for number in running:
                 self.alluxio.cancel(number)
         if not before.get("evicted"):
-            for path in dataset.loaded_paths:
-                self.alluxio.sync(path)
+            looking.sync(self.alluxio, dataset)
         survey = self.look(dataset, closely=True)
         after = {key: value for key, value in before.items() if key != "waitingSince"} | {**survey.figures(dataset.replicas), "jobs": []}
         if not survey.files:
@@ -271,10 +272,10 @@ class Engine:
         if load.surveyed:
             rate, left = planning.window(list(load.samples), load.needed)
             self.room.promise(dataset.key, load.needed)
-            after.update(load.survey.figures(dataset.replicas), cachedBytes=load.cached, neededBytes=load.needed, rate=rate)
+            after.update(load.survey.figures(dataset.replicas), cachedFiles=load.whole, cachedBytes=load.cached, neededBytes=load.needed, rate=rate)
             after.update(failedCount=len(load.failures), failedFiles=planning.shown(load.failures))
             after["cachedPercent"] = min(99, load.cached * 100 // load.survey.bytes) if load.survey.bytes else 0
-            after["message"] = f"{size(load.cached)} of {size(load.survey.bytes)} in {load.survey.files} files are cached."
+            after["message"] = f"{size(load.cached)} of {size(load.survey.bytes)} and {load.whole} of {load.survey.files} files are cached."
             after.pop("secondsLeft", None)
             if left is not None:
                 after["secondsLeft"] = left
@@ -282,8 +283,7 @@ class Engine:
 
     def verify(self, dataset: Dataset, before: Status, load: Load) -> Step:
         """Read back what a load has brought, against a fresh look at the source."""
-        for path in dataset.loaded_paths:
-            self.alluxio.sync(path)
+        looking.sync(self.alluxio, dataset)
         survey, tried = self.look(dataset, closely=True), int(before.get("verifications") or 0) + 1
         after = {**before, **survey.figures(dataset.replicas), "verifications": tried, "jobs": []}
         # As in syncing.

@@ -98,10 +98,11 @@ def on_failure_of(pod: Mapping[str, Any], settings: Settings) -> str:
     return said if said in ("source", "hold") else settings.on_failure
 
 
-def over(pod: Mapping[str, Any]) -> bool:
-    """Tell whether the container that held a pod has let it go; one that was killed begins anew."""
+def over(pod: Mapping[str, Any]) -> tuple[bool, str]:
+    """Tell whether the container that held a pod has let it go, and why, where its time was over; one that was killed begins anew."""
     found = (pod.get("status") or {}).get("initContainerStatuses") or []
-    return any(item["name"] == webhook.HOLD and ((item.get("state") or {}).get("terminated") or {}).get("exitCode") == 0 for item in found)
+    ends = [(item.get("state") or {}).get("terminated") or {} for item in found if item["name"] == webhook.HOLD]
+    return next(((True, str(end.get("message") or "")) for end in ends if end.get("exitCode") == 0), (False, ""))
 
 
 def release(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

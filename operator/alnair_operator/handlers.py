@@ -29,7 +29,6 @@ LOG = logging.getLogger(__name__)
 THREADS, POD_THREADS = 64, 2
 PODS_SECONDS, UNSERVED_SECONDS = 2, 20
 ERROR_SECONDS = 15
-LATE_SECONDS = 120
 
 
 class Work:
@@ -43,7 +42,9 @@ class Work:
         # Data sets whose last step is not to be followed by another one before its delay is over.
         self.firm: set[str] = set()
         self.reloaded: dict[str, float] = {}
+        # Pods that read from the source, by their uids, and all that asked for the cache and had ended when they were judged.
         self.unserved: set[str] = set()
+        self.ended: set[str] = set()
 
     def lock(self, key: str) -> threading.Lock:
         """Return the lock of a data set: of one there is one step at a time."""
@@ -144,10 +145,13 @@ class Work:
             if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
                 self.reloaded[key] = moment_of(statuses[key].get("settledAt") or "")
                 self.cluster.ask_again(key, f"{AGAIN}{pod['metadata']['uid']}")
-        if verdict.word in ("wait", "hold") and gates.over(pod):
-            # It was not to be held for ever (dataset_operator_hold_seconds), and runs.
+        gone, why = gates.over(pod)
+        if why or (gone and verdict.word in ("wait", "hold")):
+            # It was not to be held for ever (dataset_operator_hold_seconds), and runs, whatever its data sets are by now.
             if released := self.cluster.patch_pod(pod, gates.release(pod)):
                 metrics.RELEASED.labels("source").inc()
+                said = why or f"Its init container has let it go: {verdict.message}"
+                self.cluster.tell(pod, "Warning", "DatasetNotCached", f"It has started, and what is not cached is read from the source. {said}")
             return not released
         if verdict.word == "wait":
             self.cluster.tell(pod, "Normal", "WaitsForDataset", verdict.message.split(":")[0])
@@ -177,29 +181,37 @@ class Work:
             return {}
 
     def count_unserved(self) -> None:
-        """Count the pods that asked for the cache and did not get it, and tell each once."""
-        found, reading, now = set(), 0, time.time()
+        """Count the pods that asked for the cache and did not get it, those that have ended, too, and tell each once."""
+        found, ended, reading = set[str](), set[str](), 0
         for pod in self.cluster.pods():
-            annotations, over = pod["metadata"].get("annotations") or {}, (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-            # One that was over before it could be looked at is told of, too.
-            if annotations.get(CACHE) != "yes" or (over and now - moment_of(pod["metadata"]["creationTimestamp"]) > LATE_SECONDS):
+            uid, over = pod["metadata"]["uid"], (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+            if (pod["metadata"].get("annotations") or {}).get(CACHE) != "yes":
                 continue
-            why = annotations.get(webhook.ON_SOURCE)
-            if webhook.NAMES not in annotations and not why:
-                volumes = {"metadata": pod["metadata"], "spec": {"volumes": pod["spec"].get("volumes")}}
-                try:
-                    claims = self.cluster.claims(pod["metadata"]["namespace"], webhook.claims_of(pod))
-                    uses = webhook.uses_of(volumes, pod["metadata"]["namespace"], self.store.known(), self.settings, claims)
-                except webhook.Refusal as error:
-                    uses, why = [], f"{error} The webhook was away when it was made."
-                why = "the webhook did not answer when it was made, or is not asked there (Pod Security baseline or restricted)" if uses else why
-            if why:
-                found.add(pod["metadata"]["uid"])
+            if over:
+                ended.add(uid)
+            # Nothing changes of what has ended, and there may be very many of it.
+            why = "" if over and uid in self.ended else self.why_unserved(pod)
+            if why or (over and uid in self.unserved):
+                found.add(uid)
                 reading += not over
-                if pod["metadata"]["uid"] not in self.unserved:
+                if uid not in self.unserved:
+                    metrics.STARTED_UNSERVED.inc()
                     self.cluster.tell(pod, "Warning", "ReadsFromSource", f"It asked for the cache and reads from the source: {why}")
-        self.unserved = found
+        self.unserved, self.ended = found, ended
         metrics.UNSERVED.set(reading)
+
+    def why_unserved(self, pod: dict[str, Any]) -> str:
+        """Return why a pod that asked for the cache reads from the source; nothing where it does not."""
+        annotations, namespace = pod["metadata"].get("annotations") or {}, pod["metadata"]["namespace"]
+        if webhook.NAMES in annotations or annotations.get(webhook.ON_SOURCE):
+            return annotations.get(webhook.ON_SOURCE) or ""
+        volumes = {"metadata": pod["metadata"], "spec": {"volumes": pod["spec"].get("volumes")}}
+        try:
+            claims = self.cluster.claims(namespace, webhook.claims_of(pod))
+            uses = webhook.uses_of(volumes, namespace, self.store.known(), self.settings, claims)
+        except webhook.Refusal as error:
+            return f"{error} The webhook was away when it was made."
+        return "the webhook did not answer when it was made, or is not asked there (Pod Security baseline or restricted)" if uses else ""
 
 
 def measure(dataset: Dataset, status: dict[str, Any]) -> None:

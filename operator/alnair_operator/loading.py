@@ -68,7 +68,7 @@ class Load:
         self.reasons: dict[str, str] = {}
         self.failures: dict[str, str] = {}
         self.survey = Survey()
-        self.brought = 0
+        self.brought = self.done = 0
         self.samples: deque[tuple[float, int]] = deque()
         self.surveyed = self.over = False
 
@@ -76,6 +76,11 @@ class Load:
     def cached(self) -> int:
         """Return the bytes that are cached, as far as known before the next pass."""
         return min(self.survey.bytes, self.survey.cached + self.brought)
+
+    @property
+    def whole(self) -> int:
+        """Return the number of files that are wholly cached, as far as known before the next pass."""
+        return min(self.survey.files, self.survey.files - self.survey.lacking + self.done)
 
     @property
     def needed(self) -> int:
@@ -122,6 +127,7 @@ class Load:
         del self.since[number]
         if job.status == "COMPLETED":
             self.brought += batch.bytes
+            self.done += len(batch.paths)
         elif job.status == "GONE":
             # The job service was restarted: that is no fault of the files.
             for path in batch.paths:
@@ -152,7 +158,7 @@ class Load:
 
         for path in self.dataset.loaded_paths:
             cache.each(path, take, self.dataset.replicas)
-        self.survey, self.failures, self.brought, self.surveyed = survey, failures, 0, True
+        self.survey, self.failures, self.brought, self.done, self.surveyed = survey, failures, 0, 0, True
         if not lacking or len(failures) >= MAX_FAILURES:
             self.over = True
             return

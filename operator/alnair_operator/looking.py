@@ -12,6 +12,13 @@ from alnair_operator.planning import Survey
 ROUNDS = 3
 
 
+def sync(alluxio: Any, dataset: Dataset) -> None:
+    """Let Alluxio list all of a data set's source."""
+    for path in dataset.loaded_paths:
+        # In a bucket there are no folders of which one cannot be listed while the others can, and each listing of it takes long.
+        alluxio.sync(path, twice=not dataset.source.startswith("s3://"))
+
+
 def look(alluxio: Any, dataset: Dataset) -> Survey:
     """Return what Alluxio knows of a data set's files."""
     survey = Survey()
@@ -36,7 +43,7 @@ def look_closely(alluxio: Any, dataset: Dataset) -> Survey:
 def listed(alluxio: Any, folder: str) -> bool:
     """Let a folder be listed once more, and tell whether it has an entry now, or is gone."""
     try:
-        alluxio.sync(folder)
+        alluxio.sync(folder, twice=True)
         found = alluxio.status(folder)
     except AlluxioAway:
         raise

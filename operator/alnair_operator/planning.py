@@ -130,8 +130,8 @@ class Survey:
 
     def figures(self, replicas: int) -> dict[str, Any]:
         """Return what it says as a data set's status holds it, for so many copies."""
-        return {"files": self.files, "bytes": self.bytes, "cachedBytes": self.cached, "cachedPercent": self.percent, "size": size(self.bytes),
-                "neededBytes": self.needed(replicas)}  # fmt: skip
+        return {"files": self.files, "cachedFiles": self.files - self.lacking, "bytes": self.bytes, "cachedBytes": self.cached, "cachedPercent": self.percent,
+                "size": size(self.bytes), "neededBytes": self.needed(replicas)}  # fmt: skip
 
     def lost(self, replicas: int) -> str:
         """Return what of a data set that was cached is not, as a sentence."""

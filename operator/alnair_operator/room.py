@@ -26,14 +26,15 @@ def evictable(dataset: Dataset) -> list[str]:
 
 
 class Kept(NamedTuple):
-    """What of a data set stays in the cache though it was freed: its bytes, and a sentence to be put behind another one; empty for nothing."""
+    """What of a data set stays in the cache though it was freed: its bytes, a sentence to be put behind another one, empty for nothing, and its files."""
 
     bytes: int = 0
     sentence: str = ""
+    files: int = 0
 
     def figures(self, whole: int) -> dict[str, int]:
         """Return the share that is cached as a data set's status holds it, for so many bytes of all files."""
-        return {"cachedBytes": self.bytes, "cachedPercent": min(99, self.bytes * 100 // whole) if whole else 0}
+        return {"cachedFiles": self.files, "cachedBytes": self.bytes, "cachedPercent": min(99, self.bytes * 100 // whole) if whole else 0}
 
 
 def free(alluxio: Any, dataset: Dataset) -> Kept:
@@ -68,7 +69,7 @@ def free(alluxio: Any, dataset: Dataset) -> Kept:
     if not kept:
         return Kept()
     count = f"{len(kept)} files stay" if len(kept) > 1 else "1 file stays"
-    return Kept(held, f" {count}, for the source does not have what was written there, such as {', '.join(kept[:NAMED_FILES])}.")
+    return Kept(held, f" {count}, for the source does not have what was written there, such as {', '.join(kept[:NAMED_FILES])}.", len(kept))
 
 
 def tried(call: Callable[[str], None], path: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 Status = dict[str, Any]
 # What a status keeps when the declaration changes or another load is asked for.
 KEPT = (
-    *("files", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval"),
+    *("files", "cachedFiles", "bytes", "cachedBytes", "cachedPercent", "size", "conditions", "mounted", "pinned", "interval"),
     *("loadedAt", "freedAt", "waitingSince", "observedCancel"),
 )
 # What a status holds only while something is under way.

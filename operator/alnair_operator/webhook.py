@@ -201,8 +201,7 @@ def of_fuse(index: int, path: str, namespace: str, declared: Sequence[Known], se
     inside = path[len(settings.fuse) :] or "/"
     fitting = [entry for entry in declared if within(inside, entry.dataset.path)]
     if fitting:
-        # Of two whose paths lie in each other the elder is served.
-        entry = min(fitting, key=lambda entry: (entry.dataset.created, entry.dataset.key))
+        entry = min(fitting, key=lambda entry: entry.dataset.rank)
         return Use(index, entry.dataset.key, "", inside, entry.dataset.read_only, True, through_fuse=True)
     return Use(index, "", "", inside, True, True, through_fuse=True) if namespace in settings.prefixes else None
 
@@ -305,7 +304,10 @@ def select(spec: Object, selector: Mapping[str, str]) -> Patch:
 
 
 def patch_mounts(spec: Object, volume: str, read_only: bool) -> Patch:
-    """Return how the containers mount a volume of the cache: a FUSE mount that is made anew reaches them."""
+    """Return how the containers mount a volume of the cache.
+
+    What is mounted below the volume's path on the host later reaches them. The FUSE mount that is made anew at its own point does not, for the path lies in it.
+    """
     patch: Patch = []
     for kind in LISTS:
         for index, container in enumerate(spec.get(kind) or []):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.alnair.alluxio.plugins.module_utils import datasets
@@ -15,6 +15,57 @@ CREDENTIALS = "/credentials"
 KEPT_SECONDS = 3600
 # Who waits for it gives up before Kubernetes ends it, and so can say what it was waiting for.
 GRACE_SECONDS = 60
+
+
+def watched(operator: Object) -> list[str]:
+    """Return the namespaces that an operator looks after, by its Deployment; none for the whole cluster."""
+    environment = operator["spec"]["template"]["spec"]["containers"][0].get("env") or []
+    return [name for entry in environment if entry["name"] == "ALNAIR_WATCH" for name in (entry.get("value") or "").split(",") if name]
+
+
+def meant(names: list[str], operator: Object, listed: Callable[[str], list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Return the data sets that are meant, by the words that name them; without any all of the operator's own namespace.
+
+    Args:
+        names: NAME for one of the operator's namespace, or of another one where it is the only one, and NAMESPACE/NAME.
+        operator: The Deployment of the operator.
+        listed: Returns the AlnairDatacaches of a namespace; of the whole cluster where it is empty.
+
+    Raises:
+        LookupError: one is not there, may be another, or is not mounted by its operator.
+    """
+    home, spaces = operator["metadata"]["namespace"], watched(operator)
+    own = {item["metadata"]["name"]: item for item in listed(home)}
+    if not set(names) - set(own):
+        return {name: own[name] for name in names or sorted(own)}
+    there = [item for space in spaces or [""] for item in listed(space) if item["metadata"]["namespace"] != home]
+    titles = {f"{item['metadata']['namespace']}/{item['metadata']['name']}": item for item in there}
+    found = dict[str, dict[str, Any]]()
+    for name in names:
+        fitting = [title for title in sorted(titles) if name in (title, title.rpartition("/")[2])]
+        mine = own.get(name.removeprefix(f"{home}/"))
+        if not mine and not fitting:
+            raise LookupError(f"There is no data set {name}. Declared: {', '.join([*sorted(own), *sorted(titles)]) or 'none'}.")
+        if not mine and len(fitting) > 1:
+            raise LookupError(f"Several namespaces have a data set {name}: say which by one of {', '.join(fitting)}.")
+        found[name if mine else fitting[0]] = mine or accepted(fitting[0], titles[fitting[0]])
+    return found
+
+
+def accepted(title: str, item: dict[str, Any]) -> dict[str, Any]:
+    """Return a data set of another namespace if the operator has mounted it as it is declared.
+
+    Its Job would get a folder and a Secret that the operator may have refused its namespace.
+
+    Raises:
+        LookupError: it has not.
+    """
+    status = item.get("status") or {}
+    said, mounted = status.get("observedGeneration") == item["metadata"].get("generation"), status.get("mounted") or {}
+    if not said or status.get("phase") in (None, "Pending", "Mounting", "Failed") or not mounted.get("ufs"):
+        why = status.get("message") or "the operator has not looked at it"
+        raise LookupError(f"Data set {title} is not mounted as it is declared, so there is nothing to compare or to sum up: {why}")
+    return item
 
 
 def manifest(operator: Object, item: Object, verb: str, arguments: list[str], mark: str, seconds: int) -> dict[str, Any]:

@@ -43,7 +43,10 @@ def stand(name: str, status: Mapping[str, Any]) -> str:
     line = f"{name}: {status['phase']}"
     if status.get("bytes"):
         cached = status.get("cachedBytes") or 0
-        line += f", {size(cached)} of {size(status['bytes'])} ({status.get('cachedPercent') or 0} %), {status.get('files') or 0} files"
+        files = status.get("files") or 0
+        # An operator of before does not count those that are cached.
+        share = f"{status['cachedFiles']} of " if status.get("cachedFiles", files) != files else ""
+        line += f", {size(cached)} of {size(status['bytes'])} ({status.get('cachedPercent') or 0} %), {share}{files} files"
     if status["phase"] not in DONE + FAILED:
         line += f", {size(status['rate'])}/s" if status.get("rate") else ""
         line += f", {span(status['secondsLeft'])} left" if status.get("secondsLeft") else ""

@@ -13,9 +13,13 @@ version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
   verb: {description: What is done., type: str, required: true, choices: [check, repair, checksum]}
-  names: {description: Names of the data sets; empty for all of the namespace., type: list, elements: str, default: []}
+  names:
+    description: Names of the data sets, as NAMESPACE/NAME where that is not the operator's namespace; empty for all of the operator's namespace.
+    type: list
+    elements: str
+    default: []
   arguments: {description: What follows the name., type: list, elements: str, default: []}
-  namespace: {description: Namespace of the operator and of the data sets., type: str, required: true}
+  namespace: {description: Namespace of the operator., type: str, required: true}
   timeout: {description: Seconds that all of them may take., type: int, default: 3600}
   kubeconfig: {description: Kubeconfig file., type: path, required: true}
   context: {description: Context in the kubeconfig; empty for its current one., type: str, default: ""}
@@ -36,7 +40,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 datasets:
-  description: By the name of each data set, its exit code (rc), what it printed as JSON (report), and its last lines where it printed none (said).
+  description:
+    - By the name of each data set (NAMESPACE/NAME where that is not the operator's namespace), its exit code (rc), what it printed as JSON (report), and its
+      last lines where it printed none (said).
   type: dict
   returned: success
 """
@@ -65,24 +71,11 @@ class Jobs:
         self.cluster, self.core = objects.Objects(self.api), kubernetes.client.CoreV1Api(self.api)
         self.jobs: dict[str, dict[str, Any]] = {}
 
-    def sets(self) -> dict[str, dict[str, Any]]:
-        """Return the data sets that are meant.
+    def operator(self) -> dict[str, Any]:
+        """Return the operator's Deployment.
 
         Raises:
-            LookupError: one is not there.
-        """
-        there = {item["metadata"]["name"]: item for item in self.cluster.listed("centaurusinfra.com/v1", "AlnairDatacache", self.params["namespace"])}
-        if lacking := [name for name in self.params["names"] if name not in there]:
-            raise LookupError(
-                f"There is no data set {', '.join(lacking)} in namespace {self.params['namespace']}. Declared there: {', '.join(sorted(there)) or 'none'}."
-            )
-        return {name: there[name] for name in self.params["names"] or sorted(there)}
-
-    def start(self, sets: dict[str, dict[str, Any]]) -> None:
-        """Make a Job for each data set.
-
-        Raises:
-            LookupError: there is no operator.
+            LookupError: there is none.
         """
         named = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "alnair-operator", "namespace": self.params["namespace"]}}
         operator = self.cluster.get(named)
@@ -90,6 +83,10 @@ class Jobs:
             raise LookupError(
                 f"There is no operator in namespace {self.params['namespace']}, whose image does the work. Deploy it with playbooks/deploy_operator.yml."
             )
+        return operator
+
+    def start(self, operator: dict[str, Any], sets: dict[str, dict[str, Any]]) -> None:
+        """Make a Job for each data set."""
         for name, item in sets.items():
             job = dataset_jobs.manifest(operator, item, self.params["verb"], self.params["arguments"], uuid.uuid4().hex[:6], self.params["timeout"])
             self.jobs[name] = job
@@ -127,11 +124,12 @@ class Jobs:
 def work(module: AnsibleModule) -> None:
     """Run the Jobs."""
     jobs, reads = Jobs(module), module.params["verb"] in READS
-    sets = jobs.sets()
+    operator = jobs.operator()
+    sets = dataset_jobs.meant(module.params["names"], operator, lambda space: jobs.cluster.listed("centaurusinfra.com/v1", "AlnairDatacache", space))
     if module.check_mode and not reads:
         module.exit_json(changed=bool(sets), datasets={})
     try:
-        jobs.start(sets)
+        jobs.start(operator, sets)
         found = jobs.wait()
     finally:
         jobs.remove()

@@ -44,6 +44,8 @@ class Fake:
         self.stuck: set[str] = set()
         # Folders whose listing fails so many times more, which nobody is told.
         self.unlisted: dict[str, int] = {}
+        # Those of them that a sync has forgotten.
+        self.forgotten: set[str] = set()
         # Files of which workers have lost a part that the source does not have.
         self.half: set[str] = set()
         # What is cached of files that are under way.
@@ -77,22 +79,28 @@ class Fake:
     def sync_interval(self, path: str, interval: str) -> None:
         self.intervals[path] = interval
 
-    def sync(self, path: str) -> None:
+    def sync(self, path: str, twice: bool = False) -> None:
+        """As Alluxio does with a folder that it cannot list: of a mount's own it keeps what it knows, another one it takes for gone."""
         self.up()
         self.on_sync()
         for root in self.table:
             if path == root or path.startswith(f"{root}/"):
                 mute = [folder for folder, times in self.unlisted.items() if times > 0]
                 self.unlisted |= {folder: self.unlisted[folder] - 1 for folder in mute if within(folder, path)}
+                below = {folder for folder in self.unlisted if folder not in (path, root) and within(folder, path)}
+                self.forgotten = self.forgotten - below if twice else self.forgotten | below.intersection(mute)
                 now = {f"{root}/{name}": length for name, length in self.source.items()}
-                now = {name: length for name, length in now.items() if not any(within(name, folder) for folder in mute)}
+                if root in mute:
+                    now = {name: length for name, length in now.items() if name in self.known}
+                now = {name: length for name, length in now.items() if not any(within(name, folder) for folder in mute if folder != root)}
                 gone = {name for name, length in self.known.items() if name.startswith(f"{root}/") and now.get(name) != length} - {*self.unsaved}
                 self.cached -= gone
                 self.known = {name: length for name, length in self.known.items() if name not in gone} | now
 
     def each(self, path: str, take: Callable[[File], None], replicas: int = 1, empty: Callable[[str], None] = lambda path: None) -> None:
         self.up()
-        blank = [folder for folder in self.unlisted if within(folder, path) and not any(within(name, folder) for name in self.known)]
+        seen = [folder for folder in self.unlisted if within(folder, path) and folder not in self.forgotten]
+        blank = [folder for folder in seen if not any(within(name, folder) for name in self.known)]
         for folder in blank:
             # What lies below one that was not listed is not known.
             if not any(folder != above and within(folder, above) for above in blank):

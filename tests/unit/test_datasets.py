@@ -259,6 +259,10 @@ def test_what_is_under_way_is_found_by_namespace_and_name() -> None:
 def test_progress_and_failure_are_told_with_figures() -> None:
     status = {"phase": "Loading", "files": 5000, "bytes": 100 * 2**30, "cachedBytes": 42 * 2**30, "cachedPercent": 42, "rate": 12 * 2**20, "secondsLeft": 200}
     assert datasets.progress("images", status) == "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 5000 files, 12.0 MiB/s, 3 min left"
+    line = "images: Loading, 42.0 GiB of 100.0 GiB (42 %), 2000 of 5000 files, 12.0 MiB/s, 3 min left"
+    assert datasets.progress("images", {**status, "cachedFiles": 2000}) == line
+    whole = {"phase": "Complete", "files": 5, "cachedFiles": 5, "bytes": 1024, "cachedBytes": 1024, "cachedPercent": 100}
+    assert datasets.progress("images", whole) == "images: Complete, 1.0 KiB of 1.0 KiB (100 %), 5 files"
     assert datasets.progress("images", {}) == "images: waits for the operator"
     mounting = {"metadata": {}, "status": {"phase": "Mounting", "message": "It is mounted at noon."}}
     assert datasets.progress("images", mounting["status"]) == datasets.explained("images", "ns", mounting) == "images: Mounting: It is mounted at noon."
@@ -322,6 +326,30 @@ def test_a_job_has_the_operators_image_the_credentials_of_its_data_set_and_no_ri
     assert environment["ALNAIR_MASTERS"] == "alluxio-master-0.alluxio.svc:19998"
     assert json.loads(environment["ALNAIR_DATASET"])["spec"]["path"] == "/datasets/images"
     assert "managedFields" not in environment["ALNAIR_DATASET"]
+
+
+def test_the_verbs_with_a_job_reach_data_sets_of_other_namespaces() -> None:
+    def item(space: str, name: str, phase: str = "Complete") -> dict[str, Any]:
+        status = {"phase": phase, "message": "refused", "observedGeneration": 1, "mounted": {"ufs": "/srv/x"}}
+        return {"metadata": {"namespace": space, "name": name, "generation": 1}, "status": status}
+
+    there = [item("alluxio", "a"), item("alluxio", "b"), item("one", "b"), item("one", "c"), item("two", "c"), item("two", "d"), item("two", "e", "Failed")]
+
+    def meant(*names: str, watch: str = "") -> list[str]:
+        operator = deployment()
+        operator["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "ALNAIR_WATCH", "value": watch}]
+        found = dataset_jobs.meant(list(names), operator, lambda space: [one for one in there if space in ("", one["metadata"]["namespace"])])
+        return [f"{name}={one['metadata']['namespace']}" for name, one in found.items()]
+
+    assert meant() == ["a=alluxio", "b=alluxio"]
+    assert meant("b", "one/b", "two/c", "d", "alluxio/a") == ["b=alluxio", "one/b=one", "two/c=two", "two/d=two", "alluxio/a=alluxio"]
+    assert meant("c", watch="alluxio,two") == ["two/c=two"]
+    with pytest.raises(LookupError, match=r"Several namespaces have a data set c: say which by one of one/c, two/c\."):
+        meant("c")
+    with pytest.raises(LookupError, match=r"There is no data set one/c\. Declared: a, b, two/c"):
+        meant("one/c", watch="alluxio,two")
+    with pytest.raises(LookupError, match="two/e is not mounted as it is declared, so there is nothing to compare or to sum up: refused"):
+        meant("e")
 
 
 def test_a_job_that_compares_sees_the_sources_folder_and_cannot_write_there() -> None:

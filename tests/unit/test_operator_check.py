@@ -452,8 +452,12 @@ def test_an_init_container_waits_for_a_bounded_time_or_holds_and_never_fails(wor
         server.server_close()
 
 
-def test_an_operator_that_is_gone_keeps_nobody_for_ever() -> None:
+def test_an_operator_that_is_gone_keeps_nobody_for_ever_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = tmp_path / "words"
+    words.touch()
+    monkeypatch.setattr(commands, "LAST_WORDS", str(words))
     assert commands.hold({"ALNAIR_HOLD_URL": "http://127.0.0.1:9/hold", "ALNAIR_HOLD_SECONDS": "0.2"}, pause=0.05) == 0
+    assert words.read_text().startswith("After 0 s the data sets are not cached: the data set operator does not answer")
 
 
 def test_jars_are_found_or_asked_for(tmp_path: Path) -> None:

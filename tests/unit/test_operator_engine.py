@@ -13,6 +13,7 @@ from alnair_operator import loading
 from alnair_operator.alluxio import Job
 from alnair_operator.engine import SETTLED
 from alnair_operator.jvm import AlluxioError
+from alnair_operator.steps import Step
 
 from tests.unit.operator_tools import Clock, Fake, declared, engine, settled
 
@@ -139,6 +140,22 @@ def test_alluxio_that_is_away_is_waited_for() -> None:
     assert settled(one, declared(), status)["phase"] == "Complete"
 
 
+def test_the_files_that_a_load_has_brought_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake()
+    job = fake.job
+    # Of four jobs, each of 64 files at most, one ends.
+    monkeypatch.setattr(fake, "job", lambda number: job(number) if number == 1 else Job("RUNNING", {}))
+    one, step = engine(fake), Step({})
+    for _ in range(8):
+        step = one.step(declared(), step.status)
+    assert step.status["phase"] == "Loading" and (step.status["cachedFiles"], step.status["files"]) == (64, 200)
+    assert step.status["message"] == "640 B of 2.0 KiB and 64 of 200 files are cached."
+    monkeypatch.undo()
+    status = settled(one, declared(), step.status)
+    assert (status["phase"], status["cachedFiles"]) == ("Complete", 200)
+    assert one.step(declared(cancel="1 free"), status).status["cachedFiles"] == 0
+
+
 def test_a_source_without_a_file_is_not_complete() -> None:
     status = settled(engine(Fake({})), declared())
     assert status["phase"] == "Failed" and "No file was found" in status["message"]
@@ -159,6 +176,16 @@ def test_a_folder_that_could_not_be_listed_is_listed_once_more_and_then_named(pr
     assert status["phase"] == "Complete" and status["files"] == 2 and said in status["message"]
 
 
+@pytest.mark.parametrize("preload", ["all", "metadata"])
+def test_a_folder_that_is_known_and_cannot_be_listed_any_more_is_named(preload: str) -> None:
+    fake, meant = Fake({"a/1": 10, "b/1": 10, "b/c/1": 10}), declared(preload=preload)
+    before = settled(engine(fake), meant)
+    assert (before["phase"], before["files"]) == ("Complete", 3)
+    fake.source["b/2"], fake.unlisted = 10, {"/datasets/x/b": 1000}
+    status = settled(engine(fake), declared(preload=preload, reload="again"), before)
+    assert status["files"] == 1 and " 1 folder is empty as far as Alluxio can list them, such as /datasets/x/b; dataset check" in status["message"]
+
+
 def test_of_very_many_empty_folders_some_are_listed_again_and_few_are_named() -> None:
     fake = Fake({"a": 10})
     fake.unlisted, listings = {f"/datasets/x/{index:03}": 0 for index in range(500)}, list[int]()
@@ -172,11 +199,11 @@ def test_a_folder_that_goes_while_it_is_listed_again_is_no_failure(monkeypatch: 
     fake = Fake({"a": 10})
     fake.unlisted, sync = {"/datasets/x/b": 0}, fake.sync
 
-    def gone(path: str) -> None:
+    def gone(path: str, twice: bool = False) -> None:
         if path == "/datasets/x/b":
             fake.unlisted.clear()
             raise AlluxioError("/datasets/x/b does not exist")
-        sync(path)
+        sync(path, twice)
 
     monkeypatch.setattr(fake, "sync", gone)
     status = settled(engine(fake), declared())
@@ -426,6 +453,28 @@ def test_complete_is_never_said_of_what_is_not(seed: int) -> None:
         if runs == 4:
             break
     assert status["phase"] in SETTLED
+
+
+@pytest.mark.parametrize("path", ["/datasets/b", "/datasets/b/sub"])
+@pytest.mark.parametrize("source", ["/srv/a", "/srv/b"])
+def test_a_path_that_is_changed_into_that_of_a_mounted_data_set_is_refused(path: str, source: str) -> None:
+    fake = Fake()
+    one = engine(fake)
+    # By its name the first is the elder.
+    elder, younger = declared("a", source=source), declared("b", source="/srv/b")
+    before, whole = settled(one, elder, others=(younger,)), settled(one, younger)
+    younger = replace(younger, mounted=whole["mounted"]["path"])
+    calls = len(fake.calls)
+    moved = replace(elder, path=path, generation=2, mounted=before["mounted"]["path"])
+    status = settled(one, moved, before, (younger,))
+    said = f"Path {path} overlaps with /datasets/b of data set n/b, which is mounted there."
+    assert status["phase"] == "Failed" and status["message"].startswith(said)
+    assert sorted(fake.table) == ["/datasets/a", "/datasets/b"] and fake.calls[calls:] == []
+    # As is one that got as far as its mount before the other one had one.
+    assert one.step(moved, {**before, "phase": "Mounting", "observedGeneration": 2}, (younger,)).status["phase"] == "Failed"
+    one.remove(moved, status, [younger])
+    assert sorted(fake.table) == ["/datasets/b"]
+    assert settled(one, replace(younger, reload="again"), whole, (moved,))["phase"] == "Complete", "and the other one goes on as it was"
 
 
 def test_what_is_at_the_path_of_another_data_set_is_not_freed_by_one_that_is_refused() -> None:

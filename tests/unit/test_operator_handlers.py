@@ -38,6 +38,7 @@ class Small:
         self.items = {f"n/{found['metadata']['name']}": found for found in items}
         self.held: list[Item] = []
         self.told: list[tuple[str, str]] = []
+        self.said: dict[str, str] = {}
         self.let_go: list[str] = []
         self.gone: set[str] = set()
         self.claims: Any = lambda namespace, names: {}
@@ -67,6 +68,7 @@ class Small:
 
     def tell(self, found: Item, kind: str, reason: str, message: str) -> None:
         self.told.append((found["metadata"]["name"], reason))
+        self.said[found["metadata"]["name"]] = message
 
     def pods(self, label: str = "") -> list[Item]:
         return self.held
@@ -320,9 +322,11 @@ def test_what_cannot_be_done_is_not_tried_again_at_once(how: str, monkeypatch: p
     assert (len(steps) == 1) is (how != "asked"), len(steps)
 
 
-def test_a_pod_whose_time_to_wait_was_over_is_held_no_more() -> None:
-    cluster = Small({**item("x"), "status": {"phase": "Loading", "observedGeneration": 1}})
+@pytest.mark.parametrize("phase", ["Loading", "Complete"])
+def test_a_pod_whose_time_to_wait_was_over_is_held_no_more_and_is_told_why(phase: str) -> None:
+    cluster = Small({**item("x"), "status": {"phase": phase, "observedGeneration": 1}})
     one = work(cluster, Fake(), Clock())
+    late = "After 600 s the data sets are not cached: the data set operator does not answer."
 
     def bound(name: str, **state: Any) -> Item:
         meta = {"name": name, "namespace": "n", "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {"alnair.io/datasets": "n/x"},
@@ -330,10 +334,15 @@ def test_a_pod_whose_time_to_wait_was_over_is_held_no_more() -> None:
         status = {"phase": "Running", "initContainerStatuses": [{"name": "alnair-hold", "state": state}]}
         return {"metadata": meta, "spec": {"nodeName": "n1"}, "status": status}
 
-    cluster.held = [bound("waits", running={}), bound("runs", terminated={"exitCode": 0}), bound("killed", terminated={"exitCode": 137})]
+    cluster.held = [bound("late", terminated={"exitCode": 0, "message": late})]
+    if phase == "Loading":
+        cluster.held += [bound("waits", running={}), bound("runs", terminated={"exitCode": 0}), bound("killed", terminated={"exitCode": 137})]
     one.pods()
-    assert cluster.let_go == ["runs"] and cluster.told == [("waits", "WaitsForDataset"), ("killed", "WaitsForDataset")]
-    assert metrics.HELD._value.get() == 2
+    assert late in cluster.said["late"], "whatever the data set is by now"
+    if phase == "Loading":
+        assert cluster.let_go == ["late", "runs"] and "has let it go: data set n/x is Loading" in cluster.said["runs"]
+        assert cluster.told == [("late", "DatasetNotCached"), ("waits", "WaitsForDataset"), ("runs", "DatasetNotCached"), ("killed", "WaitsForDataset")]
+        assert metrics.HELD._value.get() == 2
 
 
 def test_pods_are_read_page_by_page() -> None:
@@ -450,3 +459,25 @@ def test_a_pod_with_a_claim_that_the_webhook_did_not_see_is_counted_too() -> Non
     one.count_unserved()
     one.count_unserved()
     assert cluster.told == [("below-a-root", "ReadsFromSource")], "each is told once"
+
+
+def test_a_pod_that_ended_long_ago_is_counted_once_and_not_as_one_that_reads() -> None:
+    cluster = Small()
+
+    def pod(name: str, phase: str) -> Item:
+        meta = {"name": name, "namespace": "n", "uid": f"u-{name}", "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {"cacheDataset": "yes"}}
+        return {"metadata": meta, "spec": {"volumes": [{"name": "data", "hostPath": {"path": "/srv/data/x"}}]}, "status": {"phase": phase}}
+
+    asked = list[str]()
+    cluster.claims = lambda namespace, names: asked.append(namespace) or {}
+    cluster.held = [pod("runs", "Running"), pod("ended", "Succeeded")]
+    one = Work(cluster, cluster, engine(Fake(), Clock()), Settings("n", roots=("/srv/data",)))  # type: ignore[arg-type]
+    before = metrics.STARTED_UNSERVED._value.get()
+    one.count_unserved()
+    assert cluster.told == [("runs", "ReadsFromSource"), ("ended", "ReadsFromSource")]
+    assert metrics.STARTED_UNSERVED._value.get() - before == 2 and metrics.UNSERVED._value.get() == 1
+    cluster.held = [pod("runs", "Failed"), pod("ended", "Succeeded")]
+    one.count_unserved()
+    one.count_unserved()
+    assert metrics.STARTED_UNSERVED._value.get() - before == 2 and metrics.UNSERVED._value.get() == 0 and len(cluster.told) == 2
+    assert len(asked) == 3, "of what has ended nothing is asked twice"

@@ -162,7 +162,7 @@ class Loaded(Many):
     def mount(self, path: str, ufs: str, read_only: bool, options: dict[str, str], update: bool = False) -> None:
         self.table[path] = Mount(ufs, read_only, options)
 
-    def sync(self, path: str) -> None:
+    def sync(self, path: str, twice: bool = False) -> None:
         """All of it is known."""
 
     def workers(self) -> list[Worker]:

@@ -87,10 +87,13 @@ def test_rate_and_time_left() -> None:
     assert [planning.share(8, count) for count in (0, 1, 3, 20)] == [8, 8, 2, 1]
 
 
-def test_the_elder_of_two_that_overlap_is_served() -> None:
+def test_the_one_of_two_that_overlap_which_is_mounted_is_served_or_else_the_elder() -> None:
+    item = {"metadata": {"name": "new", "namespace": "n", "creationTimestamp": "2026-02-01T00:00:00Z"}, "spec": {"source": "/srv/x", "path": "/a"}}
+    there = Dataset.of({**item, "status": {"mounted": {"path": "/a"}}})
+    assert "overlaps with /a of data set n/new, which is mounted there" in datasets.problem(declared("old", path="/a/b"), [there])
     old, new = declared("old", path="/a/b"), declared("new", "2026-02-01T00:00:00Z", path="/a")
     assert datasets.problem(old, [new]) == ""
-    assert "overlaps with /a/b of data set n/old" in datasets.problem(new, [old])
+    assert "overlaps with /a/b of data set n/old, which is older" in datasets.problem(new, [old])
     assert datasets.problem(declared("other", "2026-02-01T00:00:00Z", path="/a/bc"), [old]) == ""
     assert datasets.problem(declared("same", path="/a/b"), [old]) != "" and datasets.problem(old, [declared("same", path="/a/b")]) == ""
 
