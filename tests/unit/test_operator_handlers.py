@@ -469,7 +469,12 @@ def test_a_pod_that_ended_long_ago_is_counted_once_and_not_as_one_that_reads() -
         return {"metadata": meta, "spec": {"volumes": [{"name": "data", "hostPath": {"path": "/srv/data/x"}}]}, "status": {"phase": phase}}
 
     asked = list[str]()
-    cluster.claims = lambda namespace, names: asked.append(namespace) or {}
+
+    def claims(namespace: str, _names: set[str]) -> dict[str, str]:
+        asked.append(namespace)
+        return {}
+
+    cluster.claims = claims
     cluster.held = [pod("runs", "Running"), pod("ended", "Succeeded")]
     one = Work(cluster, cluster, engine(Fake(), Clock()), Settings("n", roots=("/srv/data",)))  # type: ignore[arg-type]
     before = metrics.STARTED_UNSERVED._value.get()
