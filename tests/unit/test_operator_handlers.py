@@ -470,7 +470,7 @@ def test_a_pod_that_ended_long_ago_is_counted_once_and_not_as_one_that_reads() -
 
     asked = list[str]()
 
-    def claims(namespace: str, _names: Any) -> dict[str, str]:
+    def claims(namespace: str, _names: set[str]) -> dict[str, str]:
         asked.append(namespace)
         return {}
 
