@@ -21,11 +21,15 @@ from alnair.api import Alnair
 from alnair.errors import ClusterError, UsageError
 from alnair.events import Event
 from alnair.progress import Progress
-from alnair.result import EXIT_INTERRUPTED, Result
+from alnair.result import EXIT_INTERRUPTED, Failure, Result
+
+# Whether the document that was asked for is printed already.
+TOLD = "alnair.told"
+FORMS = {"--json": "json", "--jsonl": "jsonl"}
 
 
 class Verb(click.Command):
-    """A command whose help ends with an example.
+    """A command whose help ends with an example, and that tells programs, too, why it could not begin.
 
     Args:
         example: What stands behind the command's name.
@@ -38,6 +42,48 @@ class Verb(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""
         formatter.write(f"\nExample: {ctx.command_path} {self.example}\n")
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        """Read the words; where they are wrong, what of them asks for a document is looked for by itself."""
+        # Those behind -- are a command's of the cluster.
+        asked = [FORMS[word] for word in args[: args.index("--") if "--" in args else None] if word in FORMS]
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            # All words of the line, which its verb reads, come by the group first.
+            if asked and not isinstance(self, click.Group) and not extra.get("resilient_parsing"):
+                refused(f"{parent.command_path if parent else ''} {info_name}", error, asked[-1])
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; what was refused, or could not be read, a document tells where one was asked for and is not printed yet."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            form = ctx.params.get("form") or ("json" if ctx.params.get("as_json") else None)
+            if form and not ctx.invoked_subcommand and not ctx.meta.get(TOLD):
+                refused(ctx.command_path, error, form)
+            raise
+
+
+def refused(path: str, error: click.ClickException, form: str) -> None:
+    """Print the document of a call that could not begin: that of a run that failed, with the exit code.
+
+    Args:
+        path: The verb as it was called, with the runner's name before it.
+        error: Why.
+        form: As of :func:`report`.
+    """
+    verb = " ".join(path.split()[1:])
+    told = dataclasses.asdict(Result(failures=[Failure("localhost", f"start of {verb}", error.format_message())]))
+    document(form, {"verb": verb, **told, "exit_code": error.exit_code})
+
+
+def document(form: str, content: dict[str, Any]) -> None:
+    """Print a document: whole, or as the last line of --jsonl."""
+    click.echo(json.dumps(content, indent=2) if form == "json" else json.dumps({"event": "result", **content}))
+    if context := click.get_current_context(silent=True):
+        context.meta[TOLD] = True
 
 
 class Verbs(Verb, click.Group):
@@ -172,9 +218,8 @@ def report(console: rich.console.Console, verb: str, result: Result, form: str |
         form: ``json`` for one document, ``jsonl`` for it as the last line.
         more: What such a document tells besides.
     """
-    document = {"verb": verb, **more, **dataclasses.asdict(result)}
     if form:
-        click.echo(json.dumps(document, indent=2) if form == "json" else json.dumps({"event": "result", **document}))
+        document(form, {"verb": verb, **more, **dataclasses.asdict(result)})
         return
     table = rich.table.Table(rich.table.Column("host", overflow="fold"), "ok", "changed", "failed", "unreachable")
     for host, counts in sorted(result.hosts.items()):

@@ -19,8 +19,8 @@ from alnair.cli.common import Verb
 def completion(context: click.Context, shell: str) -> None:
     """Print the script by which a shell completes verbs.
 
-    Append it to ~/.bashrc or ~/.zshrc, or put it into ~/.config/fish/completions. It completes the name by which this was called, alnair-runner where that is
-    installed or alnair_runner.py, in whatever folder it is typed, by the very file that was called.
+    Append it to ~/.bashrc, ~/.zshrc (behind compinit) or ~/.config/fish/config.fish. It completes the name by which this was called, alnair-runner where that
+    is installed or alnair_runner.py, in whatever folder it is typed, by the very file that was called.
     """
     root = context.find_root()
     name = root.info_name or "alnair-runner"

@@ -8,7 +8,7 @@ short_description: Tell whether an account is as wanted, and who has its name or
 description:
   - Reads the host's users, groups and memberships with one sh script over the open connection; no Python is started there.
   - Changes nothing. A password is compared by the digest of its hash, so that neither is sent or shown.
-  - In check mode it answers that something changes where the account is not as wanted, with what differs, for M(ansible.builtin.user) tells no difference.
+  - In check mode it answers that something changes where the account is not as wanted, with what differs, for the module C(user) tells no difference.
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:

@@ -20,7 +20,7 @@ def signature(function: Any) -> str:
 def default(field: dataclasses.Field[Any]) -> str:
     """Return what a field is where nothing is said of it."""
     if field.default_factory is not dataclasses.MISSING:
-        return f" = {getattr(field.default_factory, '__name__', field.default_factory)}()"
+        return f" = {field.default_factory()!r}"
     return "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
 
 

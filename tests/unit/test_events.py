@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import rich.console
 
-from alnair import Alnair, Event, Failure, Result, running
+from alnair import Alnair, Event, Failure, Result, UsageError, running
 from alnair.events import Reader
 from alnair.progress import Progress
 from tests.unit.runner_tools import call
@@ -137,3 +138,48 @@ def test_colours_obey_no_color(inventory: Path, environment: dict[str, str], *, 
     words = [sys.executable, "alnair_runner.py", "history"]
     done = subprocess.run(words, cwd=HOME, check=True, capture_output=True, text=True, env={**base, "FORCE_COLOR": "1", **environment})
     assert ("\x1b[31mfailed" in done.stdout) is coloured
+
+
+@pytest.mark.parametrize(
+    ("words", "verb", "code", "why"),
+    [
+        (["deploy", "--inventory", "/nowhere"], "deploy", 2, "There is no inventory at /nowhere"),
+        (["plan", "--limit", "nobody"], "plan", 2, '--limit "nobody" matches no host'),
+        (["doctor", "-e", "no variable"], "doctor", 2, '-e "no variable" is neither key=value'),
+        (["deploy", "--chekc"], "deploy", 2, "No such option '--chekc'"),
+        (["rollback", "--revision", "last"], "rollback", 2, "'last' is not a valid integer"),
+        (["dataset", "mount", "--inventory", "/nowhere"], "dataset mount", 2, "There is no inventory at /nowhere"),
+        (["dataset", "free"], "dataset free", 2, "Missing argument 'NAME...'"),
+        (["status"], "status", 1, "There is no kubeconfig at /nowhere"),
+        (["dataset", "status"], "dataset status", 1, "There is no kubeconfig at /nowhere"),
+        (["history", "show", "7"], "history show", 1, "No record of run 7 is in"),
+    ],
+)
+def test_a_call_that_cannot_begin_prints_the_document_of_a_failed_run(inventory: Path, words: list[str], verb: str, code: int, why: str) -> None:
+    inventory.write_text(f"{inventory.read_text(encoding='utf-8')}all: {{vars: {{alluxio_kubeconfig: /nowhere}}}}\n", encoding="utf-8")
+    place = [] if "--inventory" in words or verb == "history show" else ["--inventory", str(inventory)]
+    done = call(*words, *place, "--json")
+    told = json.loads(done.stdout)
+    (failure,) = told.pop("failures")
+    assert (failure["host"], failure["task"]) == ("localhost", f"start of {verb}") and why in failure["message"]
+    assert told == {"verb": verb, **{key: value for key, value in dataclasses.asdict(Result()).items() if key != "failures"}, "exit_code": code}
+    assert done.exit_code == code and why in done.stderr
+    # Without it nothing is printed for programs; those that follow events get it as the last line, and verbs that only read have none.
+    assert call(*words, *place).stdout == ""
+    if code == 2:
+        assert json.loads(call(*words, *place, "--jsonl").stdout) == {"event": "result", **told, "failures": [failure]}
+
+
+def test_words_of_a_command_in_the_cluster_ask_for_no_document() -> None:
+    assert call("shell", "--inventory", "/nowhere", "--", "x", "--json").stdout == call("shell", "--chekc", "--", "--json").stdout == ""
+
+
+def test_a_document_is_printed_once_though_the_cancel_of_a_load_fails(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dataset(_self: Alnair, verb: str, *_names: str, **_options: object) -> Result:
+        if verb == "cancel":
+            raise UsageError("It cannot be cancelled.")
+        return Result("interrupted")
+
+    monkeypatch.setattr(Alnair, "dataset", dataset)
+    done = call("dataset", "load", "a", "--cancel", "--json", "--inventory", str(inventory))
+    assert json.loads(done.stdout)["status"] == "interrupted" and "It cannot be cancelled." in done.stderr

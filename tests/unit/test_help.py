@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,37 @@ def test_a_shell_is_given_the_script_that_asks_the_very_file_that_was_called(she
     assert f" {shlex.quote(str(HOME / 'alnair_runner.py'))})" in asking
     # Zsh would look for it on the path first.
     assert "$+commands" not in done.stdout
+
+
+@pytest.mark.parametrize(("shell", "registers"), [("bash", "complete -o nosort -F"), ("zsh", "compdef "), ("fish", "complete --no-files --command ")])
+def test_the_script_of_a_shell_is_one_that_it_reads(shell: str, registers: str, tmp_path: Path) -> None:
+    script = call("completion", shell).stdout
+    assert registers in script
+    (tmp_path / "script").write_text(script, encoding="utf-8")
+    # Where it is installed, as bash is everywhere.
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-n", str(tmp_path / "script")], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+def test_fish_completes_a_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(HOME / "alnair_runner.py")])
+    (tmp_path / "script").write_text(call("completion", "fish").stdout, encoding="utf-8")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ask = ["fish", "--no-config", "-c", f"source {tmp_path}/script; complete --do-complete 'alnair_runner.py upg'"]
+    done = subprocess.run(ask, cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path, "HOME": str(tmp_path)})
+    assert done.stdout.split()[0] == "upgrade"
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_takes_the_script_behind_the_line_that_the_page_names(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(call("completion", "zsh").stdout, encoding="utf-8")
+    page = (HOME / "docs" / "runner.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"`(autoload [^`]+)`", page)
+    ask = ["zsh", "--no-rcs", "-c", f"{line} -u -D; source {tmp_path}/script; print $_comps[alnair_runner.py]"]
+    done = subprocess.run(ask, cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert done.stdout.strip() == "_alnair_runnerpy_completion"
 
 
 def test_an_inventory_is_completed_as_a_path() -> None:
