@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.alnair.alluxio.plugins.plugin_utils.in_worker import WorkerAction
 
 ARGUMENTS = {
     "kubeconfig": {"type": "path", "required": True},
@@ -20,10 +20,8 @@ ARGUMENTS = {
 SLICE = 15.0
 
 
-class ActionModule(ActionBase):
+class ActionModule(WorkerAction):
     """Wait for data sets."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
@@ -35,7 +33,7 @@ class ActionModule(ActionBase):
             # The first question asks for the load, so that its answer is known whatever becomes of the next ones.
             pause = min(SLICE, max(0.0, args["timeout"] - waited)) if answer else 0.0
             more = {"begun": answer.get("begun"), "pause": pause}
-            answer = self._execute_module("alnair.alluxio.datasets_ready", {**args, **more}, task_vars=task_vars)
+            answer = self.execute("datasets_ready", {**args, **more}, task_vars or {})
             going = answer.get("going") or {}
             if answer.get("failed") or not going or self._task.check_mode or time.monotonic() - started >= args["timeout"]:
                 break
