@@ -134,5 +134,9 @@ def test_masters_are_looked_at_before_anything_changes(monkeypatch: pytest.Monke
     )  # fmt: skip
     monkeypatch.setattr(helm_release, "refuse_foreign", lambda *_words: None)
     params: dict[str, Any] = {"name": "a", "chart": "c", "defaults": {}, "values_files": [], "revision": 1 if work is helm_release.rolled_back else 0}
-    work(SimpleNamespace(params=params, check_mode=False, _diff=False, exit_json=lambda **_told: None), stub)
+    told: dict[str, Any] = {}
+    work(SimpleNamespace(params=params, check_mode=False, _diff=True, exit_json=told.update), stub)
+    # Rendered against deployed, without the plugin helm-diff.
+    assert {"- image: old", "+ image: new"} <= {" ".join(line.split()) for line in told["diff"]["prepared"].splitlines()}
+    assert told["restarts"] == ["StatefulSet/m"]
     assert steps == [(masters("old"), masters("new")), "make way", 1 if work is helm_release.rolled_back else "upgrade"]
