@@ -342,6 +342,33 @@ class Helm:
                 item["spec"]["replicas"] = live["spec"]["replicas"]
         return yaml.safe_dump_all(item for item, _live in found)
 
+    def stop_lost(self, before: str, after: str) -> None:
+        """End masters that are about to change while too few of them are Ready for a quorum.
+
+        Kubernetes changes one after another and waits until each is Ready: the first would wait in vain for a quorum with others that cannot start.
+        """
+        changing = restarted(before, after)
+        kube.patient(lambda: self.stop([item for item in objects(after) if item["kind"] == "StatefulSet" and title(item) in changing]), self.client)
+
+    def stop(self, wanted: Iterable[dict[str, Any]]) -> None:
+        """Give StatefulSets that have lost their majority no replicas, and wait until their pods are gone; helm gives them theirs again."""
+        dynamic = self.dynamic()
+        for item, live in self.living(wanted):
+            resource, where = self.place(dynamic, item)
+            count, deadline = live["spec"]["replicas"], time.monotonic() + self.params["timeout"]
+            if count > 1 and live["status"].get("readyReplicas", 0) <= count // 2:
+                live = resource.patch(body={"spec": {"replicas": 0}}, content_type="application/merge-patch+json", **where).to_dict()
+            while not live["spec"]["replicas"] and (
+                live["status"].get("observedGeneration", 0) < live["metadata"]["generation"] or live["status"].get("replicas")
+            ):
+                if time.monotonic() > deadline:
+                    self.module.fail_json(
+                        msg=f"Pods of {title(item)} are still there {self.params['timeout']} s after they were told to end. Is a node of theirs down "
+                        "(kubectl get nodes)? Run this again when they are gone."
+                    )
+                time.sleep(0.5)
+                live = resource.get(**where).to_dict()
+
     def make_way(self, live: list[dict[str, Any]]) -> None:
         """Remove objects that helm is about to make anew; their pods stay, and are taken over, unless the selector changes."""
         kube.patient(lambda: self.remove(live), self.client)

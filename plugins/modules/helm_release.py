@@ -136,6 +136,7 @@ def present(module: AnsibleModule, helm: helms.Helm) -> None:
         result["diff"] = {"prepared": shown or f"No object differs, but the release: {', '.join(unseen) or 'it is repaired'}\n"}
     installed, good = bool(history), helm.good_revision(history)
     if changed and not module.check_mode:
+        helm.stop_lost(before, after)
         helm.make_way(recreated)
         helm.upgrade(chart, defaults, files, "--hide-notes")
         history = helm.history()
@@ -170,6 +171,7 @@ def rolled_back(module: AnsibleModule, helm: helms.Helm) -> None:
         lines = helms.masked(before), helms.masked(after)
         result["diff"] = {"prepared": "".join(difflib.unified_diff(*lines, "deployed", f"revision {target}", n=2))}
     if not module.check_mode:
+        helm.stop_lost(before, after)
         helm.make_way(recreated)
         helm.roll_back(target)
         settled = helm.history()

@@ -27,7 +27,7 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "a FUSE that does not mount": ({"fuse": {"mountOptions": "allow_other,no_such_option"}}, "alluxio-fuse"),
     "nodes that are not there": ({"fuse": {"nodeSelector": {"alnair.io/nowhere": "true"}}}, "no node matches"),
     "a claim that is not there": ({"mounts": [{"name": "no-such-claim", "path": "/none"}]}, "no-such-claim"),
-    "a user that may not read the journal": ({"user": 4711, "group": 4711}, "alluxio-master"),
+    "a user that may not read the journal": ({"user": 4711, "group": 4711}, "is not user 4711's; it belongs to 1000:1000, mode 700"),
     "a job worker without memory": ({"jobWorker": {"jvmOptions": ["-Xmx1"]}}, "alluxio-job-worker"),
 }  # fmt: skip
 IMAGES = {

@@ -76,6 +76,8 @@ def test_a_claim_that_somebody_uses_stops_before_anything_is_removed(cluster: Al
     assert f"pod {squatter} holds claim {CLAIM}" in result.failures[0].message
     assert "https://" in result.failures[0].message
     assert (objects(core), result.changed) == (before, 0)
+    after = cluster.deploy()
+    assert (after.status, after.changed) == ("successful", 0), after.failures
 
 
 @pytest.mark.long

@@ -250,6 +250,17 @@ def back(**given: Any) -> dict[str, Any]:
     return {"alluxio_chart_plan": {"ready_revision": 4, "effective": shape, "effective_before": shape}, **given}
 
 
+@pytest.mark.parametrize(
+    ("kind", "ports", "moves"),
+    [("EMBEDDED", {"embedded": 19201}, True), ("EMBEDDED", {"embedded": 19200, "rpc": 1}, False), ("EMBEDDED", {}, False), ("UFS", {"embedded": 19201}, False)],
+)
+def test_another_port_of_an_embedded_journal_takes_a_start_from_a_backup(kind: str, ports: dict[str, int], moves: bool) -> None:
+    """Its members are known by host and port: masters that change one after another would never meet."""
+    before = {"master": {"count": 3, "ports": {"embedded": 19200}}, "journal": {"type": kind}}
+    plan = {"effective_before": before, "effective": {**before, "master": {"count": 3, "ports": ports}}}
+    assert role_tools.value("alluxio_chart", "{{ alluxio_chart_moves_journal }}", alluxio_chart_plan=plan) is moves
+
+
 def test_only_a_backup_of_the_same_life_is_one_of_a_revision() -> None:
     found = [{"path": name, "whole": whole, "current": current, "revision": revision}
              for name, whole, current, revision in (("a", True, False, 4), ("b", False, True, 4), ("c", True, True, 3), ("d", True, True, 4))]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chart_matrix import MATRIX
 from chart_rows import COMMON, ROWS
-from chart_tools import complaints, find, render
+from chart_tools import CHART, complaints, find, render
 
 
 @pytest.mark.parametrize("row", MATRIX)
@@ -85,3 +85,10 @@ def test_each_row_of_the_lab_is_one_that_the_api_server_takes_and_that_a_test_in
     for row, values in ROWS.items():
         assert [said for manifest in render({**COMMON, **values}) for said in complaints(manifest)] == [], row
         assert f'installed("{row}")' in text or f'("{row}", ' in text, row
+
+
+@pytest.mark.parametrize("path", sorted((CHART / "templates").rglob("*.yaml")), ids=lambda path: str(path.relative_to(CHART)))
+def test_a_template_is_short_and_makes_one_kind_of_object(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith("kind:") for line in lines) == 1
+    assert len(lines) <= 150

@@ -435,3 +435,15 @@ def test_reading_through_fuse_copies_nothing_unless_it_is_said_to() -> None:
     name, copying = "alluxio.user.file.passive.cache.enabled", {"fuse": {"enabled": True, "properties": {"alluxio.user.file.passive.cache.enabled": True}}}
     assert options(render({"fuse": {"enabled": True}}), "ALLUXIO_FUSE_JAVA_OPTS")[name] == "false"
     assert options(render(copying), "ALLUXIO_FUSE_JAVA_OPTS")[name] == "true"
+
+
+@pytest.mark.parametrize(("where", "variable"), [("fuse", "ALLUXIO_FUSE_JAVA_OPTS"), ("worker", "ALLUXIO_WORKER_JAVA_OPTS")])
+def test_what_all_parts_are_told_is_not_unsaid_to_fuse(where: str, variable: str) -> None:
+    name = "alluxio.user.metadata.cache.enabled"
+    on = {"fuse": {"enabled": True}} if where == "fuse" else {"worker": {"fuseEnabled": True}}
+    assert options(render(on), variable)[name] == "true"
+    told = render({**on, "properties": {name: False, "alluxio.user.file.passive.cache.enabled": None}})
+    assert options(told, "ALLUXIO_JAVA_OPTS")[name] == "false"
+    # On the command line a part's own win over those of all parts.
+    assert name not in options(told, variable)
+    assert options(told, variable)["alluxio.user.file.passive.cache.enabled"] == "false"

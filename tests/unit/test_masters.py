@@ -28,6 +28,8 @@ def told(paths: int, gained: int = 2, lost: int = 1) -> dict[str, Any]:
         (PAGE, told(3, 0, 0), None),
         (PAGE, told(3, 2, 5), None),
         (PAGE, {"gauges": {}}, None),
+        # Alluxio 2.8 does not measure who leads; only a master that leads answers there.
+        (PAGE, {"gauges": {"Master.TotalPaths": {"value": 3}}}, Leader("m", 3, [["10.0.0.1", "10.244.0.2"], ["w"]])),
         (None, told(3), None),
         (PAGE, None, None),
     ],

@@ -1,13 +1,13 @@
 {{/*
 Shell functions: whether a master on a host leads, by its own metrics, for a standby master whose web port metrics.enabled opens answers like the one that
-leads; and whether it has a version that begins so, too. An address whose pod is gone answers nothing at all, and a name may stand for one for some time: no
-try is longer than three seconds.
+leads; and whether it has a version that begins so, too. Masters of Alluxio 2.8 do not measure it: one that answers at all is taken for the one that leads.
+An address whose pod is gone answers nothing at all, and a name may stand for one for some time: no try is longer than three seconds.
 */}}
 {{- define "alluxio.leads" -}}
 page() { timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/{{ int .Values.master.ports.web }}" && printf "GET $1 HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$@" 2>/dev/null; }
 primary() {
-  page "$1" /metrics/json/ | tr -d " \n" | grep -oE '"Master.Last(Gain|Lose)PrimacyTime":[{]"value":[0-9]+' | grep -oE "[0-9]+$" |
-    { read -r gained; read -r lost; [ "${gained:-0}" -gt "${lost:-0}" ]; }
+  page "$1" /metrics/json/ | tr -d " \n" | grep -oE '"gauges"|"Master.Last(Gain|Lose)PrimacyTime":[{]"value":[0-9]+' | grep -oE '"gauges"|[0-9]+$' |
+    { read -r answers; read -r gained; read -r lost; [ "0${gained:-${answers:+1}}" -gt "${lost:-0}" ]; }
 }
 leads() { primary "$1" && page "$1" /api/v1/master/info | grep -qF "\"version\":\"$2"; }
 {{- end -}}
@@ -40,7 +40,8 @@ primary 127.0.0.1
 
 {{/*
 A master that leads hands over before it ends, for an election among those that are left takes 10 to 20 s. The first one takes over, which goes last in a rolling
-change, and from that the last one, which came first. Alluxio looks each 20 s or so whether it shall hand over; there is nobody to wait for when all end.
+change, and from that the last one, which came first. Alluxio looks each 20 s or so whether it shall hand over; there is nobody to wait for when all end,
+and what is left in the background holds none of this one's output, for whose end Kubernetes would wait.
 */}}
 {{- define "alluxio.masterEnds" -}}
 {{- $embedded := int .Values.master.ports.embedded -}}{{- $hosts := splitList " " (include "alluxio.masterHosts" .) -}}
@@ -48,7 +49,7 @@ change, and from that the last one, which came first. Alluxio looks each 20 s or
 primary 127.0.0.1 || exit 0
 heir={{ first $hosts }}
 [ "$ALLUXIO_MASTER_HOSTNAME" != "$heir" ] || heir={{ last $hosts }}
-alluxio fsadmin journal quorum elect -address "$heir:{{ $embedded }}" &
+alluxio fsadmin journal quorum elect -address "$heir:{{ $embedded }}" >/dev/null 2>&1 &
 for _ in $(seq 45); do
   kill -0 "$!" 2>/dev/null && timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/{{ $embedded }}"' "$heir" 2>/dev/null || break
   sleep 1

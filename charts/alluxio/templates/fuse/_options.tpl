@@ -19,8 +19,15 @@ alluxio.user.network.streaming.keepalive.time: 30sec
 alluxio.user.network.streaming.keepalive.timeout: 10sec
 {{- end -}}
 
-{{- define "alluxio.options.fuse" -}}
+{{/* The same, but for what all parts are told by the user: on the command line those of a part win over them. */}}
+{{- define "alluxio.fuseDefaults" -}}
 {{- $p := include "alluxio.fuseProperties" . | fromYaml -}}
+{{- range $key, $value := .Values.properties -}}{{- if not (kindIs "invalid" $value) -}}{{- $_ := unset $p $key -}}{{- end -}}{{- end -}}
+{{- toYaml $p -}}
+{{- end -}}
+
+{{- define "alluxio.options.fuse" -}}
+{{- $p := include "alluxio.fuseDefaults" . | fromYaml -}}
 {{- $_ := set $p "alluxio.user.hostname" "${ALLUXIO_CLIENT_HOSTNAME}" -}}
 {{- if .Values.metrics.enabled -}}{{- $_ := set $p "alluxio.fuse.web.enabled" true -}}{{- end -}}
 {{- include "alluxio.options" (list .Values.fuse.properties $p .Values.fuse.jvmOptions) -}}

@@ -39,7 +39,7 @@
 {{- $_ := set $p "alluxio.fuse.mount.alluxio.path" $v.fuse.alluxioPath -}}
 {{- $_ := set $p "alluxio.fuse.jnifuse.libfuse.version" 3 -}}
 {{- /* Its process is the mount's, too; memory and other options of Java are the worker's own. */ -}}
-{{- range tuple (include "alluxio.fuseProperties" . | fromYaml) ($v.fuse.properties | default dict) -}}
+{{- range tuple (include "alluxio.fuseDefaults" . | fromYaml) ($v.fuse.properties | default dict) -}}
 {{- range $key, $value := . -}}{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $p $key $value -}}{{- end -}}{{- end -}}
 {{- end -}}
 {{- end -}}
