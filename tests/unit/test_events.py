@@ -152,7 +152,7 @@ def test_colours_obey_no_color(inventory: Path, environment: dict[str, str], *, 
         (["dataset", "free"], "dataset free", 2, "Missing argument 'NAME...'"),
         (["status"], "status", 1, "There is no kubeconfig at /nowhere"),
         (["dataset", "status"], "dataset status", 1, "There is no kubeconfig at /nowhere"),
-        (["history", "show", "7"], "history show", 1, "No record of run 7 is in"),
+        (["history", "show", "7"], "history show", 1, "No run has left a record in"),
     ],
 )
 def test_a_call_that_cannot_begin_prints_the_document_of_a_failed_run(inventory: Path, words: list[str], verb: str, code: int, why: str) -> None:

@@ -267,6 +267,16 @@ def test_a_loop_that_failed_is_told_by_its_items() -> None:
     assert [failure.message for failure in result.failures] == ["a.yaml is no mapping"]
 
 
+def test_a_host_that_is_away_is_told_without_ansibles_frame_and_with_what_to_try(capsys: pytest.CaptureFixture[str]) -> None:
+    result = Result("unreachable")
+    for host in ("b", "a"):
+        collect(result, {"event": "runner_on_unreachable", "event_data": {"host": host, "res": {"msg": "Task failed: no route"}}})
+    common.report(rich.console.Console(width=200), "plan", result, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["a does not answer over ssh: no route", "b does not answer over ssh: no route"]
+    assert lines[2].startswith("Try ssh by hand: ")
+
+
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     common.report(rich.console.Console(stderr=True), "deploy", Result(status="successful", duration=1.5), "json")
     assert json.loads(capsys.readouterr().out) | {"messages": []} == {
@@ -286,6 +296,13 @@ def test_progress_tells_play_task_and_count_in_plain_lines() -> None:
     assert "task 2 of 7  Prepare: Leave it" in console.file.getvalue()  # type: ignore[attr-defined]
     assert progress.number == 2
     assert "task 1 of 7  Prepare: Make it" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("message", "lines"), [("This goes.", ["This goes."]), ({"before": {}, "after": {"/bin/helm": "v3.19.5"}}, [])])
+def test_progress_shows_what_a_playbook_says_and_no_dictionary(message: Any, lines: list[str]) -> None:
+    console = rich.console.Console(file=io.StringIO(), width=100)
+    Progress(console).event({"event": "runner_on_ok", "event_data": {"host": "h", "task_action": "ansible.builtin.debug", "res": {"msg": message}}})
+    assert console.file.getvalue().splitlines() == lines  # type: ignore[attr-defined]
 
 
 def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
