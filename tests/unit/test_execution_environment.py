@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import yaml
 from tests.shown_commands import blocks
 
 HOME = Path(__file__).parents[2]
+BUILDER = Path(sys.executable).parent / "ansible-builder"
 PAGE = HOME / "docs" / "execution-environment.md"
 
 
@@ -23,8 +26,7 @@ def test_ansible_builder_makes_a_context_with_this_collection_and_a_supported_py
     shutil.copy(HOME / "execution-environment.yml", tmp_path)
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / archive).write_bytes(b"collection")
-    builder = Path(sys.executable).parent / "ansible-builder"
-    done = subprocess.run([builder, "create"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([BUILDER, "create"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / "context" / "Containerfile").read_text(encoding="utf-8").splitlines()
     assert 'ARG PYCMD="/usr/bin/python3.13"' in lines
@@ -34,6 +36,16 @@ def test_ansible_builder_makes_a_context_with_this_collection_and_a_supported_py
     assert collections == [{"name": f"/tmp/{archive}", "type": "file"}]
     # A build argument of the page is one of the base image.
     assert "ARG EE_BASE_IMAGE" in "\n".join(lines) and "--build-arg EE_BASE_IMAGE=" in PAGE.read_text(encoding="utf-8")
+
+
+def test_ansible_builder_finds_what_the_collection_needs_on_the_controller() -> None:
+    # As the build does within the image, once the collection is installed there.
+    done = subprocess.run([BUILDER, "introspect", HOME / "collections"], capture_output=True, text=True, check=True)
+    found = yaml.safe_load(done.stdout)
+    assert {re.split("[ =<>!]", line)[0] for line in found["system"]} == {"helm", "openssh-clients", "openssh-client", "sshpass"}
+    needed = {re.split("[=<>!]", line)[0] for line in tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]}
+    # Of Ansible and of PyYAML, which it needs itself, the image has one already.
+    assert {re.split("[ =<>!]", line)[0] for line in found["python"]} == needed - {"ansible-core", "PyYAML"}
 
 
 @pytest.mark.long
