@@ -50,6 +50,19 @@ def test_an_inventory_without_hosts_is_wrong_usage(tmp_path: Path) -> None:
     assert "has no host in the groups alluxio_masters and alluxio_workers" in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize(
+    ("text", "where", "why"),
+    [("alluxio_namespace: a\n bad: [\n", "all.yml:2:5", "Mapping values"), ("alluxio_namespace: '{{ nothere }}'\n", "all.yml:1:20", "'nothere' is undefined")],
+)
+def test_variables_that_cannot_be_read_are_told_with_their_line(tmp_path: Path, text: str, where: str, why: str) -> None:
+    (tmp_path / "hosts.yml").write_text("alluxio_masters: {hosts: {a: }}\n", encoding="utf-8")
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text(text, encoding="utf-8")
+    done = call("status", "--inventory", str(tmp_path))
+    assert done.exit_code == 2
+    assert why in done.output and f"({tmp_path}/group_vars/{where})" in done.output.replace("\n", "")
+
+
 @pytest.mark.parametrize("limit", ["nope", "node-9:node-8", "*.example", "alluxio_workers[9]", "!"])
 def test_a_limit_that_matches_no_host_is_wrong_usage(inventory: Path, limit: str) -> None:
     done = call("deploy", "--inventory", str(inventory), "--limit", limit)
