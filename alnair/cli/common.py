@@ -228,6 +228,8 @@ def report(console: rich.console.Console, verb: str, result: Result, form: str |
         console.print(table)
     for failure in result.failures:
         console.print(f"{failure.host}: {failure.task}\n  {failure.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if any(failure.message.endswith(" is undefined") for failure in result.failures):
+        console.print("Set it among the inventory's variables. With -v Ansible tells file and line that use it.", soft_wrap=True)
     for host, reason in sorted(result.unreachable.items()):
         console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if result.unreachable:

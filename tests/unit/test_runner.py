@@ -18,7 +18,7 @@ import urllib3
 from alnair import Alnair, ClusterError, Result, cluster, counting, start
 from alnair.cli import common
 from alnair.progress import Progress
-from alnair.result import GATE, collect
+from alnair.result import GATE, Failure, collect
 from tests.unit.runner_tools import call
 from tests.unit.small_api import CUT_OFF, Api, serve
 
@@ -288,6 +288,12 @@ def test_a_host_that_is_away_is_told_without_ansibles_frame_and_with_what_to_try
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["a does not answer over ssh: no route", "b does not answer over ssh: no route"]
     assert lines[2].startswith("Try ssh by hand: ")
+
+
+@pytest.mark.parametrize(("message", "told"), [("'s3_access_key' is undefined", True), ("undefined behaviour", False)])
+def test_a_variable_that_is_not_set_is_told_with_what_to_try(capsys: pytest.CaptureFixture[str], message: str, *, told: bool) -> None:
+    common.report(rich.console.Console(width=200), "deploy", Result(failures=[Failure("localhost", "Check the variables", message)]), None)
+    assert ("Set it among the inventory's variables. With -v " in capsys.readouterr().out) is told
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
