@@ -56,7 +56,17 @@ def readable(inventory: Path) -> Iterator[None]:
     except AnsibleError as error:
         text = str(error).rstrip(".")
         remedy = " Name the file with the vault's password by ANSIBLE_VAULT_PASSWORD_FILE." if "decrypt" in text else ""
-        raise UsageError(f"The inventory {inventory} cannot be read: {text}.{remedy}") from error
+        raise UsageError(f"The inventory {inventory} cannot be read: {text}{place(error)}.{remedy}") from error
+
+
+def place(error: BaseException | None) -> str:
+    """Return where Ansible found what it cannot read, as file, line and column in brackets; nothing where it does not tell."""
+    while error:
+        # A property since ansible-core 2.19; what reads group_vars tells it only of the cause.
+        if context := getattr(error, "_formatted_source_context", None):
+            return f" ({context.splitlines()[0].removeprefix('Origin: ')})"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def managed(inventory: Path) -> Any:

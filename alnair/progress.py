@@ -48,9 +48,11 @@ class Progress:
             self.done.add(data.get("host", ""))
             if kind == "runner_on_unreachable" or (kind == "runner_on_failed" and not data.get("ignore_errors")):
                 self.failed.add(data.get("host", ""))
-            if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and self.messages:
+            message = (data.get("res") or {}).get("msg")
+            # What is no text are differences, which `plan` tells.
+            if kind == "runner_on_ok" and data.get("task_action", "").endswith("debug") and self.messages and isinstance(message, str):
                 # What goes is said before it goes.
-                self.console.print((data.get("res") or {}).get("msg", ""), markup=False, highlight=False, soft_wrap=True)
+                self.console.print(message, markup=False, highlight=False, soft_wrap=True)
         self.show(new=kind == "playbook_on_task_start")
 
     def show(self, *, new: bool) -> None:

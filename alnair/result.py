@@ -78,7 +78,9 @@ class Result:
 def said(answer: dict[str, Any]) -> str:
     """Return what the answer of a task says; of a loop, what its failed items say; of one that keeps its output secret, that it is hidden."""
     items = [item for item in answer.get("results") or [] if isinstance(item, dict) and (item.get("failed") or "exception" in item)]
-    return "\n".join(next((str(item[key]) for key in SAYS if item.get(key)), "no message") for item in items or [answer])
+    texts = (next((str(item[key]) for key in SAYS if item.get(key)), "no message") for item in items or [answer])
+    # Ansible begins with this what an action raised; that it failed is said where the text stands.
+    return "\n".join(text.removeprefix("Task failed: ") for text in texts)
 
 
 def collect(result: Result, event: dict[str, Any]) -> None:

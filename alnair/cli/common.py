@@ -228,8 +228,12 @@ def report(console: rich.console.Console, verb: str, result: Result, form: str |
         console.print(table)
     for failure in result.failures:
         console.print(f"{failure.host}: {failure.task}\n  {failure.message}", style="red", markup=False, highlight=False, soft_wrap=True)
-    for host, reason in result.unreachable.items():
+    if any(failure.message.endswith(" is undefined") for failure in result.failures):
+        console.print("Set it among the inventory's variables. With -v Ansible tells file and line that use it.", soft_wrap=True)
+    for host, reason in sorted(result.unreachable.items()):
         console.print(f"{host} does not answer over ssh: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if result.unreachable:
+        console.print("Try ssh by hand: address and user are in the inventory, host keys must be pinned. Then run this again.", soft_wrap=True)
     if result.status == "interrupted":
         helm = "; a helm that was cut off is repaired by it first" if verb in BY_HELM else ""
         console.print(f"What was done so far stays. The same command goes on from there{helm}.", soft_wrap=True)

@@ -54,11 +54,12 @@ def history(context: click.Context, *, as_json: bool) -> None:
 def show(number: int | None, *, as_json: bool) -> None:
     """Tell of one run, the newest where no number is given."""
     found = {record.number: record for record in records.all_of_them()}
-    if number is None and found:
-        number = max(found)
+    if not found:
+        raise click.ClickException(f"No run has left a record in {records.folder()}.")
+    number = number or max(found)
     if number not in found:
-        there = f"There are {min(found)} to {max(found)}; the newest {records.KEPT} are kept." if found else "There is none."
-        raise click.ClickException(f"No record of run {number or 1} is in {records.folder()}. {there}")
+        there = f"There are {min(found)} to {max(found)}; the newest {records.KEPT} are kept."
+        raise click.ClickException(f"No record of run {number} is in {records.folder()}. {there}")
     record = found[number]
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(record), indent=2))

@@ -45,7 +45,8 @@ def gib(count: float) -> str:
 
 def of_host(name: str, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Check]:
     """Yield the lines of a host."""
-    said = " ".join(str(answer.get("msg", "")).split())
+    # Ansible begins with these words what an action raised; the verdict says it.
+    said = " ".join(str(answer.get("msg", "")).removeprefix("Task failed: ").split())
     if answer.get("unreachable"):
         yield Check(name, "ssh", FAIL, said, f"Try: ssh to {name} by hand; its address and user are in the inventory, its host key must be pinned.")
         return

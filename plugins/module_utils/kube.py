@@ -51,7 +51,7 @@ def client(params: dict[str, Any]) -> Any:
     if not os.path.exists(path):
         raise ClusterAway(
             f"There is no kubeconfig at {os.path.abspath(path)}. Set alluxio_kubeconfig in the inventory, or KUBECONFIG in the environment, to the file that "
-            "kubectl uses for this cluster; write it whole, or behind {{ inventory_dir }}/."
+            "kubectl uses for this cluster, by its whole path or by one that begins with {{ inventory_dir }}."
         )
     configuration = kubernetes.client.Configuration()
     try:

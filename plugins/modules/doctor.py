@@ -250,7 +250,8 @@ def chart_values(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def line(check: doctor.Check) -> str:
     """Return a line of the report."""
-    return f"{check.verdict:<4}  {check.subject}: {check.check}: {check.text}{'. ' if check.remedy else ''}{check.remedy}"
+    told = f"{check.text.removesuffix('.')}. {check.remedy}" if check.remedy else check.text
+    return f"{check.verdict:<4}  {check.subject}: {check.check}: {told}"
 
 
 def main() -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from caching import until
+from caching import OPERATOR, until
 from reading import HOME, MOUNT
 
 CHART = HOME / "charts" / "alluxio"
 RULES = CHART / "prometheus" / "alerts.yml"
+RELEASES = "app=alluxio,role in (alluxio-master,alluxio-worker,alluxio-fuse)"
 
 
 def panels() -> dict[str, str]:
@@ -29,19 +30,19 @@ def panels() -> dict[str, str]:
     return {f"{panel['title']} ({panel['id']}{target['refId']})": target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])}
 
 
-def alerts() -> dict[str, str]:
-    """Return the queries of the alert rules of releases by name."""
-    releases, _operator = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return {rule["alert"]: rule["expr"] for rule in releases["rules"]}
+def alerts(*, operator: bool = False) -> dict[str, str]:
+    """Return the queries of the alert rules of releases by name, or of those of the operator of data sets."""
+    group = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][operator]
+    return {rule["alert"]: rule["expr"] for rule in group["rules"]}
 
 
-def ports(core: Any, namespace: str) -> dict[str, tuple[Any, int]]:
-    """Return the pods of a namespace's releases by name, each with the port that Prometheus asks."""
+def ports(core: Any, namespace: str, selector: str = RELEASES, name: str = "web") -> dict[str, tuple[Any, int]]:
+    """Return the pods of a namespace by name, each with the port that Prometheus asks."""
     found = {}
-    for pod in core.list_namespaced_pod(namespace, label_selector="app=alluxio,role in (alluxio-master,alluxio-worker,alluxio-fuse)").items:
-        web = [port.container_port for item in pod.spec.containers for port in item.ports or [] if port.name == "web"]
-        assert web, f"{pod.metadata.name} has no port of the name web: is metrics.enabled true?"
-        found[pod.metadata.name] = pod, web[0]
+    for pod in core.list_namespaced_pod(namespace, label_selector=selector).items:
+        there = [port.container_port for item in pod.spec.containers for port in item.ports or [] if port.name == name]
+        assert there, f"{pod.metadata.name} has no port of the name {name}: is metrics.enabled true?"
+        found[pod.metadata.name] = pod, there[0]
     return found
 
 
@@ -89,37 +90,38 @@ class Prometheus:
         found: list[dict[str, Any]] = self.get("query", query=query)["result"]
         return found
 
-    def up(self) -> bool:
-        """Tell whether all that it scrapes answered."""
-        return all(target["health"] == "up" for target in self.get("targets")["activeTargets"])
+    def up(self) -> int:
+        """Return how many of what it scrapes answered."""
+        return [target["health"] for target in self.get("targets")["activeTargets"]].count("up")
 
 
 def configuration(core: Any, namespace: str) -> dict[str, Any]:
-    """Return a configuration that scrapes the release as the chart's scrape.yml says.
+    """Return a configuration that scrapes the release, and the operator of data sets where there is one, as the chart's scrape.yml says.
 
     Debian's Prometheus is built without the discovery of pods, and runs outside the cluster: what that would find is given, and the way leads through the API
     server.
     """
-    job, _operator = yaml.safe_load((CHART / "prometheus" / "scrape.yml").read_text(encoding="utf-8"))["scrape_configs"]
-    del job["kubernetes_sd_configs"]
+    jobs = yaml.safe_load((CHART / "prometheus" / "scrape.yml").read_text(encoding="utf-8"))["scrape_configs"]
     access = core.api_client.configuration
-    job["scheme"], server = access.host.split("://")
-    job["tls_config"] = {"ca_file": access.ssl_ca_cert, "cert_file": access.cert_file, "key_file": access.key_file}
-    job["static_configs"] = [
-        {
-            "targets": [server],
-            "labels": {
-                "instance": name,
-                "__metrics_path__": f"/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy{job['metrics_path']}",
-                "__meta_kubernetes_namespace": namespace,
-                "__meta_kubernetes_pod_name": name,
-                "__meta_kubernetes_pod_container_port_name": "web",
-                **{f"__meta_kubernetes_pod_label_{label}": pod.metadata.labels[label] for label in ("app", "release", "role")},
-            },
-        }
-        for name, (pod, port) in ports(core, namespace).items()
-    ]
-    return {"global": {"scrape_interval": "2s", "evaluation_interval": "2s"}, "rule_files": [str(RULES)], "scrape_configs": [job]}
+    for job, selector, name in zip(jobs, (RELEASES, OPERATOR), ("web", "metrics"), strict=True):
+        del job["kubernetes_sd_configs"]
+        job["scheme"], server = access.host.split("://")
+        job["tls_config"] = {"ca_file": access.ssl_ca_cert, "cert_file": access.cert_file, "key_file": access.key_file}
+        job["static_configs"] = [
+            {
+                "targets": [server],
+                "labels": {
+                    "instance": pod.metadata.name,
+                    "__metrics_path__": f"/api/v1/namespaces/{namespace}/pods/{pod.metadata.name}:{port}/proxy{job.get('metrics_path', '/metrics')}",
+                    "__meta_kubernetes_namespace": namespace,
+                    "__meta_kubernetes_pod_name": pod.metadata.name,
+                    "__meta_kubernetes_pod_container_port_name": name,
+                    **{f"__meta_kubernetes_pod_label_{re.sub('[^a-zA-Z0-9_]', '_', label)}": value for label, value in pod.metadata.labels.items()},
+                },
+            }
+            for pod, port in ports(core, namespace, selector, name).values()
+        ]
+    return {"global": {"scrape_interval": "2s", "evaluation_interval": "2s"}, "rule_files": [str(RULES)], "scrape_configs": jobs}
 
 
 @contextlib.contextmanager
@@ -133,7 +135,9 @@ def prometheus(core: Any, namespace: str, folder: Path, program: Path) -> Iterat
         program: The binary.
     """
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump(configuration(core, namespace)), encoding="utf-8")
+    settings = configuration(core, namespace)
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    pods = sum(len(job["static_configs"]) for job in settings["scrape_configs"])
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{door.getsockname()[1]}"
@@ -145,7 +149,8 @@ def prometheus(core: Any, namespace: str, folder: Path, program: Path) -> Iterat
             while not ready(found.address):
                 assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text(encoding="utf-8")
                 time.sleep(0.2)
-            until("Prometheus has scraped all pods", found.up, 30)
+            # It answers before it knows whom to ask.
+            until("Prometheus has scraped all pods", lambda: found.up() == pods, 30)
             yield found
         finally:
             process.terminate()

@@ -10,7 +10,7 @@ from typing import Any
 
 import monitoring
 import pytest
-from caching import until
+from caching import OPERATOR, until
 from conftest import NAMESPACE
 
 PROGRAM = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "alnair" / "lab" / "prometheus" / "usr" / "bin" / "prometheus"
@@ -53,6 +53,30 @@ def test_prometheus_answers_every_panel_and_judges_every_rule(core: Any, execute
         assert {name: rule["health"] for name, rule in rules.items()} == dict.fromkeys(rules, "ok")
         assert {*monitoring.alerts()} < {*rules}
         assert [rules[name]["state"] for name in ("AlluxioWorkerLost", "AlluxioNoLeader", "AlluxioFuseDown")] == ["inactive"] * 3
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("served")
+def test_prometheus_scrapes_the_operator_of_data_sets_and_judges_its_rules(core: Any, tmp_path: Path) -> None:
+    replicas = {pod.metadata.name for pod in core.list_namespaced_pod(NAMESPACE, label_selector=OPERATOR).items}
+    assert replicas
+    with monitoring.prometheus(core, NAMESPACE, tmp_path, PROGRAM) as found:
+
+        def scraped(query: str) -> list[tuple[str, str]]:
+            return sorted((sample["metric"]["pod"], sample["value"][1]) for sample in found.ask(query))
+
+        assert scraped('up{role="alnair-operator"}') == sorted((pod, "1") for pod in replicas)
+        until("one replica acts", lambda: [value for _pod, value in scraped("alnair_operator_leader")].count("1") == 1, 60)
+        queries = {name: monitoring.without_thresholds(query) for name, query in monitoring.alerts(operator=True).items()}
+        assert {name: [sample["metric"] for sample in found.ask(query)] for name, query in queries.items()} == {
+            name: [{"namespace": NAMESPACE}] for name in queries
+        }
+
+        def judged() -> dict[str, Any]:
+            rules = {rule["name"]: rule for group in found.get("rules")["groups"] for rule in group["rules"]}
+            return {name: (rules[name]["health"], rules[name]["state"]) for name in queries}
+
+        until("both rules were judged and are at rest", lambda: judged() == dict.fromkeys(queries, ("ok", "inactive")), 30)
 
 
 @pytest.mark.long

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,16 @@ def test_a_wrong_variable_ends_the_chain_before_its_first_step(tmp_path: Path, g
     assert says in " ".join(text.split())
     assert "Install helm" not in text
     assert "changed=0" in text
+
+
+@pytest.mark.parametrize("name", ["site", "scale", "teardown"])
+def test_without_an_inventory_nothing_is_changed_whatever_cluster_the_kubeconfig_names(tmp_path: Path, name: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_INVENTORY"} | {"KUBECONFIG": "/nowhere/kubeconfig"}
+    words = ["ansible-playbook", f"playbooks/{name}.yml", "-e", f"helm_install_directory={tmp_path}"]
+    done = subprocess.run(words, cwd=HOME, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "No inventory is named" in done.stdout + done.stderr
+    assert "There is no kubeconfig" not in done.stdout + done.stderr and "changed=0" in done.stdout
 
 
 def test_what_only_the_cluster_knows_is_left_to_the_roles(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ HOME = Path(__file__).parents[2]
 OWN = [
     "inventory/mine/hosts.yml", "inventory/mine/group_vars/all.yml", "inventory/example-2/hosts.yml", "inventory/exact/hosts.yml", "inventory/hosts.yml",
     "inventory/lab/hosts.yml", "alluxio-site.properties", "known_hosts.new", "report.html", "wheels/click-8.whl", "click-8.whl", ".vault_pass", "vault.yml",
-    ".env/bin/python", "venv/bin/python", "kubeconfig",
+    ".env/bin/python", "venv/bin/python", "kubeconfig", "loading.json", "loading.png", "ansible-navigator.log",
+    "alnair.alluxio-artifact-2026-01-01T00:00:00+00:00.json",
 ]  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def test_it_holds_what_users_need_and_nothing_of_the_lab(packed: dict[str, bool]
         "alnair_runner.py", "ansible.cfg", "bindep.txt", "charts", "docs", "group_vars", "inventory", "meta", "operator", "playbooks", "plugins", "requirements.txt",
         "requirements.yml", "roles", "site.yml",
     }  # fmt: skip
-    assert packed["playbooks/group_vars/all.yml"] and "operator/alnair_operator/log4j.properties" in packed
+    assert packed["playbooks/group_vars/all.yml"] and {"operator/alnair_operator/log4j.properties", "docs/pictures/loading.png"} <= packed.keys()
 
 
 def test_it_holds_nothing_of_its_users_own(packed: dict[str, bool]) -> None:
@@ -61,7 +62,10 @@ def test_it_holds_nothing_of_its_users_own(packed: dict[str, bool]) -> None:
 
 def test_git_keeps_nothing_of_its_users_own_either() -> None:
     ignored = (HOME / ".gitignore").read_text(encoding="utf-8").splitlines()
-    assert {"/inventory/*", "!/inventory/example/", "/alluxio-site.properties", "/known_hosts*", "/report.html", "/wheels/"} <= set(ignored)
+    assert {
+        "/inventory/*", "!/inventory/example/", "/alluxio-site.properties", "/known_hosts*", "/report.html", "/wheels/", "/loading.*",
+        "/ansible-navigator.log", "/*-artifact-*.json",
+    } <= set(ignored)  # fmt: skip
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/howto/air-gapped.md"])

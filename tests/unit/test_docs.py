@@ -63,6 +63,20 @@ def test_every_link_of_a_page_for_readers_of_the_repository_leads_somewhere(page
         assert ((HOME / page).parent / target).exists(), target
 
 
+def test_the_front_page_leads_to_every_page() -> None:
+    docs = HOME / "docs"
+    pages = {str(path.relative_to(docs)) for path in docs.rglob("*.md") if "collection" not in path.parts} - {"README.md", "index.md"}
+    front = (docs / "README.md").read_text(encoding="utf-8").partition("<!-- Below")[0]
+    # These two are made from the contracts, so there is nothing to read in the repository.
+    assert set(re.findall(r"\]\(([\w/-]+\.md)\)", front)) == pages - {"reference/cli.md", "reference/api.md"}
+
+
+def test_the_seeds_steps_and_the_fifteen_problems_are_all_there() -> None:
+    for page, last in (("explanation/from-the-seed.md", 12), ("known-problems.md", 15)):
+        rows = re.findall(r"^\| (\d+)\b.*\| \S.* \|$", (HOME / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
+        assert [int(row) for row in rows] == list(range(1, last + 1)), page
+
+
 def test_there_is_an_example_for_each_role() -> None:
     assert [path.stem for path in EXAMPLES] == ROLES
 

@@ -173,6 +173,12 @@ def test_every_command_in_a_sentence_is_one_that_its_program_takes(page: Path) -
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOME)))
+def test_every_variable_in_a_sentence_is_one_that_something_takes(page: Path) -> None:
+    named = {name for span in inline(page) for name in re.findall(rf"\b(?:{'|'.join(ROLES)}|alluxio)_[a-z0-9_]*[a-z0-9]\b", span)}
+    known(named - ROLES.keys() - {"alluxio_masters", "alluxio_workers", "alluxio_controller"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOME)))
 def test_commands_stand_only_where_they_are_found(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     fences = set(re.findall(r"^```([^\n`]+)$", text, re.MULTILINE))

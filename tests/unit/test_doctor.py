@@ -67,7 +67,7 @@ def test_masters_need_the_journals_space_but_neither_fuse_nor_memory() -> None:
 
 
 def test_a_host_that_is_away_or_lets_nobody_become_root_is_a_line() -> None:
-    assert wrong({"w": {"unreachable": True, "msg": "no\nroute"}}) == [("w", "ssh", "fail", "no route")]
+    assert wrong({"w": {"unreachable": True, "msg": "Task failed: no\nroute"}}) == [("w", "ssh", "fail", "no route")]
     assert wrong({"w": {"failed": True, "msg": "Missing sudo password"}}) == [("w", "root shell", "fail", "Missing sudo password")]
 
 
@@ -339,6 +339,8 @@ def test_the_playbook_reports_a_host_that_is_away_and_a_cluster_that_is_not_ther
     assert "There is no kubeconfig at /nowhere/config" in found["cluster", "API server"].text
     assert found["controller", "helm"].text == f"there is none at {tmp_path}/helm, and deploy cannot install one without helm_install_sha256"
     assert "w: ssh:" in result.failures[-1].message
+    # A path that is told ends no sentence, and no sentence ends twice.
+    assert "that begins with {{ inventory_dir }}. See that alluxio_kubeconfig" in result.failures[-1].message
 
 
 @pytest.mark.parametrize(("tag", "name"), [({}, "127.0.0.1:9/operator:0.1.0"), ({"dataset_operator_tag": ""}, "127.0.0.1:9/operator")])
@@ -371,7 +373,7 @@ def test_a_host_that_hangs_refuses_or_is_away_is_a_line_beside_the_others(tmp_pa
     assert done.returncode == 2
     for line in (
         "fail  refuses: root shell: ",
-        "fail  hangs: root shell: Task failed: Timed out after 2 second",
+        "fail  hangs: root shell: Timed out after 2 second",
         "fail  away: ssh: ",
         "fail  cluster: API server: ",
     ):

@@ -128,6 +128,21 @@ def test_progress_counts_hosts_and_failures_in_plain_lines() -> None:
     assert "\x1b" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_progress_of_five_hundred_hosts_is_a_line_a_task() -> None:
+    console = rich.console.Console(file=io.StringIO(), width=100)
+    progress = Progress(console)
+    progress.event({"event": "playbook_on_play_start", "event_data": {"name": "Prepare"}})
+    for task in ("Look", "Make"):
+        progress.event({"event": "playbook_on_task_start", "event_data": {"name": task, "task_uuid": task}})
+        for number in range(500):
+            kind = "runner_on_failed" if number < 7 and task == "Look" else "runner_on_ok"
+            progress.event({"event": kind, "event_data": {"host": f"node-{number}", "task": task}})
+    progress.said -= 30
+    progress.tick()
+    lines = [line.split("  ", 1)[1].strip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert [line.rpartition("Prepare: ")[2] for line in lines] == ["Look", "Make (7 hosts failed)", "Make (500 hosts done, 7 hosts failed)"]
+
+
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_colours_obey_no_color(inventory: Path, environment: dict[str, str], *, coloured: bool) -> None:
     script = (
@@ -152,7 +167,7 @@ def test_colours_obey_no_color(inventory: Path, environment: dict[str, str], *, 
         (["dataset", "free"], "dataset free", 2, "Missing argument 'NAME...'"),
         (["status"], "status", 1, "There is no kubeconfig at /nowhere"),
         (["dataset", "status"], "dataset status", 1, "There is no kubeconfig at /nowhere"),
-        (["history", "show", "7"], "history show", 1, "No record of run 7 is in"),
+        (["history", "show", "7"], "history show", 1, "No run has left a record in"),
     ],
 )
 def test_a_call_that_cannot_begin_prints_the_document_of_a_failed_run(inventory: Path, words: list[str], verb: str, code: int, why: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import kubernetes
@@ -11,6 +13,7 @@ import pytest
 from ansible_collections.alnair.alluxio.plugins.plugin_utils import lease
 from ansible_collections.alnair.alluxio.plugins.plugin_utils.lease import refusal
 
+HOME = Path(__file__).parents[2]
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -80,3 +83,12 @@ def test_a_lease_that_is_free_is_taken_at_once(taking: Callable[..., tuple[str, 
     holder, written, seconds = taking(*answers)
     assert (holder, len(written)) == ("", 1)
     assert seconds < 2
+
+
+def test_a_controller_over_ssh_is_told_that_nobody_else_is_kept_out(tmp_path: Path) -> None:
+    # Nothing is asked there: a Lease that is renewed beside ansible-playbook is kept from this machine or not at all.
+    (tmp_path / "hosts.yml").write_text("alluxio_controller: {hosts: {far: {ansible_host: 192.0.2.1}}}\n", encoding="utf-8")
+    words = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "playbooks/lease.yml"]
+    done = subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The cluster is reached from far, so no Lease is held: a run on another machine is not kept out." in " ".join((done.stdout + done.stderr).split())

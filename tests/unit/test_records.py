@@ -166,7 +166,9 @@ def test_on_80_columns_a_run_has_a_line_that_tells_when_what_where_and_how_it_en
 
 def test_history_lists_and_tells(inventory: Path) -> None:
     assert "No run has left a record" in call("history").output
-    assert "There is none." in call("history", "show").output
+    for words in (("show",), ("show", "7")):
+        none = call("history", *words)
+        assert none.exit_code == 1 and "Error: No run has left a record in" in none.output
     leave(inventory, Result("successful", changes=[Change("node-1", "Make it")]), check=True)
     leave(inventory, Result("failed", failures=[Failure("node-2", "Try [it]", "sorry")]))
     listed = call("history").output

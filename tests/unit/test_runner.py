@@ -18,7 +18,7 @@ import urllib3
 from alnair import Alnair, ClusterError, Result, cluster, counting, start
 from alnair.cli import common
 from alnair.progress import Progress
-from alnair.result import GATE, collect
+from alnair.result import GATE, Failure, collect
 from tests.unit.runner_tools import call
 from tests.unit.small_api import CUT_OFF, Api, serve
 
@@ -48,6 +48,19 @@ def test_an_inventory_without_hosts_is_wrong_usage(tmp_path: Path) -> None:
     done = call("deploy", "--inventory", str(tmp_path))
     assert done.exit_code == 2
     assert "has no host in the groups alluxio_masters and alluxio_workers" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "why"),
+    [("alluxio_namespace: a\n bad: [\n", "all.yml:2:5", "Mapping values"), ("alluxio_namespace: '{{ nothere }}'\n", "all.yml:1:20", "'nothere' is undefined")],
+)
+def test_variables_that_cannot_be_read_are_told_with_their_line(tmp_path: Path, text: str, where: str, why: str) -> None:
+    (tmp_path / "hosts.yml").write_text("alluxio_masters: {hosts: {a: }}\n", encoding="utf-8")
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text(text, encoding="utf-8")
+    done = call("status", "--inventory", str(tmp_path))
+    assert done.exit_code == 2
+    assert why in done.output and f"({tmp_path}/group_vars/{where})" in done.output.replace("\n", "")
 
 
 @pytest.mark.parametrize("limit", ["nope", "node-9:node-8", "*.example", "alluxio_workers[9]", "!"])
@@ -267,6 +280,22 @@ def test_a_loop_that_failed_is_told_by_its_items() -> None:
     assert [failure.message for failure in result.failures] == ["a.yaml is no mapping"]
 
 
+def test_a_host_that_is_away_is_told_without_ansibles_frame_and_with_what_to_try(capsys: pytest.CaptureFixture[str]) -> None:
+    result = Result("unreachable")
+    for host in ("b", "a"):
+        collect(result, {"event": "runner_on_unreachable", "event_data": {"host": host, "res": {"msg": "Task failed: no route"}}})
+    common.report(rich.console.Console(width=200), "plan", result, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["a does not answer over ssh: no route", "b does not answer over ssh: no route"]
+    assert lines[2].startswith("Try ssh by hand: ")
+
+
+@pytest.mark.parametrize(("message", "told"), [("'s3_access_key' is undefined", True), ("undefined behaviour", False)])
+def test_a_variable_that_is_not_set_is_told_with_what_to_try(capsys: pytest.CaptureFixture[str], message: str, *, told: bool) -> None:
+    common.report(rich.console.Console(width=200), "deploy", Result(failures=[Failure("localhost", "Check the variables", message)]), None)
+    assert ("Set it among the inventory's variables. With -v " in capsys.readouterr().out) is told
+
+
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     common.report(rich.console.Console(stderr=True), "deploy", Result(status="successful", duration=1.5), "json")
     assert json.loads(capsys.readouterr().out) | {"messages": []} == {
@@ -286,6 +315,13 @@ def test_progress_tells_play_task_and_count_in_plain_lines() -> None:
     assert "task 2 of 7  Prepare: Leave it" in console.file.getvalue()  # type: ignore[attr-defined]
     assert progress.number == 2
     assert "task 1 of 7  Prepare: Make it" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("message", "lines"), [("This goes.", ["This goes."]), ({"before": {}, "after": {"/bin/helm": "v3.19.5"}}, [])])
+def test_progress_shows_what_a_playbook_says_and_no_dictionary(message: Any, lines: list[str]) -> None:
+    console = rich.console.Console(file=io.StringIO(), width=100)
+    Progress(console).event({"event": "runner_on_ok", "event_data": {"host": "h", "task_action": "ansible.builtin.debug", "res": {"msg": message}}})
+    assert console.file.getvalue().splitlines() == lines  # type: ignore[attr-defined]
 
 
 def test_what_only_the_hosts_decide_is_counted_when_it_comes() -> None:
