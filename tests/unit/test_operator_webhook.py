@@ -174,8 +174,17 @@ def test_a_pod_without_volumes_is_admitted_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/mnt/fuse3/datasets/other", "/mnt/alluxio-fuse/datasets/other", "/mnt/fuse3/datasets/team-a/../other", "//mnt/fuse3/datasets/other",
-             "//mnt/alluxio-fuse/datasets/other", "/mnt/fuse3", "/mnt", "/mnt/alluxio-fuse"]
+    "path",
+    [
+        "/mnt/fuse3/datasets/other",
+        "/mnt/alluxio-fuse/datasets/other",
+        "/mnt/fuse3/datasets/team-a/../other",
+        "//mnt/fuse3/datasets/other",
+        "//mnt/alluxio-fuse/datasets/other",
+        "/mnt/fuse3",
+        "/mnt",
+        "/mnt/alluxio-fuse",
+    ],
 )
 def test_a_limited_namespace_is_refused_what_lies_elsewhere(path: str) -> None:
     answer = webhook.mutate(pod(host(path)), "team-a", [], SETTINGS)
