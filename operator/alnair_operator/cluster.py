@@ -90,7 +90,7 @@ class Cluster:
 
     def write_status(self, dataset: Dataset, before: Mapping[str, Any], after: Mapping[str, Any]) -> Object | None:
         """Write what of a status has changed; returns the object as it is then, or None where nothing has changed or it is gone."""
-        change = {key: value for key, value in after.items() if before.get(key) != value} | {key: None for key in before if key not in after}
+        change = change_of(before, after)
         if not change:
             return None
         words = GROUP, VERSION, dataset.namespace, PLURAL, dataset.name, {"status": change}
@@ -243,6 +243,13 @@ class Cluster:
                 waiting = state.get("waiting") or {}
                 said = (state.get("terminated") or {}).get("message") or waiting.get("message") or said
         return " ".join(said.split())[:500]
+
+
+def change_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Object:
+    """Return the merge patch that makes one of the other, what lies in its parts included."""
+    changed = {key: value for key, value in after.items() if before.get(key) != value}
+    inner = {key: change_of(before[key], value) for key, value in changed.items() if isinstance(value, dict) and isinstance(before.get(key), dict)}
+    return changed | inner | {key: None for key in before if key not in after}
 
 
 def mistyped(item: Mapping[str, Any], now: float) -> bool:

@@ -188,6 +188,9 @@ def ufs(dataset: Dataset, claims: Mapping[str, str]) -> str:
             raise DatasetError(f"Source {source!r} cannot be used: it has an empty part (//), which no path of Alluxio has. Name a prefix without one.")
         return source
     local = plain_path(dataset.options.get(LOCAL_PATH) or "")
+    if local and (local == "/" or not local.startswith("/")):
+        # Alluxio would take it for another source, or for all that its own pods have.
+        raise DatasetError(f"Option {LOCAL_PATH} {local!r} cannot be used: it must be an absolute path below /, at which all pods of Alluxio see the source.")
     if re.fullmatch(r"nfs://[^/@]+/.+", source):
         if not local:
             raise DatasetError(

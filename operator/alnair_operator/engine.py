@@ -389,8 +389,7 @@ class Engine:
             AlluxioError: Alluxio refused.
         """
         # It would mount what nobody unmounts any more.
-        if dataset.credentials and not self.mounts.end_mounts(dataset):
-            raise AlluxioAway(f"The Job that mounts {dataset.source} has not ended yet")
+        self.mounts.end_job(dataset, status.get("mounted") or {})
         self.stop(dataset, status)
         self.room.release(dataset.key)
         self.looked.pop(dataset.key, None)

@@ -36,7 +36,8 @@ def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None
 
     Args:
         names: Its data sets, as namespace/name.
-        statuses: Statuses of data sets, by the same names; empty for one that the operator has not looked at, absent for one that is not declared.
+        statuses: Statuses of data sets, by the same names; empty for one that the operator has not looked at, absent for one that is not declared, or
+            not for the pod's namespace.
         on_failure: source or hold.
         created: When the pod was made, in seconds since 1970.
         now: Seconds since 1970.
@@ -49,7 +50,7 @@ def decide(names: Sequence[str], statuses: Mapping[str, Mapping[str, Any] | None
     for name in names:
         status = statuses.get(name)
         if status is None:
-            said = f"data set {name} is not declared"
+            said = f"data set {name} is not declared, or not for pods of this namespace"
             if now - created < MISSING_SECONDS:
                 waiting.append(said)
             else:

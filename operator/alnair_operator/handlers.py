@@ -41,7 +41,8 @@ class Work:
         self.removed: set[str] = set()
         # Data sets whose last step is not to be followed by another one before its delay is over.
         self.firm: set[str] = set()
-        self.reloaded: dict[str, float] = {}
+        # What was last seen of a failed data set when another try of it was asked for.
+        self.reloaded: dict[str, tuple[str, str]] = {}
         # Pods that read from the source, by their uids, and all that asked for the cache and had ended when they were judged.
         self.unserved: set[str] = set()
         self.ended: set[str] = set()
@@ -99,8 +100,10 @@ class Work:
                 with contextlib.suppress(*ERRORS):
                     self.cluster.write_status(dataset, before, {**before, "message": f"It is not removed yet. {error}. It is tried again."})
                 raise
+            # Those before it that are gone by now are known to nobody any more.
+            self.removed.intersection_update([f"{key} {other['metadata']['uid']}" for key, other in self.store.all().items()])
             self.removed.add(f"{dataset.key} {item['metadata']['uid']}")
-        for metric in (metrics.BYTES, metrics.CACHED, metrics.FILES, metrics.FAILED, metrics.RATE):
+        for metric in (metrics.BYTES, metrics.CACHED, metrics.FILES, metrics.FAILED, metrics.RATE, metrics.STEP_ERRORS):
             with contextlib.suppress(KeyError):
                 metric.remove(dataset.namespace, dataset.name)
         for phase in (*UNDER_WAY, *SETTLED):
@@ -134,17 +137,21 @@ class Work:
             for key, source in gates.undeclared(pod, self.store.known(), self.settings, {}).items():
                 self.cluster.declare(key, source)
         created = moment_of(pod["metadata"]["creationTimestamp"])
-        statuses = {name: gates.status_of(items[name]) for name in names if name in items}
+        # What an annotation says alone is not believed: of what its namespace may not use a pod learns nothing, and has nothing tried again.
+        theirs = [name for name in names if name in items and webhook.may_be_used(Dataset.of(items[name]), pod["metadata"]["namespace"], self.settings)]
+        statuses = {name: gates.status_of(items[name]) for name in theirs}
 
         def mounted(name: str) -> bool:
             return name in items and self.engine.mounts.holds(Dataset.of(items[name]), mounts())
 
         verdict = gates.decide(names, statuses, on_failure, created, now, mounted)
         for key in verdict.reload:
-            # All pods that were made since the failure wait for the same one try.
-            if moment_of(statuses[key].get("settledAt") or "") != self.reloaded.get(key):
-                self.reloaded[key] = moment_of(statuses[key].get("settledAt") or "")
-                self.cluster.ask_again(key, f"{AGAIN}{pod['metadata']['uid']}")
+            # All pods that were made since the failure wait for the same one try. Where the API server's clock goes before this one's it takes several, each
+            # by a text of its own.
+            seen = (statuses[key].get("settledAt") or "", statuses[key].get("observedReload") or "")
+            if seen != self.reloaded.get(key):
+                self.cluster.ask_again(key, f"{AGAIN}{pod['metadata']['uid']}-{time.time_ns()}")
+                self.reloaded[key] = seen
         gone, why = gates.over(pod)
         if why or (gone and verdict.word in ("wait", "hold")):
             # It was not to be held for ever (dataset_operator_hold_seconds), and runs, whatever its data sets are by now.

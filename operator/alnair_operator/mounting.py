@@ -62,6 +62,9 @@ class Mounting:
             AlluxioError: Alluxio refused.
             AlluxioAway: it is worth another try.
         """
+        if not dataset.credentials:
+            # With them the next Job ends the one before.
+            self.end_job(dataset, before)
         ufs, mounts = datasets.ufs(dataset, self.claims(dataset)), self.alluxio.mounts()
         found, options, old = mounts.get(dataset.path), datasets.mount_options(dataset), before.get("path") or ""
         left = bool(old and old != dataset.path and old in mounts and not any(other.path == old for other in others))
@@ -90,6 +93,16 @@ class Mounting:
         elif not found:
             self.alluxio.mount(dataset.path, ufs, dataset.read_only, options)
         return None
+
+    def end_job(self, dataset: Dataset, before: Mapping[str, str]) -> None:
+        """End the Job that mounts a data set, or what it was declared to be before.
+
+        Raises:
+            AlluxioAway: it has not ended yet.
+        """
+        # Without a URI it may be under way.
+        if (dataset.credentials or (before and not before.get("ufs"))) and not self.end_mounts(dataset):
+            raise AlluxioAway(f"The Job that mounts {before.get('source') or dataset.source} has not ended yet")
 
     def holds(self, dataset: Dataset, mounts: Mapping[str, Any]) -> bool:
         """Tell whether of Alluxio's mounts the one at a data set's path is one of its source."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -139,7 +138,7 @@ def host_path(volume: Object, claims: Mapping[str, str]) -> str:
     if type_of(volume) in DEVICES:
         return ""
     path = (volume.get("hostPath") or {}).get("path") or claims.get((volume.get("persistentVolumeClaim") or {}).get("claimName") or "") or ""
-    return posixpath.normpath(path) if path.startswith("/") else ""
+    return datasets.plain_path(path) if path.startswith("/") else ""
 
 
 def type_of(volume: Object) -> str:
@@ -236,6 +235,13 @@ def allow(use: Use, namespace: str, declared: Sequence[Known], settings: Setting
         raise Refusal(f"Data set {owner.key} is for pods of {', '.join(owner.namespaces)} (namespaces) and may not be used from namespace {namespace}.")
 
 
+def may_be_used(dataset: Dataset, namespace: str, settings: Settings) -> bool:
+    """Tell whether a namespace may have a data set, or a part of it."""
+    prefixes = settings.prefixes.get(namespace)
+    path, limits = dataset.path, [prefix.rstrip("/") or "/" for prefix in prefixes or ()]
+    return dataset.may_be_used_by(namespace) and (prefixes is None or any(within(path, limit) or within(limit, path) for limit in limits))
+
+
 def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], settings: Settings, fuse: Fuse | None, now: float,
               late: Collection[str]) -> Answer:  # fmt: skip
     """Return how a pod reads its data sets from the cache, or why it stays on the source."""
@@ -285,7 +291,7 @@ def patch_pod(pod: Object, uses: Sequence[Use], declared: Sequence[Known], setti
 def may_be_made(volume: Object, use: Use) -> str:
     """Return why what lies in a data set cannot be served, where the pod wants it made if it is not there: the kubelet would wait for it without end."""
     kind = type_of(volume)
-    below = kind in MADE and use.source != posixpath.normpath(volume["hostPath"]["path"])
+    below = kind in MADE and use.source != datasets.plain_path(volume["hostPath"]["path"])
     return f"its type {kind} may have something made that the data set does not have" if below else ""
 
 

@@ -51,16 +51,26 @@ def path_of(item: Object) -> str:
     return str(item.get("path") or f"/datasets/{item.get('name')}")
 
 
-def datasets_going(items: Iterable[Object], namespace: str, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return what names those data sets of a namespace that are under way, or at which no operator has looked since it was asked to.
+def dataset_names(items: Iterable[Object], namespace: str) -> list[str]:
+    """Return how each of some data sets is named: by its name where it is of a namespace, and else by NAMESPACE/NAME."""
+    return [dataset_title(item).removeprefix(f"{namespace}/") for item in items]
+
+
+def datasets_meant(items: Iterable[Object], namespace: str, names: Iterable[str]) -> list[Object]:
+    """Return the data sets that are meant.
 
     Args:
         items: Objects as the API returns them.
-        namespace: Namespace of the data sets.
-        names: Names of those that are meant; all where there is none.
+        namespace: Namespace of those that are named without one.
+        names: Names of those that are meant; all of the namespace where there is none.
     """
-    ended, wanted = datasets.DONE + datasets.FAILED, set(names)
-    there = [item for item in items if item["metadata"]["namespace"] == namespace and (not wanted or item["metadata"]["name"] in wanted)]
+    there, wanted = list(items), {name.removeprefix(f"{namespace}/") for name in names}
+    return [item for item, name in zip(there, dataset_names(there, namespace), strict=True) if (name in wanted if wanted else "/" not in name)]
+
+
+def datasets_going(items: Iterable[Object], namespace: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what names those of the data sets that are meant which are under way, or at which no operator has looked since it was asked to."""
+    ended, there = datasets.DONE + datasets.FAILED, datasets_meant(items, namespace, names)
 
     def over(item: Object) -> bool:
         status, asked = item.get("status") or {}, (item["metadata"].get("annotations") or {}).get(datasets.CANCEL, "")
@@ -344,5 +354,7 @@ class FilterModule:
             "operator_objects": operator_objects,
             "operator_rivals": operator_rivals,
             "references": references,
+            "dataset_names": dataset_names,
+            "datasets_meant": datasets_meant,
             "rights_left": rights_left,
         }

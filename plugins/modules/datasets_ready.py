@@ -13,8 +13,8 @@ description:
 version_added: 0.1.0
 author: The Alnair authors (@CentaurusInfra)
 options:
-  names: {description: Names of the data sets., type: list, elements: str, required: true}
-  namespace: {description: Their namespace., type: str, required: true}
+  names: {description: "Names of the data sets, as NAMESPACE/NAME where they are of another namespace.", type: list, elements: str, required: true}
+  namespace: {description: Namespace of those that are named without one., type: str, required: true}
   reload: {description: Whether another load is asked for., type: bool, default: false}
   timeout: {description: Seconds to wait for all of them., type: int, default: 3600}
   evict: {description: "Names of data sets that may be freed for the load that O(reload) asks for.", type: list, elements: str, default: []}
@@ -55,7 +55,8 @@ except ImportError:
 
 def reference(params: dict[str, Any], name: str) -> dict[str, Any]:
     """Return what names a data set's object."""
-    return {"apiVersion": "centaurusinfra.com/v1", "kind": "AlnairDatacache", "metadata": {"name": name, "namespace": params["namespace"]}}
+    space, _slash, short = name.rpartition("/")
+    return {"apiVersion": "centaurusinfra.com/v1", "kind": "AlnairDatacache", "metadata": {"name": short, "namespace": space or params["namespace"]}}
 
 
 def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -65,6 +66,8 @@ def began(cluster: objects.Objects, params: dict[str, Any], *, check: bool) -> d
         LookupError: some are not there; the message names those that are.
     """
     there = {item["metadata"]["name"]: item for item in cluster.listed("centaurusinfra.com/v1", "AlnairDatacache", params["namespace"])}
+    others = {name: cluster.get(reference(params, name)) for name in params["names"] if "/" in name}
+    there |= {name: item for name, item in others.items() if item}
     if lacking := [name for name in params["names"] if name not in there]:
         raise LookupError(
             f"There is no data set {', '.join(lacking)} in namespace {params['namespace']}. Declared there: {', '.join(sorted(there)) or 'none'}. "

@@ -25,6 +25,7 @@ from caching import (
     on_node,
     operator_pods,
     pod,
+    runner,
     served_from,
     sums_in,
     until,
@@ -300,6 +301,7 @@ def test_who_declares_elsewhere_has_no_more_than_its_namespace_and_is_in_nobodys
         "path": {"source": f"{ROOT}/{mine}", "path": f"/datasets/{other}"},
         "folder": {"source": f"{ROOT}/{other}", "path": f"/datasets/{mine}/folder"},
         "inside": {"source": "/opt/alluxio/conf", "path": f"/datasets/{mine}/inside"},
+        "export": {"source": "nfs://server/export", "path": f"/datasets/{mine}/export", "options": {"alnair.localPath": "file:///opt/alluxio/conf"}},
     }
     limited = f"Namespace e2e-narrow is limited to /datasets/{mine} in Alluxio and may not have /datasets/{other} (dataset_operator_prefixes)."
     why = {
@@ -309,6 +311,7 @@ def test_who_declares_elsewhere_has_no_more_than_its_namespace_and_is_in_nobodys
         "folder": limited,
         "inside": "Data sets of namespace e2e-narrow may not have /opt/alluxio/conf as their source: it must lie below a data set root "
         f"(dataset_operator_roots: {ROOT}, ",
+        "export": "Option alnair.localPath 'file:/opt/alluxio/conf' cannot be used",
     }
     for name, spec in refused.items():
         objects.make(name, namespace="e2e-narrow", **spec)
@@ -316,6 +319,10 @@ def test_who_declares_elsewhere_has_no_more_than_its_namespace_and_is_in_nobodys
         assert status["message"].startswith(why[name]), status
     objects.make("own", f"{ROOT}/{mine}", namespace="e2e-narrow", path=f"/datasets/{mine}")
     objects.reach("own", "Complete", namespace="e2e-narrow")
+    # Whoever runs the operator frees and loads it by its title.
+    for verb, phase in (("free", "Incomplete"), ("load", "Complete")):
+        result = runner("dataset", verb, "e2e-narrow/own")
+        assert (result.returncode, objects.status("own", "e2e-narrow")["phase"]) == (0, phase), result.stdout + result.stderr
     narrow.start(pod("fine", {"/data": f"{ROOT}/{mine}"}, SUMS))
     narrow.ended("fine")
     assert sums_in(narrow.log("fine")) == sums

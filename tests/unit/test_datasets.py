@@ -249,6 +249,7 @@ def test_what_is_under_way_is_found_by_namespace_and_name() -> None:
     items = [item("a", "n", "Loading"), item("b", "n", ""), item("c", "n", "Complete"), item("d", "other", "Loading")]
     going = [found["metadata"]["name"] for found in filters.datasets_going(items, "n", [])]
     assert going == ["a", "b"]
+    assert [found["metadata"]["name"] for found in filters.datasets_going(items, "n", ["n/a", "other/d", "other/a"])] == ["a", "d"]
     # What was asked of the operator and not answered is not over.
     items[2]["metadata"]["annotations"] = {"alnair.io/cancel": "now free"}
     assert [found["metadata"]["name"] for found in filters.datasets_going(items, "n", ["c"])] == ["c"]

@@ -332,7 +332,7 @@ def test_what_is_checked_decides_and_nothing_is_left(cluster: Cluster) -> None:
 def test_the_operator_frees_and_cancels_and_is_waited_for(cluster: Cluster) -> None:
     cluster.deploy(*SETS)
     assert "Name the data sets that are to be freed" in cluster.said("datasets", tasks="free")
-    assert "There is no data set none in namespace alluxio" in cluster.said("datasets", tasks="free", datasets_only=["none"])
+    assert "There is no data set none, other/x. Declared: images, texts " in cluster.said("datasets", tasks="free", datasets_only=["none", "other/x"])
     assert cluster.changed("datasets", "--check", tasks="free", datasets_only=["texts"]) == 1
     assert not cluster.annotation("texts", "cancel")
     code, text = cluster.run("datasets", tasks="free", datasets_only=["texts"])
@@ -340,6 +340,29 @@ def test_the_operator_frees_and_cancels_and_is_waited_for(cluster: Cluster) -> N
     assert cluster.annotation("texts", "cancel").endswith(" free") and not cluster.annotation("images", "cancel")
     # What is loaded has no load to cancel.
     assert cluster.changed("datasets", tasks="cancel") == 0
+
+
+def test_data_sets_of_other_namespaces_are_loaded_cancelled_and_freed_by_their_titles(cluster: Cluster) -> None:
+    cluster.deploy(*SETS)
+    (item,) = dataset_objects([{"name": "theirs", "source": "/srv/theirs"}], "team")
+    item["metadata"]["generation"] = 1
+    cluster.api.add(item)
+    cluster.api.written(next(path for path, kept in cluster.api.items.items() if kept is item), item)
+    code, text = cluster.run("datasets", tasks="load", datasets_only=["team/theirs", "alluxio/texts"])
+    assert code == 0 and "team/theirs: Complete" in text, text
+    assert cluster.annotation("theirs", "reload") and cluster.annotation("texts", "reload") and not cluster.annotation("images", "reload")
+    # Without a name those of the operator's namespace alone are meant.
+    cluster.changed("datasets", tasks="load")
+    asked = cluster.annotation("theirs", "reload")
+    assert cluster.annotation("images", "reload") and cluster.annotation("theirs", "reload") == asked
+    assert "There is no data set team/none" in cluster.said("datasets", tasks="load", datasets_only=["team/none"])
+    code, text = cluster.run("datasets", tasks="free", datasets_only=["team/theirs", "alluxio/texts"])
+    assert (code, "It was freed: texts, team/theirs." in text) == (0, True), text
+    assert cluster.annotation("theirs", "cancel").endswith(" free") and not cluster.annotation("images", "cancel")
+    next(item for item in cluster.api.known("AlnairDatacache") if item["metadata"]["name"] == "theirs")["status"]["phase"] = "Loading"
+    assert cluster.changed("datasets", tasks="cancel") == 0
+    code, text = cluster.run("datasets", tasks="cancel", datasets_only=["team/theirs"])
+    assert (code, "It was cancelled: team/theirs." in text) == (0, True), text
 
 
 @pytest.mark.long

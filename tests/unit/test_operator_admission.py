@@ -200,3 +200,31 @@ def test_what_was_made_for_a_mistyped_folder_goes_after_a_while() -> None:
     fake.custom = type("Api", (), {"create_namespaced_custom_object": lambda self, *words, **_: sent.append(words[-1])})()
     Cluster.declare(fake, "alluxio/x", "/mnt/fuse3/datasets/x")
     assert cluster.mistyped({**made(), "metadata": {**sent[0]["metadata"], "generation": 1}}, time.time())
+
+
+def test_what_is_only_asked_whether_it_could_be_made_declares_nothing_and_has_nothing_tried_again() -> None:
+    for there in ({}, {"alluxio/images": dataset("Failed", 100)}):
+        fake = Fake()
+        fake.store.items = dict(there)
+        request = {"uid": "1", "namespace": "default", "object": pod(HOST_PATH), "dryRun": True}
+        code, _kind, answer = Admission(fake, fake.store, SETTINGS).review("/mutate", json.dumps({"request": request}).encode())
+        assert code == 200 and json.loads(answer)["response"]["allowed"] and fake.store.items == there and not fake.asked
+
+
+def test_a_replica_tells_whether_it_is_ready_and_init_containers_whether_their_pods_may_go_on() -> None:
+    fake, wrong = Fake(), ["the data sets have not been listed yet"]
+    fake.store.items = {"alluxio/images": dataset("Loading")}
+    routes = admission.plain_routes(fake.store, SETTINGS, lambda: "".join(wrong))
+    assert routes["/healthz"]("/healthz", b"")[0] == 503
+    wrong.clear()
+    assert routes["/healthz"]("/healthz", b"")[0] == 200 and b"alnair_operator_leader" in routes["/metrics"]("/metrics", b"")[2]
+
+    def word(**said: Any) -> str:
+        query = "&".join(f"{key}={value}" for key, value in {"datasets": "alluxio/images", "since": int(time.time()) - 100, **said}.items())
+        return str(json.loads(routes["/hold"](f"/hold?{query}", b"")[2])["word"])
+
+    assert word() == "wait"
+    fake.store.items = {"alluxio/images": dataset("Complete")}
+    assert word() == "go" and word(datasets="alluxio/images,alluxio/none") == "source"
+    fake.store.items = {"alluxio/images": dataset("Incomplete")}
+    assert (word(), word(onFailure="hold"), word(since=int(time.time()) + 100)) == ("source", "hold", "wait")

@@ -218,6 +218,65 @@ def test_the_first_pod_waits_for_a_fresh_look() -> None:
     assert cluster.let_go == ["p"] and "/datasets/x/f7" in fake.cached
 
 
+def waiting(created: float, name: str = "p", namespace: str = "n") -> Item:
+    """Return a pod that waits for data set x."""
+    meta = {"name": name, "namespace": namespace, "uid": name, "creationTimestamp": text_of(created), "annotations": {"alnair.io/datasets": "n/x"}}
+    return {"metadata": meta, "spec": {}}
+
+
+def failed(clock: Clock, **spec: Any) -> Item:
+    """Return data set x, which failed a minute ago."""
+    status = {"phase": "Failed", "message": "refused.", "observedGeneration": 1, "settledAt": text_of(clock.at - 60)}
+    return {**item("x", **spec), "status": status}
+
+
+def test_a_try_that_could_not_be_asked_for_is_asked_for_again() -> None:
+    clock = Clock()
+    cluster = Small(failed(clock))
+    one = work(cluster, Fake(), clock)
+    # Of two pods of the same pass one asks.
+    cluster.held, cluster.gone = [waiting(clock.at), waiting(clock.at, "q")], {"n/x"}
+    one.pods()
+    assert cluster.let_go == [] and not cluster.items["n/x"]["metadata"]["annotations"]
+    cluster.gone = set()
+    one.pods()
+    assert cluster.items["n/x"]["metadata"]["annotations"]["alnair.io/reload"].startswith("pod-p")
+    assert settled(one, "x")["phase"] == "Complete"
+    one.pods()
+    assert cluster.let_go == ["p", "q"]
+
+
+def test_a_clock_that_is_behind_that_of_the_api_server_keeps_no_pod_for_ever() -> None:
+    fake, clock = Fake({}), Clock()
+    cluster = Small(failed(clock))
+    one = work(cluster, fake, clock)
+    cluster.held = [waiting(clock.at + 8)]
+    for _ in range(10):
+        one.pods()
+        assert settled(one, "x")["phase"] == "Failed"
+        clock.pause(2)
+    # It is mounted, and without a file.
+    assert cluster.let_go[:1] == ["p"]
+
+
+def test_what_a_namespace_may_not_use_is_neither_tried_again_for_its_pods_nor_told_to_them() -> None:
+    clock = Clock()
+    for spec, limited in (({"namespaces": ["friends"]}, {}), ({}, {"other": ("/datasets/other",)})):
+        cluster = Small(failed(clock, **spec))
+        any_cluster: Any = cluster
+        one = Work(any_cluster, any_cluster, engine(Fake(), clock), Settings("n", prefixes=limited))
+        cluster.held = [waiting(clock.at - 40, namespace="other")]
+        one.pods()
+        assert not cluster.items["n/x"]["metadata"]["annotations"] and "refused" not in cluster.said["p"] and cluster.let_go == []
+    # Of a data set that holds more than a namespace may have, its pods may have a part.
+    cluster = Small(failed(clock))
+    any_cluster = cluster
+    one = Work(any_cluster, any_cluster, engine(Fake(), clock), Settings("n", prefixes={"other": ("/datasets/x/theirs",)}))
+    cluster.held = [waiting(clock.at, namespace="other")]
+    one.pods()
+    assert cluster.items["n/x"]["metadata"]["annotations"]
+
+
 def test_a_gate_is_lifted_for_the_source_only_where_the_data_set_has_its_mount() -> None:
     fake, clock = Fake({}), Clock()
     cluster = Small(item("x"))
@@ -486,3 +545,41 @@ def test_a_pod_that_ended_long_ago_is_counted_once_and_not_as_one_that_reads() -
     one.count_unserved()
     assert metrics.STARTED_UNSERVED._value.get() - before == 2 and metrics.UNSERVED._value.get() == 0 and len(cluster.told) == 2
     assert len(asked) == 3, "of what has ended nothing is asked twice"
+
+
+def merged(there: Item, change: Item) -> Item:
+    """Return what the API server makes of an object and a merge patch."""
+    left = {key: value for key, value in there.items() if change.get(key, 0) is not None}
+    new = {key: value for key, value in change.items() if value is not None}
+    return left | {key: merged(left.get(key) or {}, value) if isinstance(value, dict) else value for key, value in new.items()}
+
+
+def test_what_a_status_holds_no_more_goes_from_its_inner_parts_too() -> None:
+    before: Item = {"phase": "Complete", "rate": 7, "mounted": {"path": "/a", "source": "s3://old", "ufs": "s3://old", "mark": "1"}}
+    after: Item = {"phase": "Mounting", "mounted": {"path": "/a", "source": "s3://new"}}
+    there: Item = {"status": before}
+
+    class Custom:
+        def patch_namespaced_custom_object_status(self, *words: Any, **_more: Any) -> Item:
+            return merged(there, words[5])
+
+    cluster = Cluster.__new__(Cluster)
+    any_cluster: Any = cluster
+    any_cluster.custom = Custom()
+    written = cluster.write_status(Dataset.of(item("x")), before, after)
+    assert written == {"status": after} and cluster.write_status(Dataset.of(item("x")), after, after) is None
+
+
+def test_of_a_data_set_that_is_gone_nothing_is_kept_or_counted() -> None:
+    cluster = Small(item("x"))
+    one = work(cluster, Fake(), Clock())
+    settled(one, "x")
+    metrics.STEP_ERRORS.labels("n", "x").inc()
+    old = cluster.items["n/x"]
+    one.remove(old)
+    # It is still there, and no step of it is taken any more.
+    assert one.step("n", "x") == handlers.ERROR_SECONDS and not [sample for metric in metrics.STEP_ERRORS.collect() for sample in metric.samples]
+    cluster.items = {"n/y": item("y")}
+    settled(one, "y")
+    one.remove(cluster.items["n/y"])
+    assert one.removed == {"n/y y"}

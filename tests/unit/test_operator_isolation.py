@@ -84,6 +84,15 @@ def test_the_operator_mounts_nothing_that_a_namespace_may_not_have() -> None:
     assert [*alluxio.table] == ["/datasets/team-b"]
 
 
+@pytest.mark.parametrize("source", ["nfs://server/export", "pvc://claim"])
+@pytest.mark.parametrize("local", ["/", "//", "/srv/..", "file:///etc", "file:/etc", "etc", "../etc", "s3://bucket/of/others", " /etc"])
+def test_where_a_source_is_said_to_be_seen_leads_nowhere_else(source: str, local: str) -> None:
+    alluxio = Alluxio()
+    status = settled(Guarded(SETTINGS, alluxio), declared("team-c", "x", source=source, options={"alnair.localPath": local}, preload="none"))
+    assert (status["phase"], "alnair.localPath" in status["message"]) == ("Failed", True), status
+    assert alluxio.table == {}
+
+
 def test_what_was_allowed_once_is_not_any_more() -> None:
     alluxio, item = Alluxio(), declared(source=f"{ROOT}/team-b", preload="none")
     before = settled(Guarded(SETTINGS, alluxio), item)

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
 
+import kubernetes
 import pytest
 from alnair_operator import handlers, leading, run
 from alnair_operator.leading import LEASE_SECONDS
@@ -74,3 +75,57 @@ def test_a_process_that_stood_still_after_it_took_the_lease_does_not_act(monkeyp
     with pytest.raises(Ended):
         run.run(Settings("alluxio"))
     assert "kopf" not in replica.done and replica.done[-1] == "end 3"
+
+
+class Leases:
+    """The API server's one Lease, which takes no write that was made of an older one."""
+
+    def __init__(self) -> None:
+        self.version, self.spec = 0, dict[str, Any]()
+
+    def read_namespaced_lease(self, *_words: Any, **_more: Any) -> Any:
+        if not self.version:
+            raise kubernetes.client.ApiException(404)
+        said = SimpleNamespace(holder_identity=self.spec["holderIdentity"], renew_time=self.spec.get("renewTime"), lease_transitions=1,
+                               lease_duration_seconds=self.spec["leaseDurationSeconds"])  # fmt: skip
+        return SimpleNamespace(spec=said, metadata=SimpleNamespace(resource_version=self.version))
+
+    def create_namespaced_lease(self, _namespace: str, body: dict[str, Any], **_more: Any) -> None:
+        self.take(0, body["spec"])
+
+    def replace_namespaced_lease(self, _name: str, _namespace: str, body: dict[str, Any], **_more: Any) -> None:
+        self.take(body["metadata"]["resourceVersion"], body["spec"])
+
+    def patch_namespaced_lease(self, _name: str, _namespace: str, body: dict[str, Any], **_more: Any) -> None:
+        self.take(self.version, {**self.spec, **body["spec"]})
+
+    def take(self, version: int, spec: dict[str, Any]) -> None:
+        if version != self.version:
+            raise kubernetes.client.ApiException(409)
+        self.version, self.spec = self.version + 1, spec
+
+
+def test_of_two_replicas_one_leads_and_the_other_follows_when_that_has_renewed_nothing_for_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    leases, clock = Leases(), SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(leading, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    cluster: Any = SimpleNamespace(leases=leases, settings=Settings("alluxio"))
+    one, two = leading.Leader(cluster, "one"), leading.Leader(cluster, "two")
+    assert one.acquire() and not two.acquire() and one.leads and not two.leads
+    for _ in range(10):
+        clock.now += LEASE_SECONDS / 3
+        assert one.acquire() and not two.acquire()
+    # It stops to lead before another one may, however far their clocks are apart.
+    clock.now += LEASE_SECONDS - 1
+    assert not one.leads and not two.acquire()
+    clock.now += 1
+    # Of both that take it at once one is refused.
+    read = leases.read_namespaced_lease()
+    assert two.acquire()
+    monkeypatch.setattr(leases, "read_namespaced_lease", lambda *_, **__: read)
+    assert not one.acquire() and two.leads
+    monkeypatch.undo()
+    monkeypatch.setattr(leading, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    assert not one.acquire()
+    # Who ends lets the other one lead at once.
+    two.give_up()
+    assert one.acquire()

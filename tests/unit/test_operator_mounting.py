@@ -111,6 +111,30 @@ def test_a_data_set_that_goes_while_a_job_mounts_it_leaves_no_mount() -> None:
     assert fake.table == {}
 
 
+def test_a_job_ends_before_what_names_no_credentials_any_more_is_mounted_or_goes() -> None:
+    for goes in (False, True):
+        fake, left = Fake(), [False, True]
+        one = engine(fake, mount_job=lambda dataset, ufs: MountJob("active"), end_mounts=lambda dataset, left=left: left.pop(0))
+        status = dict[str, Any]()
+        while not status.get("mounted"):
+            status = one.step(declared(source="s3://b/p", credentials="keys"), status).status
+        plain = declared(source="s3://b/p", generation=2)
+        if goes:
+            with pytest.raises(AlluxioAway, match="has not ended yet"):
+                one.remove(plain, status)
+        else:
+            for _ in range(2):
+                status = one.step(plain, status).status
+            assert "has not ended yet" in status["message"] and fake.calls == [] and left == [True]
+        # It did it at its last moment.
+        fake.table["/datasets/x"] = Mount("s3://b/p", True, {"s3a.secretKey": "******"})
+        if goes:
+            one.remove(plain, status)
+            assert fake.table == {}
+        else:
+            assert settled(one, plain, status)["phase"] == "Complete" and "s3a.secretKey" not in fake.table["/datasets/x"].options
+
+
 def test_a_data_set_that_goes_is_unmounted_and_its_jobs_are_cancelled() -> None:
     fake = Fake()
     one, status = engine(fake), dict[str, Any]()
