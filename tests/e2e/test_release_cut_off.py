@@ -122,12 +122,14 @@ def test_a_first_deploy_of_a_chart_that_formats_at_every_start(
 
 
 def test_going_back_to_what_formats_at_every_start_keeps_the_journal(
-    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path
-) -> None:
+    cluster: Alnair, content: set[str], core: Any, place: dict[str, Any], tmp_path: Path, execute: Callable[..., str],
+) -> None:  # fmt: skip
     """What plain helm has deployed is put back after an upgrade that fails, and by hand."""
     helm = [str(cutting.LAB / ".access/bin/helm"), "--kubeconfig", str(cutting.LAB / ".access/kubeconfig"), "--namespace", "alluxio"]
     words = ["upgrade", "alluxio", formatting(tmp_path), "--reuse-values", "--set", "journal.format.runFormat=true", "--wait", "--timeout", "5m"]
     subprocess.run([*helm, *words], check=True, capture_output=True)
+    # By that the journal was new.
+    make_unsaved(execute)
     failed = cluster.upgrade(extra_vars={"alluxio_chart_image_tag": "not-there", "alluxio_chart_timeout": 120, **place})
     assert failed.status == "failed"
     assert "was put back and is Ready again" in failed.failures[-1].message
