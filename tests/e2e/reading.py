@@ -19,13 +19,13 @@ MOUNT = "/mnt/alluxio-fuse"
 FOLDER, FILES = "/release-data", [f"file {number}" if number == 0 else f"file-{number}" for number in range(40)]
 # Known to the journal alone: a journal that is lost would be filled again from the under storage, with everything but this.
 UNSAVED = "known-to-the-journal-alone"
-# Reads files one after the other, each in at most five seconds, and writes a line for each: the time, whether it could be read, and which.
+# Reads files one after the other, each in at most a minute, and writes a line for each: the time, whether it could be read, and which.
 # Every read goes past the kernel's cache, which would answer for a worker that is gone.
 LOOP = """
 end=$(( $(date +%s) + $1 )); shift
 while [ "$(date +%s)" -lt "$end" ]; do
   for file in "$@"; do
-    if timeout 5 dd if="$file" of=/dev/null bs=1M iflag=direct 2>/dev/null; then fine=1; else fine=0; fi
+    if timeout 60 dd if="$file" of=/dev/null bs=1M iflag=direct 2>/dev/null; then fine=1; else fine=0; fi
     echo "$(date +%s.%N) $fine $file"
     sleep 0.1
   done
@@ -100,16 +100,9 @@ def data_set(execute: Callable[..., str]) -> Iterator[set[str]]:
 
 
 def longest_outage(lines: list[tuple[float, bool]]) -> float:
-    """Return the longest time, in seconds, from the last read that was fine to the next one that is."""
-    worst, last = 0.0, lines[0][0]
-    failed = False
-    for moment, fine in lines:
-        if fine:
-            worst = max(worst, moment - last) if failed else worst
-            last, failed = moment, False
-        else:
-            failed = True
-    return max(worst, lines[-1][0] - last) if failed else worst
+    """Return the longest time, in seconds, from the end of one read that was fine to that of the next, whether others failed meanwhile or it waited."""
+    moments = [lines[0][0], *(moment for moment, fine in lines if fine), lines[-1][0]]
+    return max(after - before for before, after in itertools.pairwise(moments))
 
 
 class Readers:
@@ -133,11 +126,9 @@ class Readers:
         return {name: (len(lines), sum(not fine for _moment, fine in lines)) for name, lines in self.lines.items()}
 
     def told(self) -> str:
-        """Return for each node how long reads failed, how many of how many did, and how long the longest took, in seconds."""
-        outages, counts = self.outages(), self.counts()
-        longest = {name: max((after[0] - before[0] for before, after in itertools.pairwise(lines)), default=0.0) for name, lines in self.lines.items()}
-        return "; ".join(f"{name}: failed for {outages[name]:.1f} s, {counts[name][1]} of {counts[name][0]} reads, the longest {longest[name]:.1f} s"
-                         for name in self.lines)  # fmt: skip
+        """Return for each node the longest time without a read that was fine, in seconds, and how many of how many failed."""
+        counts = self.counts()
+        return "; ".join(f"{name}: {seconds:.1f} s, {counts[name][1]} of {counts[name][0]} reads failed" for name, seconds in self.outages().items())
 
 
 @contextlib.contextmanager

@@ -314,7 +314,7 @@ def test_one_master_becomes_three_and_one_again(cluster: Alnair, three_masters: 
     assert rolled.status == "successful", rolled.failures
     assert version(three_masters) == "2.9.3"
     print(f"upgrade with three masters: {seen.told()}")
-    assert all(seconds < 10 for seconds in seen.outages().values())
+    assert not any(seen.failed.values()) and all(seconds < 30 for seconds in seen.outages().values())
     assert sums() == dict.fromkeys(nodes(), content)
     place = {"alluxio_chart_backup_directory": str(tmp_path)}
     assert three_masters.upgrade(extra_vars=place).status == "successful"

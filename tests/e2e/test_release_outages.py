@@ -51,7 +51,7 @@ def test_a_pod_is_killed_under_reading_load(cluster: Alnair, content: set[str], 
     record_property(f"outage_{role}", seen.outages())
     if role == "fuse":
         assert all(count[1] == 0 for name, count in seen.counts().items() if name != pod.spec.node_name)
-    # A worker that is gone is given four seconds to answer, and its files come from under the storage: within the five of the reader.
+    # A worker that is gone is given four seconds to answer, and its files come from under the storage.
     assert all(seconds < {"worker": 10}.get(role, 120) for seconds in seen.outages().values())
     converges(cluster, content)
 

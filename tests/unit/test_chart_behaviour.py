@@ -165,6 +165,14 @@ def test_a_link_that_leads_nowhere_does_not_hide_its_folder_unless_somebody_want
     assert options(render({"properties": {name: False}}), "ALLUXIO_JAVA_OPTS")[name] == "false"
 
 
+@pytest.mark.parametrize("kind", ["rpc", "streaming"])
+def test_nobody_asks_more_often_whether_the_other_side_is_there_than_that_permits(kind: str) -> None:
+    manifests = render({"fuse": {"enabled": True}})
+    common, fuse = (options(manifests, f"ALLUXIO_{part}JAVA_OPTS") for part in ("", "FUSE_"))
+    asked = int(fuse[f"alluxio.user.network.{kind}.keepalive.time"].removesuffix("sec"))
+    assert all(int(common[f"alluxio.{part}.network.permit.keepalive.time"].removesuffix("sec")) < asked for part in ("master", "worker"))
+
+
 def test_the_ramdisk_has_the_size_of_the_tier_in_memory() -> None:
     quota = {"tieredstore": {"levels": [{**TIERS[0], "quota": "768Mi"}]}, "worker": {"resources": {"requests": {"memory": "2Gi"}}}}
     worker = options(render(quota), "ALLUXIO_WORKER_JAVA_OPTS")

@@ -26,6 +26,8 @@
 {{- $p := dict "alluxio.security.stale.channel.purge.interval" "365d" "alluxio.master.worker.timeout" "30s" -}}
 {{- /* One link that leads nowhere would make its whole folder look empty. All servers must say the same of it. */ -}}
 {{- $_ := set $p "alluxio.underfs.local.skip.broken.symlinks" true -}}
+{{- /* Who asks more often whether the other side of a connection is there loses it, and FUSE asks each ten seconds. */ -}}
+{{- range list "master" "worker" -}}{{- $_ := set $p (printf "alluxio.%s.network.permit.keepalive.time" .) "5sec" -}}{{- end -}}
 {{- if eq (int $v.master.count) 1 -}}
 {{- $_ := set $p "alluxio.master.hostname" (printf "%s-master-0" (include "alluxio.name" .)) -}}
 {{- else -}}

@@ -15,8 +15,11 @@ alluxio.network.connection.shutdown.graceful.timeout: 500ms
 {{- /* Nor does one of several masters: all are asked at once for the one that leads, and not one after the other for 30 s each. */}}
 alluxio.user.master.polling.concurrent: true
 alluxio.user.master.polling.timeout: 5sec
-alluxio.user.network.streaming.keepalive.time: 30sec
-alluxio.user.network.streaming.keepalive.timeout: 10sec
+{{- /* Where one of them goes in the middle of an answer, its connection is silent: Alluxio finds out after a minute or more. Not below ten seconds, by gRPC. */}}
+{{- range list "rpc" "streaming" }}
+alluxio.user.network.{{ . }}.keepalive.time: 10sec
+alluxio.user.network.{{ . }}.keepalive.timeout: 5sec
+{{- end }}
 {{- end -}}
 
 {{/* The same, but for what all parts are told by the user: on the command line those of a part win over them. */}}
