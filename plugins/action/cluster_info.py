@@ -1,4 +1,4 @@
-"""Action of cluster_info and, by meta/runtime.yml, of the other modules that work on the controller and need no more than to be run."""
+"""Action of cluster_info and, by links to this file, of the other modules that work on the controller and need no more than to be run."""
 
 from __future__ import annotations
 
