@@ -67,7 +67,7 @@ def test_every_role_of_the_collection_is_known() -> None:
     assert play["tasks"][-1]["vars"]["check_variables_roles"] == sorted(path.name for path in (HOME / "roles").iterdir())
 
 
-def test_what_the_lab_and_the_example_set_is_known(tmp_path: Path) -> None:
+def test_what_the_lab_and_the_example_set_is_known() -> None:
     for source in ("inventory/example", *(["inventory/lab"] if (HOME / "inventory" / "lab").exists() else [])):
         words = ["ansible-playbook", "-i", source, "playbooks/check_variables.yml"]
         assert "nothing that a role takes" not in subprocess.run(words, cwd=HOME, capture_output=True, text=True, check=True).stdout

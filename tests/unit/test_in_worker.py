@@ -71,7 +71,7 @@ def test_a_module_gives_the_same_in_the_worker_and_beside_it(tmp_path: Path, wor
     assert "unheard" in folders[0][3]["msg"]
 
 
-def test_a_task_of_another_host_is_not_run_here(tmp_path: Path) -> None:
+def test_a_task_that_goes_on_behind_the_play_is_not_run_in_its_worker(tmp_path: Path) -> None:
     task = {"alnair.alluxio.release_info": {"kubeconfig": "/nonexistent", "release": "alluxio", "namespace": "alluxio"}, "async": 30, "poll": 1}
     (answer,), printed = run(tmp_path, "{{ ansible_playbook_python }}", [task], "-vvv")
     assert "Using module file" in printed
